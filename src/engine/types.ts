@@ -1,0 +1,131 @@
+/**
+ * What the algorithm sees of an engine: a policy that samples, a teacher that scores, a trainer that learns.
+ * Everything speaks token ids, never text, and the algorithm never knows which engine runs it. The shape follows
+ * the Tinker training API.
+ *
+ * Per-token arrays are aligned with `tokens`: entry t belongs to token t itself, so a log-probability at t is
+ * log π(tokens[t] | tokens[0..t-1]), and entry 0 never carries anything.
+ */
+
+export type TokenIds = readonly number[];
+
+export interface SamplingOptions {
+  /** Most tokens to sample in this call. */
+  maxTokens: number;
+  /** 0 is greedy. Default 1. */
+  temperature?: number;
+  /** Smallest set of tokens whose probabilities reach this sum. Default 1: no cut. */
+  topP?: number;
+  /** Only the k most probable tokens. Default 0: no cut. */
+  topK?: number;
+  /** Token ids that end the completion; the one that did is its last token. */
+  stop?: TokenIds;
+  /** Same seed, same prompt, same weights: same tokens, whatever else runs beside. Default 0. */
+  seed?: number;
+}
+
+export interface Completion {
+  tokens: number[];
+  /** Log-probability of each token under the policy itself: temperature 1, nothing cut. */
+  logprobs: number[];
+  stopReason: 'stop' | 'length';
+}
+
+/** A policy at fixed weights. */
+export interface Sampler {
+  /** @throws AbortError when `signal` fires; what was sampled until then is dropped. */
+  generate(prompt: TokenIds, options: SamplingOptions, signal?: AbortSignal): Promise<Completion>;
+  /** A conversation that can be continued without recomputing what it already holds. Close it to free its cache. */
+  open(prompt: TokenIds): Promise<Conversation>;
+}
+
+export interface Conversation {
+  /** Samples a continuation of all tokens so far and appends it to them. */
+  generate(options: SamplingOptions, signal?: AbortSignal): Promise<Completion>;
+  /** Adds tokens that were not sampled, such as a tool's answer. */
+  append(tokens: TokenIds): void;
+  close(): void;
+}
+
+export interface ScoredSequence {
+  tokens: TokenIds;
+  /** 1 where the log-probability is wanted, else 0; as long as `tokens`. */
+  mask: Uint8Array;
+}
+
+export interface Scores {
+  /** As long as `tokens`, 0 where `mask` is 0. */
+  logprobs: Float32Array;
+  /** Entropy of the predicting distribution in nats, where the engine can give it. */
+  entropies?: Float32Array;
+}
+
+/** A model that says how probable given tokens are: the teacher. */
+export interface Scorer {
+  score(sequences: ScoredSequence[]): Promise<Scores[]>;
+}
+
+/** One training sequence. All arrays are as long as `tokens`. */
+export interface Datum {
+  tokens: TokenIds;
+  /** Weight of each token's loss; 0 where nothing is learned. */
+  weights: Float32Array;
+  /** Needed by the policy losses. */
+  advantages?: Float32Array;
+  /** Log-probabilities under the policy that sampled the tokens; needed by the policy losses. */
+  behaviourLogprobs?: Float32Array;
+}
+
+export type Aggregation = 'token-mean' | 'seq-mean-token-mean' | 'seq-mean-token-sum';
+
+export type LossSpec =
+  | { kind: 'cross_entropy'; aggregation?: Aggregation }
+  | { kind: 'importance_sampling'; aggregation?: Aggregation }
+  | { kind: 'ppo'; aggregation?: Aggregation; clipLow: number; clipHigh: number; dualClip: number };
+
+export interface LossOutput {
+  loss: number;
+  /** Tokens with a weight other than 0. */
+  tokens: number;
+  /** Log-probabilities under the weights of this call, aligned with each datum's tokens. */
+  logprobs: Float32Array[];
+  /** Means over the trained tokens: entropy always, clipFraction and approxKl for the policy losses. */
+  metrics: Record<string, number>;
+}
+
+export interface AdamParams {
+  learningRate: number;
+  betas: [number, number];
+  epsilon: number;
+  weightDecay: number;
+  /** Largest global gradient norm; 0 is no clipping. */
+  clipNorm: number;
+}
+
+export interface StepStats {
+  /** Global gradient norm before clipping. */
+  gradNorm: number;
+  /** Updates made so far, this one included. */
+  version: number;
+}
+
+export interface Trainer {
+  /** Adds the gradient of the loss over all of `data` to what is accumulated. */
+  forwardBackward(data: Datum[], loss: LossSpec): Promise<LossOutput>;
+  /** Clips, updates, clears the gradients. */
+  optimStep(adam: AdamParams): Promise<StepStats>;
+  /** Samples from the current weights; after an update it samples from the new ones. */
+  sampler(): Promise<Sampler>;
+  /** Writes a Hugging Face checkpoint; with `optimizer`, also all that is needed to go on bit for bit. */
+  save(dir: string, options?: { optimizer?: boolean }): Promise<void>;
+  /** Replaces the weights, and the optimizer's state where `dir` has one. */
+  load(dir: string): Promise<void>;
+}
+
+export interface Engine {
+  trainer(checkpoint: string): Promise<Trainer>;
+  scorer(checkpoint: string): Promise<Scorer>;
+  sampler(checkpoint: string): Promise<Sampler>;
+  /** Frees everything; whatever is under way is rejected. */
+  close(): Promise<void>;
+}

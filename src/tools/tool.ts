@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import type { ToolSchema } from '../text/message.ts';
+import type { z } from 'zod';
 
 /** A tool the policy may call. `execute` gets validated arguments; what it throws becomes the observation. */
 export interface Tool {

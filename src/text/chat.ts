@@ -1,0 +1,28 @@
+import type { Message, ToolCall, ToolSchema } from './message.ts';
+
+/** One sampled turn as the environment reads it. */
+export interface ParsedTurn {
+  /** The turn's text without its end-of-turn token. */
+  text: string;
+  /** Well-formed calls in order. */
+  calls: ToolCall[];
+  /** What is wrong with the first call that is not well-formed, for the model to read. */
+  error?: string;
+}
+
+/** Dialogue to tokens and back, for one tokenizer and its chat template. */
+export interface Chat {
+  /** Ids that end an assistant turn. */
+  stopTokens: number[];
+  /** Everything up to where the model starts its first turn, generation prompt included. */
+  prompt(messages: Message[], tools: ToolSchema[]): number[];
+  /** An assistant message as the model would have sampled it, end-of-turn token included: what SFT learns. */
+  turn(message: Extract<Message, { role: 'assistant' }>): number[];
+  /** What follows a sampled turn: the tool's answer as data, and the prompt for the next turn. */
+  observation(content: string): number[];
+  /** Tokens as text, control tokens shown. */
+  decode(tokens: readonly number[]): string;
+  parse(tokens: readonly number[]): ParsedTurn;
+  /** Number of tokens that `text` takes as plain data. */
+  count(text: string): number;
+}

@@ -1,7 +1,7 @@
 import type { ToolCall } from '../text/message.ts';
+import type { ToolErrorKind } from '../tools/tool.ts';
 
-/** Why an observation is an error, so that tool success can be counted without reading text. */
-export type ToolErrorKind = 'invalid_json' | 'unknown_tool' | 'invalid_arguments' | 'exception' | 'timeout';
+export type { ToolErrorKind };
 
 /** One maximal run of sampled tokens, and what came back for it. */
 export interface Step {

@@ -1,0 +1,318 @@
+// Causal attention over packed sequences that may share prefixes. The rows of a pack fall into segments; a segment sees
+// itself causally and its ancestors whole, so a prompt shared by many samples is computed, and differentiated, once.
+// Softmax is blocked over keys with a running maximum (Dao et al., FlashAttention, arXiv 2205.14135): no T×T matrix.
+#include "args.h"
+#include "block.h"
+
+namespace sod {
+namespace {
+
+constexpr i64 keysPerBlock = 64;
+constexpr i64 queriesPerBlock = 48;  // rows times heads of a group
+
+struct KeyBlock {
+  i64 firstRow, rows, width;  // width: rows padded to 16
+  i64 offset;                 // floats before it in a transposed copy
+};
+
+struct Segment {
+  i64 firstRow, rows, parent;
+  i64 firstBlock, blocks;
+};
+
+// A root segment and its descendants: what one task works on, for one key/value head.
+struct Tree {
+  i64 firstSegment, segments, firstRow, rows, transposedFloats;
+};
+
+struct Layout {
+  std::vector<Segment> segments;
+  std::vector<KeyBlock> blocks;
+  std::vector<Tree> trees;
+};
+
+// Segments [count, 3]: first row, rows, parent (-1: none). They follow each other without gaps, a tree's in one run, parents first.
+Layout layoutOf(Args& args, const Tensor& table, i64 n, i64 d) {
+  Layout layout;
+  i64 row = 0;
+  for (i64 s = 0; s < table.shape[0]; s++) {
+    const int32_t* entry = table.as<int32_t>() + s * 3;
+    const i64 rows = entry[1], parent = entry[2];
+    args.require(entry[0] == row && rows >= 1 && row + rows <= n, "segments", "must cover all rows in order, without gaps");
+    if (parent < 0) layout.trees.push_back({s, 0, row, 0, 0});
+    args.require(parent < s && (parent < 0 || parent >= layout.trees.back().firstSegment), "segments", "must come after their parent and in one run with it");
+    Tree& tree = layout.trees.back();
+    tree.segments++;
+    tree.rows += rows;
+    layout.segments.push_back({row, rows, parent, i64(layout.blocks.size()), 0});
+    for (i64 r = 0; r < rows; r += keysPerBlock) {
+      const i64 count = std::min(keysPerBlock, rows - r), width = padded(count);
+      layout.blocks.push_back({row + r, count, width, tree.transposedFloats});
+      tree.transposedFloats += width * d;
+      layout.segments.back().blocks++;
+    }
+    row += rows;
+  }
+  args.require(row == n, "segments", "must cover all rows");
+  return layout;
+}
+
+struct Heads {
+  i64 heads, kvHeads, d, group, dp;  // dp: d padded to 16
+  i64 qkWidth, qkvWidth;
+};
+
+// Shared checks of forward and backward; reads `segments`, heads and kvHeads from the arguments.
+Layout prepare(Args& args, Heads& h, i64 n, i64 outWidth, i64 qkWidth, i64 qkvWidth) {
+  Dim count("segments"), three(3);
+  Tensor& segments = args.tensor("segments", {DType::i32}, {&count, &three});
+  h.heads = args.integer("heads", 1);
+  h.kvHeads = args.integer("kvHeads", 1);
+  args.require(h.heads % h.kvHeads == 0, "kvHeads", "does not divide heads");
+  args.require(outWidth % h.heads == 0, "out", "is not heads·d wide");
+  h.d = outWidth / h.heads;
+  h.dp = padded(h.d);
+  h.group = h.heads / h.kvHeads;
+  h.qkWidth = qkWidth;
+  h.qkvWidth = qkvWidth;
+  args.require(qkWidth == (h.heads + h.kvHeads) * h.d, "qk", "is not (heads + kvHeads)·d wide");
+  args.require(qkvWidth == (h.heads + 2 * h.kvHeads) * h.d, "qkv", "is not (heads + 2·kvHeads)·d wide");
+  return layoutOf(args, segments, n, h.d);
+}
+
+// The blocks a segment's query sees: those of its ancestors, nearest last, then its own.
+void chainOf(const Layout& layout, i64 s, std::vector<const KeyBlock*>& chain) {
+  chain.clear();
+  for (i64 at = s; at >= 0; at = layout.segments[at].parent) {
+    const Segment& segment = layout.segments[at];
+    for (i64 b = segment.blocks - 1; b >= 0; b--) chain.push_back(&layout.blocks[segment.firstBlock + b]);
+  }
+  std::reverse(chain.begin(), chain.end());
+}
+
+// Keys of `block` that the query in `row` of `segment` sees.
+i64 visible(const Segment& segment, const KeyBlock& block, i64 row) {
+  return block.firstRow < segment.firstRow ? block.rows : std::min(block.rows, row - block.firstRow + 1);
+}
+
+template <typename T>
+void transposeBlock(float* to, const T* from, i64 stride, const KeyBlock& block, i64 d) {
+  for (i64 j = 0; j < d; j++)
+    for (i64 r = block.rows; r < block.width; r++) to[j * block.width + r] = 0;
+  for (i64 r = 0; r < block.rows; r++)
+    for (i64 j = 0; j < d; j++) to[j * block.width + r] = toFloat(from[(block.firstRow + r) * stride + j]);
+}
+
+// Rows of a head as fp32 [rows][dp], padding zero.
+template <typename T>
+void copyRows(float* to, const T* from, i64 stride, i64 rows, i64 d, i64 dp) {
+  for (i64 r = 0; r < rows; r++) {
+    loadRow(to + r * dp, from + r * stride, d);
+    for (i64 j = d; j < dp; j++) to[r * dp + j] = 0;
+  }
+}
+
+template <typename T>
+void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h, const T* qk, const T* qkv, T* out, float* lse) {
+  const i64 d = h.d, dp = h.dp, rowsPerBlock = std::max<i64>(1, queriesPerBlock / h.group), m = rowsPerBlock * h.group;
+  Scratch scratch(tree.transposedFloats + tree.rows * dp + m * (2 * dp + keysPerBlock + 2) + 256);
+  float* keys = scratch.take(tree.transposedFloats);
+  float* values = scratch.take(tree.rows * dp);
+  float* q = scratch.take(m * dp);
+  float* o = scratch.take(m * dp);
+  float* p = scratch.take(m * keysPerBlock);
+  float* top = scratch.take(m);
+  float* sum = scratch.take(m);
+
+  const T* k = qk + (h.heads + kv) * d;
+  const T* v = qkv + (h.heads + h.kvHeads + kv) * d;
+  const Segment& lastSegment = layout.segments[tree.firstSegment + tree.segments - 1];
+  for (i64 b = layout.segments[tree.firstSegment].firstBlock; b < lastSegment.firstBlock + lastSegment.blocks; b++)
+    transposeBlock(keys + layout.blocks[b].offset, k, h.qkWidth, layout.blocks[b], d);
+  copyRows(values, v + tree.firstRow * h.qkvWidth, h.qkvWidth, tree.rows, d, dp);
+
+  const float scale = 1.0f / std::sqrt(float(d));
+  std::vector<const KeyBlock*> chain;
+  for (i64 s = tree.firstSegment; s < tree.firstSegment + tree.segments; s++) {
+    const Segment& segment = layout.segments[s];
+    chainOf(layout, s, chain);
+    for (i64 row = segment.firstRow; row < segment.firstRow + segment.rows; row += rowsPerBlock) {
+      const i64 rows = std::min(rowsPerBlock, segment.firstRow + segment.rows - row), queries = rows * h.group;
+      for (i64 i = 0; i < queries; i++) {
+        loadRow(q + i * dp, qk + (row + i / h.group) * h.qkWidth + (kv * h.group + i % h.group) * d, d, scale);
+        top[i] = -INFINITY;
+        sum[i] = 0;
+      }
+      std::memset(o, 0, queries * dp * 4);
+      for (const KeyBlock* block : chain) {
+        if (block->firstRow >= row + rows && block->firstRow >= segment.firstRow) break;
+        blockProduct<false>(queries, block->width, d, q, dp, 1, keys + block->offset, block->width, p, keysPerBlock);
+        for (i64 i = 0; i < queries; i++) {
+          float* weights = p + i * keysPerBlock;
+          const i64 seen = std::max<i64>(0, visible(segment, *block, row + i / h.group));
+          float best = top[i];
+#pragma omp simd reduction(max : best)
+          for (i64 j = 0; j < seen; j++) best = std::max(best, weights[j]);
+          const float correction = fastExp(top[i] - best);
+          float total = 0;
+#pragma omp simd reduction(+ : total)
+          for (i64 j = 0; j < seen; j++) {
+            weights[j] = fastExp(weights[j] - best);
+            total += weights[j];
+          }
+          for (i64 j = seen; j < block->width; j++) weights[j] = 0;
+          if (seen > 0) {
+            sum[i] = sum[i] * correction + total;
+            top[i] = best;
+            if (correction != 1.0f)
+              for (i64 j = 0; j < dp; j++) o[i * dp + j] *= correction;
+          }
+        }
+        blockProduct<true>(queries, dp, block->rows, p, keysPerBlock, 1, values + (block->firstRow - tree.firstRow) * dp, dp, o, dp);
+      }
+      for (i64 i = 0; i < queries; i++) {
+        const i64 at = row + i / h.group, head = kv * h.group + i % h.group;
+        T* to = out + at * h.heads * d + head * d;
+        const float inverse = 1.0f / sum[i];
+        for (i64 j = 0; j < d; j++) to[j] = fromFloat<T>(o[i * dp + j] * inverse);
+        lse[at * h.heads + head] = top[i] + std::log(sum[i]);
+      }
+    }
+  }
+}
+
+template <typename T>
+void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h, const T* qk, const T* qkv, const T* out,
+                  const float* lse, const T* dout, T* dqk, T* dqkv) {
+  const i64 d = h.d, dp = h.dp, rowsPerBlock = std::max<i64>(1, queriesPerBlock / h.group), m = rowsPerBlock * h.group;
+  Scratch scratch(2 * tree.transposedFloats + 3 * tree.rows * dp + m * (3 * dp + 2 * keysPerBlock + 1) + 256);
+  float* keysT = scratch.take(tree.transposedFloats);
+  float* valuesT = scratch.take(tree.transposedFloats);
+  float* keys = scratch.take(tree.rows * dp);
+  float* dkeys = scratch.take(tree.rows * dp);
+  float* dvalues = scratch.take(tree.rows * dp);
+  float* q = scratch.take(m * dp);
+  float* dq = scratch.take(m * dp);
+  float* dO = scratch.take(m * dp);
+  float* p = scratch.take(m * keysPerBlock);
+  float* ds = scratch.take(m * keysPerBlock);
+  float* dots = scratch.take(m);
+
+  const T* k = qk + (h.heads + kv) * d;
+  const T* v = qkv + (h.heads + h.kvHeads + kv) * d;
+  const Segment& lastSegment = layout.segments[tree.firstSegment + tree.segments - 1];
+  for (i64 b = layout.segments[tree.firstSegment].firstBlock; b < lastSegment.firstBlock + lastSegment.blocks; b++) {
+    transposeBlock(keysT + layout.blocks[b].offset, k, h.qkWidth, layout.blocks[b], d);
+    transposeBlock(valuesT + layout.blocks[b].offset, v, h.qkvWidth, layout.blocks[b], d);
+  }
+  copyRows(keys, k + tree.firstRow * h.qkWidth, h.qkWidth, tree.rows, d, dp);
+  std::memset(dkeys, 0, tree.rows * dp * 4);
+  std::memset(dvalues, 0, tree.rows * dp * 4);
+
+  const float scale = 1.0f / std::sqrt(float(d));
+  std::vector<const KeyBlock*> chain;
+  for (i64 s = tree.firstSegment; s < tree.firstSegment + tree.segments; s++) {
+    const Segment& segment = layout.segments[s];
+    chainOf(layout, s, chain);
+    for (i64 row = segment.firstRow; row < segment.firstRow + segment.rows; row += rowsPerBlock) {
+      const i64 rows = std::min(rowsPerBlock, segment.firstRow + segment.rows - row), queries = rows * h.group;
+      for (i64 i = 0; i < queries; i++) {
+        const i64 at = row + i / h.group, head = kv * h.group + i % h.group;
+        loadRow(q + i * dp, qk + at * h.qkWidth + head * d, d, scale);
+        loadRow(dO + i * dp, dout + (at * h.heads + head) * d, d);
+        for (i64 j = d; j < dp; j++) q[i * dp + j] = dO[i * dp + j] = 0;
+        const T* o = out + (at * h.heads + head) * d;
+        float dot = 0;
+#pragma omp simd reduction(+ : dot)
+        for (i64 j = 0; j < d; j++) dot += toFloat(o[j]) * dO[i * dp + j];
+        dots[i] = dot;
+      }
+      std::memset(dq, 0, queries * dp * 4);
+      for (const KeyBlock* block : chain) {
+        if (block->firstRow >= row + rows && block->firstRow >= segment.firstRow) break;
+        const i64 local = (block->firstRow - tree.firstRow) * dp;
+        blockProduct<false>(queries, block->width, d, q, dp, 1, keysT + block->offset, block->width, p, keysPerBlock);
+        blockProduct<false>(queries, block->width, d, dO, dp, 1, valuesT + block->offset, block->width, ds, keysPerBlock);
+        for (i64 i = 0; i < queries; i++) {
+          const i64 seen = std::max<i64>(0, visible(segment, *block, row + i / h.group));
+          const float norm = lse[(row + i / h.group) * h.heads + kv * h.group + i % h.group];
+          float *weights = p + i * keysPerBlock, *slopes = ds + i * keysPerBlock;
+          for (i64 j = 0; j < seen; j++) {
+            weights[j] = fastExp(weights[j] - norm);
+            slopes[j] = weights[j] * (slopes[j] - dots[i]);
+          }
+          for (i64 j = seen; j < block->width; j++) weights[j] = slopes[j] = 0;
+        }
+        blockProduct<true>(block->rows, dp, queries, p, 1, keysPerBlock, dO, dp, dvalues + local, dp);
+        blockProduct<true>(block->rows, dp, queries, ds, 1, keysPerBlock, q, dp, dkeys + local, dp);
+        blockProduct<true>(queries, dp, block->rows, ds, keysPerBlock, 1, keys + local, dp, dq, dp);
+      }
+      for (i64 i = 0; i < queries; i++) {
+        T* to = dqk + (row + i / h.group) * h.qkWidth + (kv * h.group + i % h.group) * d;
+        for (i64 j = 0; j < d; j++) to[j] = fromFloat<T>(dq[i * dp + j] * scale);
+      }
+    }
+  }
+  for (i64 r = 0; r < tree.rows; r++) {
+    T* toK = dqk + (tree.firstRow + r) * h.qkWidth + (h.heads + kv) * d;
+    T* toV = dqkv + (tree.firstRow + r) * h.qkvWidth + (h.heads + h.kvHeads + kv) * d;
+    for (i64 j = 0; j < d; j++) {
+      toK[j] = fromFloat<T>(dkeys[r * dp + j]);
+      toV[j] = fromFloat<T>(dvalues[r * dp + j]);
+    }
+  }
+}
+
+// attention(out [n, heads·d], lse [n, heads], qk [n, (heads + kvHeads)·d], qkv [n, (heads + 2·kvHeads)·d] (its value part),
+//           segments [count, 3], heads, kvHeads)
+Napi::Value attention(Args& args) {
+  Dim n("n"), width("width"), heads("heads"), qkWidth("qkWidth"), qkvWidth("qkvWidth");
+  Tensor& out = args.tensor("out", {DType::f32, DType::bf16}, {&n, &width});
+  Tensor& lse = args.tensor("lse", {DType::f32}, {&n, &heads});
+  Tensor& qk = args.tensor("qk", {out.dtype}, {&n, &qkWidth});
+  Tensor& qkv = args.tensor("qkv", {out.dtype}, {&n, &qkvWidth});
+  Heads h;
+  const Layout layout = prepare(args, h, n, width, qkWidth, qkvWidth);
+  args.require(heads == h.heads, "lse", "is not heads wide");
+  withType(out.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const i64 tasks = layout.trees.size() * h.kvHeads;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (i64 t = 0; t < tasks; t++)
+      forwardTask(layout, layout.trees[t / h.kvHeads], t % h.kvHeads, h, qk.as<T>(), qkv.as<T>(), out.as<T>(), lse.as<float>());
+  });
+  return args.info().Env().Undefined();
+}
+
+// attentionBackward(dqk, dqkv (its value part is written), dout, out, lse, qk, qkv, segments, heads, kvHeads)
+Napi::Value attentionBackward(Args& args) {
+  Dim n("n"), width("width"), heads("heads"), qkWidth("qkWidth"), qkvWidth("qkvWidth");
+  Tensor& dqk = args.tensor("dqk", {DType::f32, DType::bf16}, {&n, &qkWidth});
+  Tensor& dqkv = args.tensor("dqkv", {dqk.dtype}, {&n, &qkvWidth});
+  Tensor& dout = args.tensor("dout", {dqk.dtype}, {&n, &width});
+  Tensor& out = args.tensor("out", {dqk.dtype}, {&n, &width});
+  Tensor& lse = args.tensor("lse", {DType::f32}, {&n, &heads});
+  Tensor& qk = args.tensor("qk", {dqk.dtype}, {&n, &qkWidth});
+  Tensor& qkv = args.tensor("qkv", {dqk.dtype}, {&n, &qkvWidth});
+  Heads h;
+  const Layout layout = prepare(args, h, n, width, qkWidth, qkvWidth);
+  args.require(heads == h.heads, "lse", "is not heads wide");
+  withType(dqk.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const i64 tasks = layout.trees.size() * h.kvHeads;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (i64 t = 0; t < tasks; t++)
+      backwardTask(layout, layout.trees[t / h.kvHeads], t % h.kvHeads, h, qk.as<T>(), qkv.as<T>(), out.as<T>(), lse.as<float>(),
+                   dout.as<T>(), dqk.as<T>(), dqkv.as<T>());
+  });
+  return args.info().Env().Undefined();
+}
+
+}  // namespace
+
+void exportAttention(Napi::Env env, Napi::Object exports) {
+  exportKernel<attention>(env, exports, "attention");
+  exportKernel<attentionBackward>(env, exports, "attentionBackward");
+}
+
+}  // namespace sod

@@ -1,0 +1,146 @@
+#include "gemm.h"
+
+#include <array>
+#include <list>
+#include <map>
+
+namespace sod {
+namespace {
+
+using dnnl::memory;
+using dnnl::primitive_attr;
+using dims = memory::dims;
+
+dnnl::engine& cpu() {
+  static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+memory::data_type typeOf(DType dtype) {
+  return dtype == DType::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+
+primitive_attr attributes(bool accumulate) {
+  primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (accumulate) {
+    dnnl::post_ops ops;
+    ops.append_sum(1.0f);
+    attr.set_post_ops(ops);
+  }
+  return attr;
+}
+
+// Making a primitive takes a tenth of a millisecond or more, so the recent ones are kept, by everything that they depend on.
+struct Product {
+  dnnl::matmul primitive;
+  memory::desc x, w, y, scratch;
+};
+using Key = std::array<i64, 10>;
+
+class ProductCache {
+ public:
+  template <typename Make>
+  Product& get(const Key& key, Make&& make) {
+    auto found = byKey_.find(key);
+    if (found != byKey_.end()) {
+      recent_.splice(recent_.begin(), recent_, found->second);
+      return found->second->second;
+    }
+    if (byKey_.size() >= 1024) {
+      byKey_.erase(recent_.back().first);
+      recent_.pop_back();
+    }
+    recent_.emplace_front(key, make());
+    byKey_[key] = recent_.begin();
+    return recent_.front().second;
+  }
+
+ private:
+  std::list<std::pair<Key, Product>> recent_;
+  std::map<Key, std::list<std::pair<Key, Product>>::iterator> byKey_;
+};
+
+thread_local ProductCache products;
+
+Product makeProduct(const memory::desc& x, const memory::desc& w, const memory::desc& y, bool accumulate) {
+  dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(x, w, y), attributes(accumulate), cpu());
+  return {dnnl::matmul(pd), x, w, y, pd.scratchpad_desc()};
+}
+
+void run(Product& product, const void* x, void* w, void* y) {
+  thread_local dnnl::stream stream(cpu());
+  const size_t scratchBytes = product.scratch.get_size();
+  Storage scratch(scratchBytes);
+  product.primitive.execute(stream, {{DNNL_ARG_SRC, memory(product.x, cpu(), const_cast<void*>(x))},
+                                     {DNNL_ARG_WEIGHTS, memory(product.w, cpu(), w)},
+                                     {DNNL_ARG_DST, memory(product.y, cpu(), y)},
+                                     {DNNL_ARG_SCRATCHPAD, memory(product.scratch, cpu(), scratch.data())}});
+  stream.wait();
+}
+
+// oneDNN's layout of a weight does not depend on the number of rows that it will meet; this many stand for them.
+constexpr i64 typicalRows = 512;
+
+// W as the right-hand matrix [k, n] of the product: transposed for the forward direction.
+memory::desc plainView(const Tensor& w, Direction direction, i64 rows, i64 columns) {
+  return direction == Direction::forward ? memory::desc({columns, rows}, typeOf(w.dtype), dims{1, columns})
+                                         : memory::desc({rows, columns}, typeOf(w.dtype), dims{columns, 1});
+}
+
+void fill(PackedWeight& packed, PackedWeight::Chunk& chunk, const Tensor& w) {
+  char* from = w.bytes + size_t(chunk.firstRow * packed.columns) * bytesOf(w.dtype);
+  memory plain(plainView(w, packed.direction, chunk.rows, packed.columns), cpu(), from);
+  dnnl::stream stream(cpu());
+  dnnl::reorder(plain, chunk.memory).execute(stream, plain, chunk.memory);
+  stream.wait();
+}
+
+}  // namespace
+
+PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows) {
+  PackedWeight packed{direction, dtype, w.shape[0], w.shape[1], chunkRows, {}};
+  for (i64 first = 0; first < packed.rows; first += chunkRows) {
+    const i64 rows = std::min(chunkRows, packed.rows - first);
+    const i64 k = direction == Direction::forward ? packed.columns : rows;
+    const i64 n = direction == Direction::forward ? rows : packed.columns;
+    const memory::desc x({typicalRows, k}, typeOf(dtype), dims{k, 1});
+    const memory::desc y({typicalRows, n}, memory::data_type::f32, dims{n, 1});
+    const memory::desc any({k, n}, typeOf(dtype), memory::format_tag::any);
+    dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(x, any, y), attributes(false), cpu());
+    PackedWeight::Chunk chunk{first, rows, {}, std::make_shared<Storage>(pd.weights_desc().get_size())};
+    chunk.memory = memory(pd.weights_desc(), cpu(), chunk.storage->data());
+    fill(packed, chunk, w);
+    packed.chunks.push_back(std::move(chunk));
+  }
+  return packed;
+}
+
+void repackWeight(PackedWeight& packed, const Tensor& w) {
+  for (auto& chunk : packed.chunks) fill(packed, chunk, w);
+}
+
+void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, i64 ldx, void* y,
+                    DType yType, i64 ldy, bool accumulate) {
+  if (m == 0) return;
+  const bool forward = packed.direction == Direction::forward;
+  const i64 k = forward ? packed.columns : chunk.rows, n = forward ? chunk.rows : packed.columns;
+  const Key key{0, m, n, k, i64(packed.dtype), i64(yType), ldx, ldy, accumulate, i64(packed.direction)};
+  Product& product = products.get(key, [&] {
+    return makeProduct(memory::desc({m, k}, typeOf(packed.dtype), dims{ldx, 1}), chunk.memory.get_desc(),
+                       memory::desc({m, n}, typeOf(yType), dims{ldy, 1}), accumulate);
+  });
+  run(product, x, chunk.memory.get_data_handle(), y);
+}
+
+void accumulateOuter(DType dtype, const void* a, i64 lda, const void* b, i64 ldb, float* c, i64 m, i64 n, i64 k) {
+  if (k == 0) return;
+  const Key key{1, m, n, k, i64(dtype), 0, lda, ldb, 1, 0};
+  Product& product = products.get(key, [&] {
+    return makeProduct(memory::desc({m, k}, typeOf(dtype), dims{1, lda}), memory::desc({k, n}, typeOf(dtype), dims{ldb, 1}),
+                       memory::desc({m, n}, memory::data_type::f32, dims{n, 1}), true);
+  });
+  run(product, a, const_cast<void*>(b), c);
+}
+
+}  // namespace sod

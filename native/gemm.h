@@ -1,0 +1,36 @@
+// Every matrix product, by oneDNN. Weights are packed into oneDNN's own layout once per update and reused.
+#pragma once
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "tensor.h"
+
+namespace sod {
+
+// forward: y = x Wᵀ; backward: dx = dy W.
+enum class Direction { forward, backward };
+
+// A weight W [rows, columns] in oneDNN's layout, split by rows into chunks (the LM head's vocabulary; one chunk elsewhere).
+struct PackedWeight {
+  Direction direction;
+  DType dtype;
+  i64 rows, columns, chunkRows;
+  struct Chunk {
+    i64 firstRow, rows;
+    dnnl::memory memory;
+    std::shared_ptr<Storage> storage;
+  };
+  std::vector<Chunk> chunks;
+};
+
+PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows);
+void repackWeight(PackedWeight& packed, const Tensor& w);
+
+// y[m, n] (+)= x[m, k] · chunk, n and k by the chunk's direction. `ldx`, `ldy`: elements between rows.
+void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, i64 ldx, void* y,
+                    DType yType, i64 ldy, bool accumulate);
+
+// c[m, n] (f32) += aᵀ b with a [k, m], b [k, n], both `dtype`: the gradient of a weight. `lda`, `ldb`: elements between rows.
+void accumulateOuter(DType dtype, const void* a, i64 lda, const void* b, i64 ldb, float* c, i64 m, i64 n, i64 k);
+
+}  // namespace sod

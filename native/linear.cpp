@@ -1,0 +1,77 @@
+// y = x Wᵀ with packed weights, and its two gradients.
+#include "args.h"
+
+namespace sod {
+namespace {
+
+// pack(w [rows, columns], dtype bf16?, backward?, chunkRows) → id of a packed weight
+Napi::Value pack(Args& args) {
+  Dim rows("rows"), columns("columns");
+  Tensor& w = args.tensor("w", {DType::f32, DType::bf16}, {&rows, &columns});
+  const DType dtype = args.boolean("bf16") ? DType::bf16 : DType::f32;
+  const Direction direction = args.boolean("backward") ? Direction::backward : Direction::forward;
+  args.require(rows > 0 && columns > 0, "w", "is empty");
+  const i64 chunkRows = args.integer("chunkRows", 1);
+  Resource resource;
+  resource.packed = std::make_unique<PackedWeight>(packWeight(w, dtype, direction, chunkRows));
+  return Napi::Number::New(args.info().Env(), addResource(std::move(resource)));
+}
+
+Napi::Value repack(Args& args) {
+  const double id = args.info()[0].IsNumber() ? args.info()[0].As<Napi::Number>().DoubleValue() : -1;
+  args.next();
+  Resource* resource = findResource(id);
+  args.require(resource && resource->packed, "packed", "is not a live packed weight");
+  PackedWeight& packed = *resource->packed;
+  Dim rows(packed.rows), columns(packed.columns);
+  repackWeight(packed, args.tensor("w", {DType::f32, DType::bf16}, {&rows, &columns}));
+  return args.info().Env().Undefined();
+}
+
+// linear(y [n, rows], x [n, columns], packed): y in the weight's dtype or f32
+Napi::Value linear(Args& args) {
+  Dim n("n"), rows("rows"), columns("columns");
+  Tensor& y = args.tensor("y", {DType::f32, DType::bf16}, {&n, &rows});
+  Tensor& x = args.tensor("x", {DType::f32, DType::bf16}, {&n, &columns});
+  PackedWeight& w = args.packed("w", Direction::forward);
+  args.require(w.rows == rows && w.columns == columns, "w", "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}));
+  args.require(x.dtype == w.dtype, "x", std::string("has dtype ") + name(x.dtype) + ", the weight " + name(w.dtype));
+  for (auto& chunk : w.chunks)
+    multiplyPacked(w, chunk, x.bytes, n, columns, y.bytes + chunk.firstRow * bytesOf(y.dtype), y.dtype, rows, false);
+  return args.info().Env().Undefined();
+}
+
+// linearBackward(dx [n, columns], dy [n, rows], packed for backward)
+Napi::Value linearBackward(Args& args) {
+  Dim n("n"), rows("rows"), columns("columns");
+  Tensor& dx = args.tensor("dx", {DType::f32, DType::bf16}, {&n, &columns});
+  Tensor& dy = args.tensor("dy", {DType::f32, DType::bf16}, {&n, &rows});
+  PackedWeight& w = args.packed("w", Direction::backward);
+  args.require(w.rows == rows && w.columns == columns, "w", "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}));
+  args.require(w.chunks.size() == 1, "w", "is packed in chunks");
+  args.require(dy.dtype == w.dtype, "dy", std::string("has dtype ") + name(dy.dtype) + ", the weight " + name(w.dtype));
+  multiplyPacked(w, w.chunks[0], dy.bytes, n, rows, dx.bytes, dx.dtype, columns, false);
+  return args.info().Env().Undefined();
+}
+
+// linearWeightGrad(dw [rows, columns] f32, dy [n, rows], x [n, columns]): dw += dyᵀ x
+Napi::Value linearWeightGrad(Args& args) {
+  Dim n("n"), rows("rows"), columns("columns");
+  Tensor& dw = args.tensor("dw", {DType::f32}, {&rows, &columns});
+  Tensor& dy = args.tensor("dy", {DType::f32, DType::bf16}, {&n, &rows});
+  Tensor& x = args.tensor("x", {dy.dtype}, {&n, &columns});
+  accumulateOuter(dy.dtype, dy.bytes, rows, x.bytes, columns, dw.as<float>(), rows, columns, n);
+  return args.info().Env().Undefined();
+}
+
+}  // namespace
+
+void exportLinear(Napi::Env env, Napi::Object exports) {
+  exportKernel<pack>(env, exports, "pack");
+  exportKernel<repack>(env, exports, "repack");
+  exportKernel<linear>(env, exports, "linear");
+  exportKernel<linearBackward>(env, exports, "linearBackward");
+  exportKernel<linearWeightGrad>(env, exports, "linearWeightGrad");
+}
+
+}  // namespace sod

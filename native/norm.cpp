@@ -1,0 +1,94 @@
+// RMS norm of the residual stream, with the addition of a sublayer's output in the same pass.
+#include <omp.h>
+
+#include "args.h"
+#include "vec.h"
+
+namespace sod {
+namespace {
+
+// rmsNorm(y [n, h], rstd [n], sum [n, h] | null, x [n, h] f32, delta [n, h] | null, w [h], epsilon):
+// s = x + delta (written to `sum`), rstd = 1/√(mean s² + ε), y = s · rstd · w
+Napi::Value rmsNorm(Args& args) {
+  Dim n("n"), h("h");
+  Tensor& y = args.tensor("y", {DType::f32, DType::bf16}, {&n, &h});
+  Tensor& rstd = args.tensor("rstd", {DType::f32}, {&n});
+  Tensor* sum = args.optionalTensor("sum", {DType::f32}, {&n, &h});
+  Tensor& x = args.tensor("x", {DType::f32}, {&n, &h});
+  Tensor* delta = args.optionalTensor("delta", {y.dtype}, {&n, &h});
+  Tensor& w = args.tensor("w", {DType::f32}, {&h});
+  const float epsilon = args.number("epsilon");
+  args.require(!delta == !sum, "sum", "goes with delta");
+  withType(y.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const float* weight = w.as<float>();
+    parallelFor(n, h * 4, [&](i64 i) {
+      const float* from = x.as<float>() + i * h;
+      if (delta) {
+        float* to = sum->as<float>() + i * h;
+        const T* d = delta->as<T>() + i * h;
+        for (i64 j = 0; j < h; j++) to[j] = from[j] + toFloat(d[j]);
+        from = to;
+      }
+      float squares = 0;
+#pragma omp simd reduction(+ : squares)
+      for (i64 j = 0; j < h; j++) squares += from[j] * from[j];
+      const float r = 1.0f / std::sqrt(squares / h + epsilon);
+      rstd.as<float>()[i] = r;
+      T* out = y.as<T>() + i * h;
+      for (i64 j = 0; j < h; j++) out[j] = fromFloat<T>(from[j] * r * weight[j]);
+    });
+  });
+  return args.info().Env().Undefined();
+}
+
+// rmsNormBackward(dx [n, h] f32, dw [h], dy [n, h], x [n, h] f32 (the normed sum), rstd [n], w [h]):
+// dx += rstd · (w·dy − x̂ · mean(w·dy·x̂)) with x̂ = x · rstd; dw += Σ dy·x̂
+Napi::Value rmsNormBackward(Args& args) {
+  Dim n("n"), h("h");
+  Tensor& dx = args.tensor("dx", {DType::f32}, {&n, &h});
+  Tensor& dw = args.tensor("dw", {DType::f32}, {&h});
+  Tensor& dy = args.tensor("dy", {DType::f32, DType::bf16}, {&n, &h});
+  Tensor& x = args.tensor("x", {DType::f32}, {&n, &h});
+  Tensor& rstd = args.tensor("rstd", {DType::f32}, {&n});
+  Tensor& w = args.tensor("w", {DType::f32}, {&h});
+  const float* weight = w.as<float>();
+  const i64 threads = n * h > 8192 ? omp_get_max_threads() : 1;
+  Tensor partial = makeTensor(DType::f32, {threads, h});
+  std::memset(partial.bytes, 0, threads * h * 4);
+  withType(dy.dtype, [&](auto zero) {
+    using T = decltype(zero);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (i64 t = 0; t < threads; t++) {
+      float* sums = partial.as<float>() + t * h;
+      for (i64 i = n * t / threads; i < n * (t + 1) / threads; i++) {
+        const T* g = dy.as<T>() + i * h;
+        const float* in = x.as<float>() + i * h;
+        float* out = dx.as<float>() + i * h;
+        const float r = rstd.as<float>()[i];
+        float dot = 0;
+#pragma omp simd reduction(+ : dot)
+        for (i64 j = 0; j < h; j++) dot += toFloat(g[j]) * weight[j] * in[j];
+        const float mean = dot * r * r / h;
+        for (i64 j = 0; j < h; j++) {
+          const float gradient = toFloat(g[j]);
+          out[j] += r * (gradient * weight[j] - in[j] * mean);
+          sums[j] += gradient * in[j] * r;
+        }
+      }
+    }
+  });
+  float* total = dw.as<float>();
+  for (i64 t = 0; t < threads; t++)
+    for (i64 j = 0; j < h; j++) total[j] += partial.as<float>()[t * h + j];
+  return args.info().Env().Undefined();
+}
+
+}  // namespace
+
+void exportNorm(Napi::Env env, Napi::Object exports) {
+  exportKernel<rmsNorm>(env, exports, "rmsNorm");
+  exportKernel<rmsNormBackward>(env, exports, "rmsNormBackward");
+}
+
+}  // namespace sod

@@ -1,0 +1,134 @@
+// RMS norm of each query and key head (Qwen3), then rotary position embedding: halves of the head rotated against each other.
+#include <omp.h>
+
+#include "args.h"
+#include "vec.h"
+
+namespace sod {
+namespace {
+
+struct RopeArgs {
+  Dim n{"n"}, width{"width"}, normed{"normed"}, d{"d"}, positions{"positions"}, half{-1};
+  i64 heads, kvHeads;
+};
+
+void checkHeads(Args& args, RopeArgs& a) {
+  args.require(a.width == (a.heads + 2 * a.kvHeads) * a.d, "qkv", "is not (heads + 2·kvHeads)·d = " + std::to_string((a.heads + 2 * a.kvHeads) * a.d) + " wide");
+}
+
+// qkNormRope(y [n, (heads + kvHeads)·d], qkv [n, (heads + 2·kvHeads)·d], wq [d], wk [d], table [positions, d] (cos | sin halves),
+//            at [n], heads, kvHeads, epsilon)
+Napi::Value qkNormRope(Args& args) {
+  RopeArgs a;
+  Tensor& y = args.tensor("y", {DType::f32, DType::bf16}, {&a.n, &a.normed});
+  Tensor& qkv = args.tensor("qkv", {y.dtype}, {&a.n, &a.width});
+  Tensor& wq = args.tensor("wq", {DType::f32}, {&a.d});
+  Tensor& wk = args.tensor("wk", {DType::f32}, {&a.d});
+  Tensor& table = args.tensor("table", {DType::f32}, {&a.positions, &a.d});
+  Tensor& at = args.tensor("at", {DType::i32}, {&a.n});
+  a.heads = args.integer("heads", 1);
+  a.kvHeads = args.integer("kvHeads", 1);
+  const float epsilon = args.number("epsilon");
+  checkHeads(args, a);
+  args.require(a.d % 2 == 0, "wq", "has an odd length");
+  args.require(a.normed == (a.heads + a.kvHeads) * a.d, "y", "is not (heads + kvHeads)·d wide");
+  args.within("at", at, 0, a.positions);
+  const i64 d = a.d, half = d / 2;
+  withType(y.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    parallelFor(a.n, a.normed * 4, [&](i64 i) {
+      const float *cos = table.as<float>() + at.as<int32_t>()[i] * d, *sin = cos + half;
+      for (i64 head = 0; head < a.heads + a.kvHeads; head++) {
+        const T* x = qkv.as<T>() + i * a.width + head * d;
+        T* out = y.as<T>() + i * a.normed + head * d;
+        const float* w = (head < a.heads ? wq : wk).as<float>();
+        float squares = 0;
+#pragma omp simd reduction(+ : squares)
+        for (i64 j = 0; j < d; j++) squares += toFloat(x[j]) * toFloat(x[j]);
+        const float r = 1.0f / std::sqrt(squares / d + epsilon);
+        for (i64 j = 0; j < half; j++) {
+          const float p = toFloat(x[j]) * r * w[j], q = toFloat(x[j + half]) * r * w[j + half];
+          out[j] = fromFloat<T>(p * cos[j] - q * sin[j]);
+          out[j + half] = fromFloat<T>(q * cos[j] + p * sin[j]);
+        }
+      }
+    });
+  });
+  return args.info().Env().Undefined();
+}
+
+// qkNormRopeBackward(dqkv [n, width] (its query and key part is written), dwq [d], dwk [d], dy [n, normed], qkv, wq, wk, table, at,
+//                    heads, kvHeads, epsilon)
+Napi::Value qkNormRopeBackward(Args& args) {
+  RopeArgs a;
+  Tensor& dqkv = args.tensor("dqkv", {DType::f32, DType::bf16}, {&a.n, &a.width});
+  Tensor& dwq = args.tensor("dwq", {DType::f32}, {&a.d});
+  Tensor& dwk = args.tensor("dwk", {DType::f32}, {&a.d});
+  Tensor& dy = args.tensor("dy", {dqkv.dtype}, {&a.n, &a.normed});
+  Tensor& qkv = args.tensor("qkv", {dqkv.dtype}, {&a.n, &a.width});
+  Tensor& wq = args.tensor("wq", {DType::f32}, {&a.d});
+  Tensor& wk = args.tensor("wk", {DType::f32}, {&a.d});
+  Tensor& table = args.tensor("table", {DType::f32}, {&a.positions, &a.d});
+  Tensor& at = args.tensor("at", {DType::i32}, {&a.n});
+  a.heads = args.integer("heads", 1);
+  a.kvHeads = args.integer("kvHeads", 1);
+  const float epsilon = args.number("epsilon");
+  checkHeads(args, a);
+  args.require(a.d % 2 == 0, "dwq", "has an odd length");
+  args.require(a.normed == (a.heads + a.kvHeads) * a.d, "dy", "is not (heads + kvHeads)·d wide");
+  args.within("at", at, 0, a.positions);
+  const i64 n = a.n, d = a.d, half = d / 2;
+  const i64 threads = n * a.normed > 8192 ? omp_get_max_threads() : 1;
+  Tensor partial = makeTensor(DType::f32, {threads, 3 * d});
+  std::memset(partial.bytes, 0, threads * 3 * d * 4);
+  withType(dqkv.dtype, [&](auto zero) {
+    using T = decltype(zero);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (i64 t = 0; t < threads; t++) {
+      float *sumQ = partial.as<float>() + t * 3 * d, *sumK = sumQ + d, *g = sumK + d;
+      for (i64 i = n * t / threads; i < n * (t + 1) / threads; i++) {
+        const float *cos = table.as<float>() + at.as<int32_t>()[i] * d, *sin = cos + half;
+        for (i64 head = 0; head < a.heads + a.kvHeads; head++) {
+          const T* x = qkv.as<T>() + i * a.width + head * d;
+          const T* grad = dy.as<T>() + i * a.normed + head * d;
+          T* out = dqkv.as<T>() + i * a.width + head * d;
+          const float* w = (head < a.heads ? wq : wk).as<float>();
+          float* sums = head < a.heads ? sumQ : sumK;
+          for (i64 j = 0; j < half; j++) {
+            const float p = toFloat(grad[j]), q = toFloat(grad[j + half]);
+            g[j] = p * cos[j] + q * sin[j];
+            g[j + half] = q * cos[j] - p * sin[j];
+          }
+          float squares = 0, dot = 0;
+#pragma omp simd reduction(+ : squares, dot)
+          for (i64 j = 0; j < d; j++) {
+            const float v = toFloat(x[j]);
+            squares += v * v;
+            dot += g[j] * w[j] * v;
+          }
+          const float r = 1.0f / std::sqrt(squares / d + epsilon), mean = dot * r * r / d;
+          for (i64 j = 0; j < d; j++) {
+            const float v = toFloat(x[j]);
+            out[j] = fromFloat<T>(r * (g[j] * w[j] - v * mean));
+            sums[j] += g[j] * v * r;
+          }
+        }
+      }
+    }
+  });
+  for (i64 t = 0; t < threads; t++)
+    for (i64 j = 0; j < d; j++) {
+      dwq.as<float>()[j] += partial.as<float>()[t * 3 * d + j];
+      dwk.as<float>()[j] += partial.as<float>()[t * 3 * d + d + j];
+    }
+  return args.info().Env().Undefined();
+}
+
+}  // namespace
+
+void exportRope(Napi::Env env, Napi::Object exports) {
+  exportKernel<qkNormRope>(env, exports, "qkNormRope");
+  exportKernel<qkNormRopeBackward>(env, exports, "qkNormRopeBackward");
+}
+
+}  // namespace sod

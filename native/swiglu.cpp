@@ -1,0 +1,59 @@
+// h = silu(gate) · up, with gate and up side by side in one product's output.
+#include "args.h"
+#include "vec.h"
+
+namespace sod {
+namespace {
+
+// swiglu(y [n, m], gateUp [n, 2m])
+Napi::Value swiglu(Args& args) {
+  Dim n("n"), m("m");
+  Tensor& y = args.tensor("y", {DType::f32, DType::bf16}, {&n, &m});
+  Dim twice(2 * m);
+  Tensor& x = args.tensor("gateUp", {y.dtype}, {&n, &twice});
+  withType(y.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    parallelFor(n, m * 16, [&](i64 i) {
+      const T *gate = x.as<T>() + i * 2 * m, *up = gate + m;
+      T* out = y.as<T>() + i * m;
+      for (i64 j = 0; j < m; j++) {
+        const float g = toFloat(gate[j]);
+        out[j] = fromFloat<T>(g / (1.0f + fastExp(-g)) * toFloat(up[j]));
+      }
+    });
+  });
+  return args.info().Env().Undefined();
+}
+
+// swigluBackward(dgateUp [n, 2m], dy [n, m], gateUp [n, 2m])
+Napi::Value swigluBackward(Args& args) {
+  Dim n("n"), twice("2m");
+  Tensor& dx = args.tensor("dgateUp", {DType::f32, DType::bf16}, {&n, &twice});
+  args.require(twice % 2 == 0, "dgateUp", "has an odd width");
+  Dim m(twice / 2);
+  Tensor& dy = args.tensor("dy", {dx.dtype}, {&n, &m});
+  Tensor& x = args.tensor("gateUp", {dx.dtype}, {&n, &twice});
+  withType(dx.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    parallelFor(n, m * 16, [&](i64 i) {
+      const T *gate = x.as<T>() + i * 2 * m, *up = gate + m, *d = dy.as<T>() + i * m;
+      T *dgate = dx.as<T>() + i * 2 * m, *dup = dgate + m;
+      for (i64 j = 0; j < m; j++) {
+        const float g = toFloat(gate[j]), u = toFloat(up[j]), grad = toFloat(d[j]);
+        const float sigmoid = 1.0f / (1.0f + fastExp(-g));
+        dgate[j] = fromFloat<T>(grad * u * sigmoid * (1.0f + g * (1.0f - sigmoid)));
+        dup[j] = fromFloat<T>(grad * g * sigmoid);
+      }
+    });
+  });
+  return args.info().Env().Undefined();
+}
+
+}  // namespace
+
+void exportSwiglu(Napi::Env env, Napi::Object exports) {
+  exportKernel<swiglu>(env, exports, "swiglu");
+  exportKernel<swigluBackward>(env, exports, "swigluBackward");
+}
+
+}  // namespace sod

@@ -1,0 +1,182 @@
+// Making, filling, reading and freeing tensors; memory statistics; the CPU's abilities.
+#include <omp.h>
+
+#include "args.h"
+#include "vec.h"
+
+namespace sod {
+namespace {
+
+DType dtypeNamed(Args& args, const char* argument) {
+  const std::string text = args.next().ToString().Utf8Value();
+  if (text == "f32") return DType::f32;
+  if (text == "bf16") return DType::bf16;
+  if (text == "i32") return DType::i32;
+  args.fail(argument, "must be f32, bf16 or i32");
+}
+
+std::vector<i64> shapeOf(Args& args, const char* argument) {
+  const Napi::Value value = args.next();
+  args.require(value.IsArray(), argument, "must be an array of sizes");
+  const auto array = value.As<Napi::Array>();
+  args.require(array.Length() <= 4, argument, "has more than 4 dimensions");
+  std::vector<i64> shape;
+  double elements = 1;
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    const double d = array.Get(i).ToNumber().DoubleValue();
+    args.require(d >= 0 && d == double(i64(d)), argument, "must hold integers from 0");
+    shape.push_back(i64(d));
+    elements *= d;
+  }
+  args.require(elements < 1e11, argument, "is too large");
+  return shape;
+}
+
+Napi::Value idOf(Args& args, Tensor t) {
+  Resource resource;
+  resource.tensor = std::make_unique<Tensor>(std::move(t));
+  return Napi::Number::New(args.info().Env(), addResource(std::move(resource)));
+}
+
+// allocate(dtype, shape): its contents are undefined.
+Napi::Value allocate(Args& args) {
+  const DType dtype = dtypeNamed(args, "dtype");
+  return idOf(args, makeTensor(dtype, shapeOf(args, "shape")));
+}
+
+// view(tensor, offset, shape): `shape` elements from `offset` on, sharing memory with `tensor`.
+Napi::Value view(Args& args) {
+  Tensor& whole = args.any("tensor");
+  const i64 offset = args.integer("offset", 0, whole.size());
+  Tensor part = whole;
+  part.shape = shapeOf(args, "shape");
+  args.require(offset + part.size() <= whole.size(), "shape", "reaches beyond the tensor");
+  part.bytes += size_t(offset) * bytesOf(whole.dtype);
+  return idOf(args, std::move(part));
+}
+
+Napi::Value release(Args& args) {
+  freeResource(args.number("id"));
+  return args.info().Env().Undefined();
+}
+
+Napi::Value zero(Args& args) {
+  Tensor& t = args.any("tensor");
+  const i64 bytes = t.size() * bytesOf(t.dtype), block = 1 << 16;
+  parallelFor((bytes + block - 1) / block, block, [&](i64 i) {
+    std::memset(t.bytes + i * block, 0, std::min(block, bytes - i * block));
+  });
+  return args.info().Env().Undefined();
+}
+
+// write(tensor, typedArray): Float32Array into f32 or bf16, Int32Array into i32, Uint16Array (raw bits) into bf16.
+Napi::Value write(Args& args) {
+  Tensor& t = args.any("tensor");
+  const Napi::Value value = args.next();
+  args.require(value.IsTypedArray(), "data", "must be a typed array");
+  const auto array = value.As<Napi::TypedArray>();
+  args.require(i64(array.ElementLength()) == t.size(), "data",
+               "has " + std::to_string(array.ElementLength()) + " elements, the tensor " + std::to_string(t.size()));
+  const char* from = static_cast<const char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  const auto type = array.TypedArrayType();
+  if ((type == napi_float32_array && t.dtype == DType::f32) || (type == napi_int32_array && t.dtype == DType::i32) ||
+      (type == napi_uint16_array && t.dtype == DType::bf16)) {
+    std::memcpy(t.bytes, from, t.size() * bytesOf(t.dtype));
+  } else if (type == napi_float32_array && t.dtype == DType::bf16) {
+    const float* f = reinterpret_cast<const float*>(from);
+    bf16* to = t.as<bf16>();
+    parallelFor((t.size() + 4095) / 4096, 4096, [&](i64 block) {
+      for (i64 i = block * 4096; i < std::min(t.size(), block * 4096 + 4096); i++) to[i] = fromFloat<bf16>(f[i]);
+    });
+  } else {
+    args.fail("data", std::string("does not fit dtype ") + name(t.dtype));
+  }
+  return args.info().Env().Undefined();
+}
+
+// read(tensor) → Float32Array (f32, bf16) or Int32Array (i32), a copy.
+Napi::Value read(Args& args) {
+  Tensor& t = args.any("tensor");
+  const Napi::Env env = args.info().Env();
+  if (t.dtype == DType::i32) {
+    auto out = Napi::Int32Array::New(env, t.size());
+    std::memcpy(out.Data(), t.bytes, t.size() * 4);
+    return out;
+  }
+  auto out = Napi::Float32Array::New(env, t.size());
+  float* to = out.Data();
+  if (t.dtype == DType::f32) {
+    std::memcpy(to, t.bytes, t.size() * 4);
+  } else {
+    const bf16* from = t.as<bf16>();
+    for (i64 i = 0; i < t.size(); i++) to[i] = toFloat(from[i]);
+  }
+  return out;
+}
+
+// convert(y, x): same elements, f32 or bf16 each.
+Napi::Value convert(Args& args) {
+  Tensor& y = args.any("y");
+  Tensor& x = args.any("x");
+  args.require(y.dtype != DType::i32, "y", "has dtype i32, expected f32 or bf16");
+  args.require(x.dtype != DType::i32, "x", "has dtype i32, expected f32 or bf16");
+  args.require(x.size() == y.size(), "x", "has shape " + shapeText(x.shape) + ", y " + shapeText(y.shape));
+  withType(y.dtype, [&](auto toZero) {
+    withType(x.dtype, [&](auto fromZero) {
+      using To = decltype(toZero);
+      using From = decltype(fromZero);
+      To* to = y.as<To>();
+      const From* from = x.as<From>();
+      parallelFor((y.size() + 4095) / 4096, 4096, [&](i64 block) {
+        for (i64 i = block * 4096; i < std::min(y.size(), block * 4096 + 4096); i++) to[i] = fromFloat<To>(toFloat(from[i]));
+      });
+    });
+  });
+  return args.info().Env().Undefined();
+}
+
+Napi::Value memory(Args& args) {
+  const MemoryStats stats = memoryStats();
+  auto out = Napi::Object::New(args.info().Env());
+  out.Set("liveBytes", double(stats.liveBytes));
+  out.Set("pooledBytes", double(stats.pooledBytes));
+  out.Set("resources", double(stats.resources));
+  return out;
+}
+
+Napi::Value trim(Args& args) {
+  trimMemory();
+  return args.info().Env().Undefined();
+}
+
+// cpu() → { bf16: whether products in bf16 are native here, threads: as many as kernels use now }
+Napi::Value cpu(Args& args) {
+  auto out = Napi::Object::New(args.info().Env());
+  __builtin_cpu_init();
+  out.Set("bf16", bool(__builtin_cpu_supports("avx512bf16")));
+  out.Set("threads", omp_get_max_threads());
+  return out;
+}
+
+Napi::Value setThreads(Args& args) {
+  omp_set_num_threads(args.integer("threads", 1, 1024));
+  return args.info().Env().Undefined();
+}
+
+}  // namespace
+
+void exportTensor(Napi::Env env, Napi::Object exports) {
+  exportKernel<allocate>(env, exports, "allocate");
+  exportKernel<view>(env, exports, "view");
+  exportKernel<release>(env, exports, "release");
+  exportKernel<zero>(env, exports, "zero");
+  exportKernel<write>(env, exports, "write");
+  exportKernel<read>(env, exports, "read");
+  exportKernel<convert>(env, exports, "convert");
+  exportKernel<memory>(env, exports, "memory");
+  exportKernel<trim>(env, exports, "trim");
+  exportKernel<cpu>(env, exports, "cpu");
+  exportKernel<setThreads>(env, exports, "setThreads");
+}
+
+}  // namespace sod

@@ -1,0 +1,62 @@
+// Small numeric pieces that the kernels share: bf16 conversion, exp that vectorises, parallel loops over rows.
+#pragma once
+#include <cmath>
+#include <cstring>
+
+#include "tensor.h"
+
+namespace sod {
+
+inline float toFloat(float x) { return x; }
+inline float toFloat(bf16 x) {
+  const uint32_t bits = uint32_t(x.bits) << 16;
+  float f;
+  std::memcpy(&f, &bits, 4);
+  return f;
+}
+
+template <typename T>
+inline T fromFloat(float x);
+template <>
+inline float fromFloat<float>(float x) {
+  return x;
+}
+// Round to nearest, ties to even; NaN stays NaN.
+template <>
+inline bf16 fromFloat<bf16>(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const uint32_t quiet = (bits >> 16) | 0x40;
+  return {uint16_t((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded)};
+}
+
+// e^x to about 2 ulp by a polynomial on [-ln2/2, ln2/2] (Cephes' coefficients); branch-free, so that loops vectorise.
+inline float fastExp(float x) {
+  x = x < -87.3f ? -87.3f : x > 88.0f ? 88.0f : x;
+  const float shifted = x * 1.44269504f + 12582912.0f;
+  const float n = shifted - 12582912.0f;
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  int32_t bits;
+  std::memcpy(&bits, &shifted, 4);
+  const int32_t exponent = (bits - 0x4b400000 + 127) << 23;
+  float scale;
+  std::memcpy(&scale, &exponent, 4);
+  return p * scale;
+}
+
+// Runs body(i) for i in [0, n) on all threads when the work is worth waking them. `cost`: elements touched per i.
+template <typename F>
+void parallelFor(i64 n, i64 cost, F&& body) {
+#pragma omp parallel for schedule(static) if (n > 1 && n * cost > 8192)
+  for (i64 i = 0; i < n; i++) body(i);
+}
+
+}  // namespace sod

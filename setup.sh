@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Makes a fresh clone ready to run: system packages, npm packages, native module, compiled TypeScript.
+# Does only what is missing or out of date, and says so; silent when there is nothing to do.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+say() { echo "setup: $*"; }
+fail() {
+  echo "setup: $*" >&2
+  exit 1
+}
+
+check_node() {
+  local version
+  version=$(node --version 2>/dev/null) || fail 'Node.js 20 or newer is needed: https://nodejs.org'
+  local major=${version#v}
+  [ "${major%%.*}" -ge 20 ] || fail "Node.js 20 or newer is needed, found $version: https://nodejs.org"
+}
+
+has_toolchain() {
+  command -v make >/dev/null && command -v g++ >/dev/null &&
+    echo '#include <dnnl_version.h>' | g++ -E -x c++ -o /dev/null - 2>/dev/null
+}
+
+install_toolchain() {
+  local packages=(libdnnl-dev g++ make) root=()
+  if ! command -v apt-get >/dev/null; then
+    fail 'g++, make and oneDNN are needed (Debian: libdnnl-dev, Fedora: onednn-devel, Homebrew and Arch: onednn);' \
+      'install them and run setup.sh again'
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "run this as root, then setup.sh again: apt-get install ${packages[*]}"
+    root=(sudo)
+    [ -t 0 ] || root+=(--non-interactive)
+  fi
+  say "installing ${packages[*]}"
+  local apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+  local attempt
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  for attempt in 1 2 3; do
+    if { "${apt[@]}" update && "${apt[@]}" install --yes --no-install-recommends "${packages[@]}"; } </dev/null >"$log" 2>&1; then
+      break
+    fi
+    [ "$attempt" -lt 3 ] && sleep 5
+  done
+  has_toolchain || {
+    tail -n 20 "$log" >&2
+    fail "apt-get could not install ${packages[*]}"
+  }
+}
+
+npm_stamp=node_modules/.setup-lock
+
+install_npm_packages() {
+  say 'installing npm packages'
+  npm ci --include=dev --no-audit --no-fund --loglevel=error </dev/null >/dev/null
+  cksum <package-lock.json >"$npm_stamp"
+}
+
+build_native() {
+  say 'building the native module'
+  make --silent --directory=native --jobs="$(getconf _NPROCESSORS_ONLN)" </dev/null
+}
+
+build_stamp=dist/.built
+
+is_built() {
+  [ -f dist/cli.js ] && [ -f "$build_stamp" ] &&
+    [ -z "$(find src package.json package-lock.json tsconfig.json tsconfig.build.json -newer "$build_stamp" -print -quit)" ]
+}
+
+build_typescript() {
+  say 'compiling TypeScript'
+  mkdir -p dist
+  touch "$build_stamp.new" # sources that change during the build count as newer
+  [ -f dist/cli.js ] || rm -f dist/.tsbuildinfo # else tsc believes that it is there
+  npm run --silent build </dev/null
+  chmod +x dist/cli.js
+  mv "$build_stamp.new" "$build_stamp"
+}
+
+check_node
+has_toolchain || install_toolchain
+[ "$(cksum <package-lock.json)" = "$(cat "$npm_stamp" 2>/dev/null)" ] || install_npm_packages
+make --question --silent --directory=native >/dev/null 2>&1 || build_native
+is_built || build_typescript

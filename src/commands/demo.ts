@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { interruptedExitCode, interruptible } from './interrupt.ts';
+import { nonNegativeInteger } from './options.ts';
+import { showCount } from './showCount.ts';
+
+interface Options {
+  seed: number;
+  smoke?: boolean;
+  resume?: boolean;
+  out?: string;
+}
+
+export const demoCommand = () =>
+  new Command('demo')
+    .description('The whole pipeline on this machine: a teacher, a smaller student, and what SOD makes of it.')
+    .option('--seed <seed>', 'of everything random', nonNegativeInteger, 0)
+    .option('--smoke', 'the same path in about a minute, with too little training to mean anything')
+    .option('--resume', 'keep what an earlier demo has finished, and go on where it stopped')
+    .option('--out <folder>', 'where everything is written (default: runs/demo, or runs/demo-smoke)')
+    .addHelpText(
+      'after',
+      `
+Trains, in a small shop whose prices an agent must look up and add:
+  a teacher            by SFT on an expert's dialogues, then by GRPO
+  a smaller student    by a short SFT; from there once by OPD and once by SOD under the teacher
+and compares all on held-out tasks. The recipes are in recipes/demo/.
+
+The comparison is printed and written to report.json; report.html shows the training as well.
+Ctrl-C saves and stops; sod demo --resume goes on. Without --resume, an earlier demo in the folder is replaced.`,
+    )
+    .action(async (options: Options) => {
+      const out = options.out ?? (options.smoke ? 'runs/demo-smoke' : 'runs/demo');
+      const [{ runDemo }, { formatComparison }, { Progress }] = await Promise.all([
+        import('../demo/demo.ts'),
+        import('../demo/report.ts'),
+        import('./progress.ts'),
+      ]);
+      let progress: InstanceType<typeof Progress> | undefined;
+      const results = await interruptible(signal =>
+        runDemo({
+          out,
+          seed: options.seed,
+          smoke: !!options.smoke,
+          resume: !!options.resume,
+          signal,
+          onStage: stage => {
+            progress?.close();
+            progress = new Progress(stage.padEnd(14));
+          },
+          onProgress: event => progress?.show(event),
+          onEvaluation: (model, done, total) => {
+            progress?.close();
+            progress = undefined;
+            showCount(`comparing ${model}`, done, total);
+          },
+        }),
+      ).finally(() => progress?.close());
+      if (!results) {
+        console.log(
+          `Stopped. Go on with: sod demo --resume${options.smoke ? ' --smoke' : ''} --seed ${options.seed} --out ${out}`,
+        );
+        process.exitCode = interruptedExitCode;
+        return;
+      }
+      console.log(formatComparison(results));
+      console.log(`\nThe training in pictures: ${join(out, 'report.html')}`);
+    });

@@ -1,0 +1,74 @@
+import cliProgress from 'cli-progress';
+import type { Metrics } from '../train/runDirectory.ts';
+import type { TrainEvent } from '../train/train.ts';
+
+/** A run's progress: one live line in a terminal, or else a plain line an iteration. */
+export class Progress {
+  readonly #bar?: cliProgress.SingleBar;
+  readonly #prefix: string;
+  #status = '';
+  #lastLine = 0;
+
+  constructor(name = '') {
+    this.#prefix = name && `${name}  `;
+    if (!process.stderr.isTTY) return;
+    this.#bar = new cliProgress.SingleBar({
+      format: `${this.#prefix}{bar} {value}/{total}  {phase}  {status}  {eta_formatted} left`,
+      barsize: 24,
+      hideCursor: true,
+      gracefulExit: false,
+      etaBuffer: 20,
+      clearOnComplete: false,
+    });
+  }
+
+  show(event: TrainEvent): void {
+    if (event.kind === 'phase') this.#phase(event);
+    else this.#iteration(event);
+  }
+
+  close(): void {
+    this.#bar?.stop();
+  }
+
+  #phase({ iteration, iterations, phase, done, total }: Extract<TrainEvent, { kind: 'phase' }>): void {
+    if (!this.#bar) return;
+    this.#begin(iterations, iteration);
+    this.#bar.update(iteration, { phase: `${phase} ${done}/${total}`, status: this.#status });
+  }
+
+  #iteration({ iterations, metrics }: Extract<TrainEvent, { kind: 'iteration' }>): void {
+    this.#status = summary(metrics);
+    if (this.#bar) {
+      this.#begin(iterations, metrics.iteration);
+      this.#bar.update(metrics.iteration, { phase: '', status: this.#status });
+    } else if (metrics.iteration === iterations || performance.now() - this.#lastLine > 1000) {
+      this.#lastLine = performance.now();
+      console.error(`${this.#prefix}${metrics.iteration}/${iterations}  ${this.#status}`);
+    }
+  }
+
+  #begin(iterations: number, iteration: number): void {
+    if (!this.#bar?.isActive) this.#bar?.start(iterations, iteration, { phase: '', status: '' });
+  }
+}
+
+/** The numbers to watch while a run goes on. */
+function summary({ loss, reward, accuracy, reverseKl, toolSuccessRate }: Metrics): string {
+  const parts = [
+    accuracy === undefined && `loss ${number(loss)}`,
+    accuracy !== undefined && `correct ${percent(accuracy)}`,
+    reward !== undefined && `reward ${number(reward)}`,
+    toolSuccessRate !== undefined && `tools ok ${percent(toolSuccessRate)}`,
+    reverseKl !== undefined && `KL ${number(reverseKl)}`,
+  ];
+  return parts.filter(Boolean).join('  ');
+}
+
+function number(value: unknown): string {
+  return (value as number).toFixed(3);
+}
+
+function percent(fraction: unknown): string {
+  return `${Math.round((fraction as number) * 100)} %`;
+}

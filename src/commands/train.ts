@@ -1,0 +1,63 @@
+import { basename, extname, join } from 'node:path';
+import { Command } from 'commander';
+import { UserError } from '../errors.ts';
+import { interruptedExitCode, interruptible } from './interrupt.ts';
+import { collect } from './options.ts';
+
+interface Options {
+  run?: string;
+  resume?: string;
+  set?: string[];
+}
+
+export const trainCommand = () =>
+  new Command('train')
+    .description('Train a model as a recipe says.')
+    .argument('[recipe]', 'YAML file, such as recipes/demo/student-sod.yaml')
+    .option('--run <folder>', 'where the run is written (default: runs/<name of the recipe>)')
+    .option('--resume <folder>', 'go on with the run in this folder, from its last checkpoint')
+    .option('--set <key=value>', 'change a key of the recipe; may be given several times', collect)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sod train recipes/demo/teacher-sft.yaml
+  sod train recipes/demo/student-sod.yaml --run runs/sod-2 --set seed=2 --set optimizer.learningRate=1e-4
+  sod train --resume runs/sod-2
+
+A run's folder holds recipe.yaml (every default written out), metrics.jsonl (a line an iteration), trajectories/
+(readable samples), checkpoints/ (to resume from) and, at the end, final/ (the model in Hugging Face layout).
+Ctrl-C finishes the running update, saves and stops; twice stops at once. A run killed at any moment can be resumed
+and reaches the same weights.`,
+    )
+    .action(async (file: string | undefined, options: Options) => {
+      const [{ train }, { loadRecipe }, { parseOverrides }, { readRecipe }, { Progress }] = await Promise.all([
+        import('../train/train.ts'),
+        import('../train/recipe.ts'),
+        import('../train/overrides.ts'),
+        import('../train/runDirectory.ts'),
+        import('./progress.ts'),
+      ]);
+      if (!file === !options.resume)
+        throw new UserError('give a recipe to start, or --resume <folder> to go on with a run');
+      if (options.resume && (options.set || options.run))
+        throw new UserError('--resume goes on with the recipe as it was: no --set or --run');
+
+      const recipe = options.resume
+        ? readRecipe(options.resume)
+        : await loadRecipe(file!, parseOverrides(options.set ?? []));
+      const runDir = options.resume ?? options.run ?? join('runs', basename(file!, extname(file!)));
+      const progress = new Progress();
+      const result = await interruptible(signal =>
+        train(recipe, { runDir, resume: !!options.resume, signal, onProgress: event => progress.show(event) }),
+      ).finally(() => progress.close());
+
+      if (!result.finished) {
+        console.log(`Stopped. Go on with: sod train --resume ${runDir}`);
+        process.exitCode = interruptedExitCode;
+      } else if (result.alreadyFinished) {
+        console.log(`${runDir} is already finished. The model is in ${result.checkpoint}`);
+      } else {
+        console.log(`Finished. The model is in ${result.checkpoint}`);
+      }
+    });

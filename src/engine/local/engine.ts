@@ -1,0 +1,207 @@
+import type { Worker } from 'node:worker_threads';
+import { UserError } from '../../errors.ts';
+import { startWorker } from '../../worker.ts';
+import type {
+  AdamParams,
+  Completion,
+  Conversation,
+  Datum,
+  Engine,
+  LossOutput,
+  LossSpec,
+  Sampler,
+  SamplingOptions,
+  ScoredSequence,
+  Scorer,
+  Scores,
+  StepStats,
+  TokenIds,
+  Trainer,
+} from '../types.ts';
+import type { FromWorker, Request, ToWorker, WorkerOptions } from './protocol.ts';
+
+export type LocalEngineOptions = Partial<WorkerOptions>;
+
+const GiB = 2 ** 30;
+const defaults: WorkerOptions = {
+  dtype: 'auto',
+  threads: 0,
+  activationBytes: 3 * GiB,
+  cacheBytes: 1 * GiB,
+  maxBatch: 64,
+};
+
+/** The engine on this machine's CPU: models live and compute in one worker thread, so the event loop stays free. */
+export class LocalEngine implements Engine {
+  readonly #worker: Worker;
+  readonly #open = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  #nextId = 0;
+  #closed: Error | undefined;
+
+  private constructor(options: WorkerOptions) {
+    this.#worker = startWorker(new URL('./engine.worker.ts', import.meta.url), { workerData: options });
+    this.#worker.on('message', (message: FromWorker) => this.#settle(message));
+    this.#worker.on('error', error => this.#end(error as Error));
+    this.#worker.on('exit', () => this.#end(new Error('the engine was closed')));
+    this.#worker.unref();
+  }
+
+  static async start(options: LocalEngineOptions = {}): Promise<LocalEngine> {
+    return new LocalEngine({ ...defaults, ...options });
+  }
+
+  async trainer(checkpoint: string): Promise<Trainer> {
+    return new LocalTrainer(this, await this.#load(checkpoint, true));
+  }
+
+  async scorer(checkpoint: string): Promise<Scorer> {
+    const model = await this.#load(checkpoint, false);
+    return { score: sequences => this.call({ kind: 'score', model, sequences }) };
+  }
+
+  async sampler(checkpoint: string): Promise<Sampler> {
+    return new LocalSampler(this, await this.#load(checkpoint, false));
+  }
+
+  async close(): Promise<void> {
+    this.#end(new Error('the engine was closed'));
+    await this.#worker.terminate();
+  }
+
+  /** Sends one request to the worker; an abort rejects at once and tells the worker. */
+  call<T>(request: Request, signal?: AbortSignal): Promise<T> {
+    if (this.#closed) return Promise.reject(this.#closed);
+    if (signal?.aborted) return Promise.reject(abortError());
+    const id = this.#nextId++;
+    return new Promise<T>((resolve, reject) => {
+      const onAbort = () => {
+        this.#send({ abort: id });
+        this.#take(id)?.reject(abortError());
+      };
+      const settled =
+        <V>(settle: (value: V) => void) =>
+        (value: V) => {
+          signal?.removeEventListener('abort', onAbort);
+          settle(value);
+        };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      if (this.#open.size === 0) this.#worker.ref();
+      this.#open.set(id, { resolve: settled(resolve) as (value: unknown) => void, reject: settled(reject) });
+      this.#send({ id, request });
+    });
+  }
+
+  #load(checkpoint: string, trainable: boolean): Promise<number> {
+    return this.call({ kind: 'open', checkpoint, trainable });
+  }
+
+  #send(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  /** A request leaves the list; while none is open, the worker does not keep the process alive. */
+  #take(id: number) {
+    const request = this.#open.get(id);
+    this.#open.delete(id);
+    if (this.#open.size === 0) this.#worker.unref();
+    return request;
+  }
+
+  #settle(message: FromWorker): void {
+    const request = this.#take(message.id);
+    if ('error' in message) request?.reject(revive(message.error));
+    else request?.resolve(message.value);
+  }
+
+  #end(error: Error): void {
+    this.#closed ??= error;
+    for (const id of [...this.#open.keys()]) this.#take(id)?.reject(this.#closed);
+  }
+}
+
+class LocalSampler implements Sampler {
+  readonly #engine: LocalEngine;
+  readonly #model: number;
+
+  constructor(engine: LocalEngine, model: number) {
+    this.#engine = engine;
+    this.#model = model;
+  }
+
+  generate(prompt: TokenIds, options: SamplingOptions, signal?: AbortSignal): Promise<Completion> {
+    return this.#engine.call({ kind: 'generate', model: this.#model, prompt, options }, signal);
+  }
+
+  async open(prompt: TokenIds): Promise<Conversation> {
+    return new LocalConversation(this, prompt);
+  }
+}
+
+/** Only tokens: the engine finds their keys and values again in its page cache. */
+class LocalConversation implements Conversation {
+  readonly #sampler: LocalSampler;
+  readonly #tokens: number[];
+
+  constructor(sampler: LocalSampler, prompt: TokenIds) {
+    this.#sampler = sampler;
+    this.#tokens = [...prompt];
+  }
+
+  async generate(options: SamplingOptions, signal?: AbortSignal): Promise<Completion> {
+    const completion = await this.#sampler.generate(this.#tokens, options, signal);
+    this.append(completion.tokens);
+    return completion;
+  }
+
+  append(tokens: TokenIds): void {
+    for (const token of tokens) this.#tokens.push(token);
+  }
+
+  close(): void {
+    this.#tokens.length = 0;
+  }
+}
+
+class LocalTrainer implements Trainer {
+  readonly #engine: LocalEngine;
+  readonly #model: number;
+
+  constructor(engine: LocalEngine, model: number) {
+    this.#engine = engine;
+    this.#model = model;
+  }
+
+  forwardBackward(data: Datum[], loss: LossSpec): Promise<LossOutput> {
+    return this.#engine.call({ kind: 'forwardBackward', model: this.#model, data, loss });
+  }
+
+  optimStep(adam: AdamParams): Promise<StepStats> {
+    return this.#engine.call({ kind: 'optimStep', model: this.#model, adam });
+  }
+
+  async sampler(): Promise<Sampler> {
+    return new LocalSampler(this.#engine, this.#model);
+  }
+
+  score(sequences: ScoredSequence[]): Promise<Scores[]> {
+    return this.#engine.call({ kind: 'score', model: this.#model, sequences });
+  }
+
+  save(dir: string, options: { optimizer?: boolean } = {}): Promise<void> {
+    return this.#engine.call({ kind: 'save', model: this.#model, dir, optimizer: options.optimizer ?? false });
+  }
+
+  load(dir: string): Promise<void> {
+    return this.#engine.call({ kind: 'load', model: this.#model, dir });
+  }
+}
+
+function abortError(): Error {
+  return new DOMException('The operation was aborted', 'AbortError');
+}
+
+function revive({ name, message, stack }: { name: string; message: string; stack?: string }): Error {
+  if (name === 'UserError') return new UserError(message);
+  if (name === 'AbortError') return abortError();
+  return Object.assign(new Error(message), { name, stack });
+}

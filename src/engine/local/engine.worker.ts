@@ -1,0 +1,78 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { UserError } from '../../errors.ts';
+import { native } from '../../tensor/native.ts';
+import { LocalModel } from './model.ts';
+import type { FromWorker, Request, ToWorker, WorkerOptions } from './protocol.ts';
+
+/**
+ * The engine's thread: owns the models, answers requests in the order they come, and advances what is being generated
+ * between them.
+ */
+const port = parentPort!;
+const options = workerData as WorkerOptions;
+if (options.threads > 0) native.setThreads(options.threads);
+const models: LocalModel[] = [];
+let advancing = false;
+
+port.on('message', async (message: ToWorker) => {
+  if ('abort' in message) {
+    for (const model of models) if (model.generating) model.generator.abort(message.abort);
+    return;
+  }
+  const { id, request } = message;
+  try {
+    answer({ id, value: await handle(id, request) });
+  } catch (error) {
+    const { name, message, stack } = error as Error;
+    answer({ id, error: { name, message, stack } });
+  }
+});
+
+function answer(message: FromWorker): void {
+  port.postMessage(message);
+}
+
+function handle(id: number, request: Request): unknown {
+  if (request.kind === 'open') return open(request.checkpoint, request.trainable);
+  const model = models[request.model];
+  switch (request.kind) {
+    case 'generate': {
+      const completion = model.generator.generate(id, request.prompt, request.options);
+      advance();
+      return completion;
+    }
+    case 'score':
+      return model.score(request.sequences);
+    case 'forwardBackward':
+      return model.forwardBackward(request.data, request.loss);
+    case 'optimStep':
+      return model.optimStep(request.adam);
+    case 'save':
+      return model.save(request.dir, request.optimizer);
+    case 'load':
+      return model.load(request.dir);
+  }
+}
+
+function open(checkpoint: string, trainable: boolean): number {
+  const { bf16 } = native.cpu();
+  if (options.dtype === 'bf16' && !bf16) {
+    throw new UserError('this CPU has no bf16 products (AVX512-BF16); use dtype f32 or auto');
+  }
+  const dtype = options.dtype === 'auto' ? (bf16 ? 'bf16' : 'f32') : options.dtype;
+  models.push(new LocalModel(checkpoint, { ...options, dtype, trainable }));
+  return models.length - 1;
+}
+
+/** Steps every generating model in turn; messages are read between steps. */
+function advance(): void {
+  if (advancing) return;
+  advancing = true;
+  const turn = () => {
+    const busy = models.filter(model => model.generating);
+    for (const model of busy) model.generator.step();
+    advancing = busy.length > 0;
+    if (advancing) setImmediate(turn);
+  };
+  setImmediate(turn);
+}

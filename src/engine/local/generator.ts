@@ -1,0 +1,272 @@
+import { decode } from '../../model/decoder.ts';
+import type { Weights } from '../../model/weights.ts';
+import { cachedAttention, copyPage, type LayerCache, lmHeadLogits, sample } from '../../tensor/ops.ts';
+import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
+import { UserError } from '../../errors.ts';
+import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
+import { type Page, PageCache } from './pageCache.ts';
+
+export interface GeneratorOptions {
+  /** Sequences decoded side by side. */
+  maxBatch: number;
+  /** Prompt tokens computed in one step at most, beside the decoding sequences. */
+  prefillRows: number;
+  /** Room for keys and values, in tokens. */
+  cacheTokens: number;
+}
+
+const pageTokens = 32;
+
+/** A request under way. `tokens` grows with what is sampled; keys and values exist for its first `cached` tokens. */
+interface Sequence {
+  id: number;
+  tokens: number[];
+  promptLength: number;
+  logprobs: number[];
+  options: Required<SamplingOptions>;
+  stop: Set<number>;
+  pages: Page[];
+  cached: number;
+  resolve(completion: Completion): void;
+  reject(error: Error): void;
+}
+
+const defaults = { temperature: 1, topP: 1, topK: 0, stop: [], seed: 0 };
+
+/**
+ * Continuous batching: every step advances all running sequences by one token and, beside them, computes waiting prompts
+ * chunk by chunk; sequences join and leave between steps. A sequence's tokens depend on its prompt, options and weights
+ * alone, never on its neighbours or on when it ran, since every kernel computes each row by itself.
+ */
+export class Generator {
+  readonly #weights: Weights;
+  readonly #rotary: Tensor;
+  readonly #options: GeneratorOptions;
+  readonly #cache: PageCache;
+  readonly #layers: LayerCache[];
+  readonly #waiting: Sequence[] = [];
+  readonly #running: Sequence[] = [];
+
+  constructor(weights: Weights, rotary: Tensor, options: GeneratorOptions) {
+    const { config, dtype } = weights;
+    this.#weights = weights;
+    this.#rotary = rotary;
+    const pages = Math.max(2, Math.ceil(options.cacheTokens / pageTokens));
+    this.#options = { ...options, cacheTokens: pages * pageTokens };
+    const shape = [pages, config.kvHeads, config.headDim * pageTokens];
+    this.#layers = unscoped(() =>
+      Array.from({ length: config.layers }, () => ({ keys: Tensor.allocate(dtype, shape), values: Tensor.allocate(dtype, shape) })),
+    );
+    this.#cache = new PageCache(pages, pageTokens, (to, from) => {
+      for (const layer of this.#layers) copyPage(layer, to, from);
+    });
+  }
+
+  get busy(): boolean {
+    return this.#running.length + this.#waiting.length > 0;
+  }
+
+  /** Queues a request; `id` names it for `abort`. */
+  generate(id: number, prompt: TokenIds, options: SamplingOptions): Promise<Completion> {
+    const limit = Math.min(this.#weights.config.maxPositions, this.#options.cacheTokens);
+    const room = limit - prompt.length;
+    if (prompt.length === 0) return Promise.reject(new UserError('a prompt needs at least one token'));
+    if (room < 1) {
+      return Promise.reject(new UserError(`the prompt has ${prompt.length} tokens; this engine takes fewer than ${limit}`));
+    }
+    const complete = { ...defaults, ...options, maxTokens: Math.min(options.maxTokens, room) };
+    if (complete.maxTokens < 1) return Promise.resolve({ tokens: [], logprobs: [], stopReason: 'length' });
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({
+        id,
+        tokens: [...prompt],
+        promptLength: prompt.length,
+        logprobs: [],
+        options: complete,
+        stop: new Set(complete.stop),
+        pages: [],
+        cached: 0,
+        resolve,
+        reject,
+      });
+    });
+  }
+
+  abort(id: number): void {
+    for (const list of [this.#waiting, this.#running]) {
+      const at = list.findIndex(sequence => sequence.id === id);
+      if (at < 0) continue;
+      const [sequence] = list.splice(at, 1);
+      this.#letGo(sequence);
+      sequence.reject(new DOMException('The generation was aborted', 'AbortError'));
+    }
+  }
+
+  /** The weights have changed: sequences under way go on, with everything computed anew. */
+  forget(): void {
+    for (const sequence of this.#running.splice(0).reverse()) this.#preempt(sequence);
+    this.#cache.clear();
+  }
+
+  /** One forward pass over one batch. */
+  step(): void {
+    try {
+      this.#admit();
+      const batch = this.#nextRows();
+      if (batch.length > 0) scope(() => this.#advance(batch));
+    } catch (error) {
+      for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
+        this.#letGo(sequence);
+        sequence.reject(error as Error);
+      }
+    }
+  }
+
+  free(): void {
+    for (const { keys, values } of this.#layers) {
+      keys.free();
+      values.free();
+    }
+  }
+
+  #admit(): void {
+    for (let at = 0; at < this.#waiting.length && this.#running.length < this.#options.maxBatch; ) {
+      const sequence = this.#waiting[at];
+      if (this.#running.some(other => computesBeginningOf(other, sequence))) {
+        at++;
+        continue;
+      }
+      this.#waiting.splice(at, 1);
+      Object.assign(sequence, this.#cache.acquire(sequence.tokens));
+      this.#running.push(sequence);
+    }
+  }
+
+  /** How many tokens each sequence computes in this step; decoding comes first, prompts share what rows are left. */
+  #nextRows(): { sequence: Sequence; rows: number }[] {
+    let prompts = this.#options.prefillRows;
+    const batch: { sequence: Sequence; rows: number }[] = [];
+    for (const sequence of [...this.#running]) {
+      const open = pending(sequence);
+      const rows = open === 1 ? 1 : Math.min(open, prompts);
+      if (open > 1) prompts -= rows;
+      if (rows === 0 || !this.#running.includes(sequence)) continue;
+      if (this.#makeRoom(sequence, sequence.cached + rows)) batch.push({ sequence, rows });
+    }
+    return batch.filter(({ sequence }) => this.#running.includes(sequence));
+  }
+
+  /** Pages for the first `length` tokens; where room is short, the sequences that came last give way. */
+  #makeRoom(sequence: Sequence, length: number): boolean {
+    while (sequence.pages.length * pageTokens < length) {
+      if (this.#cache.append(sequence.pages)) continue;
+      const last = this.#running.pop()!;
+      this.#preempt(last);
+      if (last === sequence) return false;
+    }
+    return true;
+  }
+
+  #preempt(sequence: Sequence): void {
+    this.#letGo(sequence);
+    this.#waiting.unshift(sequence);
+  }
+
+  #letGo(sequence: Sequence): void {
+    this.#cache.release(sequence.pages);
+    sequence.pages = [];
+    sequence.cached = 0;
+  }
+
+  #advance(batch: { sequence: Sequence; rows: number }[]): void {
+    const total = batch.reduce((sum, { rows }) => sum + rows, 0);
+    const width = Math.max(...batch.map(({ sequence }) => sequence.pages.length));
+    const ids = new Int32Array(total);
+    const positions = new Int32Array(total);
+    const sequences = new Int32Array(batch.length * 3);
+    const pageTable = new Int32Array(batch.length * width);
+    const ready: Sequence[] = [];
+    const lastRows: number[] = [];
+    let row = 0;
+    batch.forEach(({ sequence, rows }, s) => {
+      sequences.set([row, rows, sequence.cached], s * 3);
+      sequence.pages.forEach((page, p) => {
+        pageTable[s * width + p] = page.index;
+      });
+      for (let r = 0; r < rows; r++, row++) {
+        ids[row] = sequence.tokens[sequence.cached + r];
+        positions[row] = sequence.cached + r;
+      }
+      if (rows === pending(sequence)) {
+        ready.push(sequence);
+        lastRows.push(row - 1);
+      }
+    });
+
+    const { config } = this.#weights;
+    const sequenceTensor = Tensor.from(sequences, [batch.length, 3]);
+    const pageTensor = Tensor.from(pageTable, [batch.length, width]);
+    const hidden = decode(this.#weights, this.#rotary, ids, positions, (layer, qk, qkv) =>
+      cachedAttention(qk, qkv, this.#layers[layer], sequenceTensor, pageTensor, config),
+    );
+    for (const { sequence, rows } of batch) remember(sequence, rows);
+    if (ready.length > 0) this.#sampleNext(hidden, ready, lastRows);
+  }
+
+  #sampleNext(hidden: Tensor, ready: Sequence[], lastRows: number[]): void {
+    const logits = lmHeadLogits(hidden, Tensor.from(Int32Array.from(lastRows)), this.#weights.head);
+    const drawn = sample(logits, {
+      temperatures: Float32Array.from(ready, ({ options }) => options.temperature),
+      topPs: Float32Array.from(ready, ({ options }) => options.topP),
+      topKs: Int32Array.from(ready, ({ options }) => options.topK),
+      uniforms: Float32Array.from(ready, ({ options, tokens }) => uniform(options.seed, tokens.length)),
+    });
+    ready.forEach((sequence, i) => {
+      sequence.tokens.push(drawn.tokens[i]);
+      sequence.logprobs.push(drawn.logprobs[i]);
+      const stopped = sequence.stop.has(drawn.tokens[i]);
+      if (stopped || sequence.logprobs.length >= sequence.options.maxTokens) this.#finish(sequence, stopped ? 'stop' : 'length');
+    });
+  }
+
+  #finish(sequence: Sequence, stopReason: Completion['stopReason']): void {
+    this.#running.splice(this.#running.indexOf(sequence), 1);
+    this.#letGo(sequence);
+    sequence.resolve({ tokens: sequence.tokens.slice(sequence.promptLength), logprobs: sequence.logprobs, stopReason });
+  }
+}
+
+/** Tokens without keys and values yet: 1 while decoding. */
+function pending(sequence: Sequence): number {
+  return sequence.tokens.length - sequence.cached;
+}
+
+/** Notes in the pages what a step has computed. */
+function remember(sequence: Sequence, rows: number): void {
+  for (let r = 0; r < rows; r++, sequence.cached++) {
+    sequence.pages[Math.floor(sequence.cached / pageTokens)].tokens.push(sequence.tokens[sequence.cached]);
+  }
+}
+
+/** Whether it pays to wait: `other` is about to compute a page or more that `sequence` can share then. */
+function computesBeginningOf(other: Sequence, sequence: Sequence): boolean {
+  return pending(other) > 1 && agreement(other.tokens, sequence.tokens) >= other.cached + pageTokens;
+}
+
+function agreement(a: readonly number[], b: readonly number[]): number {
+  let n = 0;
+  while (n < a.length && n < b.length && a[n] === b[n]) n++;
+  return n;
+}
+
+/** The chance for one token of one sequence: a hash (murmur3's finalizer, twice) to 24 bits, exact in a float. */
+function uniform(seed: number, position: number): number {
+  return (mix(mix(seed) ^ Math.imul(position, 0x9e3779b9)) >>> 8) / 2 ** 24;
+}
+
+function mix(x: number): number {
+  let h = x | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}

@@ -1,0 +1,171 @@
+import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { UserError } from '../../errors.ts';
+import { writeFileWhole } from '../../files.ts';
+import { readCheckpoint, writeCheckpoint } from '../../model/checkpoint.ts';
+import { rotaryTable } from '../../model/decoder.ts';
+import type { Dtype } from '../../model/dtype.ts';
+import { SafetensorsFile, type StoredTensor, writeSafetensors } from '../../model/safetensors.ts';
+import { loadWeights, type Weights } from '../../model/weights.ts';
+import { scope, Tensor } from '../../tensor/tensor.ts';
+import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../types.ts';
+import { Generator, type GeneratorOptions } from './generator.ts';
+import { forwardBackward, update } from './learner.ts';
+import { activationBytes } from './pass.ts';
+import { score } from './scorer.ts';
+
+export interface ModelOptions {
+  dtype: 'f32' | 'bf16';
+  trainable: boolean;
+  /** Memory for the activations of one training or scoring pass. */
+  activationBytes: number;
+  /** Memory for keys and values while generating. */
+  cacheBytes: number;
+  maxBatch: number;
+}
+
+const optimizerFile = 'optimizer.safetensors';
+const trainerFile = 'trainer.json';
+
+/** One checkpoint in this thread's memory: scores, samples and, where it is trainable, learns. */
+export class LocalModel {
+  readonly #checkpointDir: string;
+  readonly #weights: Weights;
+  readonly #rotary: Tensor;
+  readonly #options: ModelOptions;
+  readonly #rowsPerPass: number;
+  /** In which dtype each tensor came, so that it can be given back in it. */
+  readonly #dtypes: Map<string, Dtype>;
+  #generator: Generator | undefined;
+  #version = 0;
+
+  constructor(checkpointDir: string, options: ModelOptions) {
+    const checkpoint = readCheckpoint(checkpointDir);
+    try {
+      this.#weights = loadWeights(checkpoint, options);
+    } finally {
+      checkpoint.close();
+    }
+    this.#checkpointDir = checkpointDir;
+    this.#options = options;
+    this.#dtypes = new Map(checkpoint.tensors.map(tensor => [tensor.name, tensor.dtype]));
+    this.#rotary = rotaryTable(checkpoint.config, checkpoint.config.maxPositions);
+    const rows = Math.floor(options.activationBytes / activationBytes(checkpoint.config, options.dtype));
+    this.#rowsPerPass = Math.min(Math.max(rows, 512), 8192);
+  }
+
+  get generator(): Generator {
+    this.#generator ??= new Generator(this.#weights, this.#rotary, this.#generatorOptions());
+    return this.#generator;
+  }
+
+  /** Whether it has sequences to advance. */
+  get generating(): boolean {
+    return this.#generator?.busy ?? false;
+  }
+
+  score(sequences: ScoredSequence[]): Scores[] {
+    return score(this.#weights, this.#rotary, sequences, this.#rowsPerPass);
+  }
+
+  forwardBackward(data: Datum[], loss: LossSpec): LossOutput {
+    return forwardBackward(this.#weights, this.#rotary, data, loss, this.#rowsPerPass);
+  }
+
+  optimStep(adam: AdamParams): StepStats {
+    const { gradNorm } = update(this.#weights, this.#version + 1, adam);
+    this.#version++;
+    this.#generator?.forget();
+    return { gradNorm, version: this.#version };
+  }
+
+  /** A Hugging Face checkpoint in the dtype the weights came in; exact fp32 and the optimizer's state with `optimizer`. */
+  async save(dir: string, optimizer: boolean): Promise<void> {
+    const { parameters, firstMoments, secondMoments } = this.#training();
+    const tensors = this.#stored(parameters, name => (optimizer ? 'F32' : this.#dtypes.get(name)!));
+    await writeCheckpoint(dir, this.#weights.config, tensors, {
+      from: this.#checkpointDir,
+      extra: folder => {
+        if (!optimizer) return;
+        const moments = { first: firstMoments, second: secondMoments };
+        const state = Object.entries(moments).flatMap(([moment, flat]) =>
+          this.#stored(flat, () => 'F32').map(tensor => ({ ...tensor, name: `${moment}.${tensor.name}` })),
+        );
+        writeSafetensors(join(folder, optimizerFile), state);
+        writeFileWhole(join(folder, trainerFile), `${JSON.stringify({ version: this.#version })}\n`);
+      },
+    });
+  }
+
+  load(dir: string): void {
+    const training = this.#training();
+    const checkpoint = readCheckpoint(dir);
+    try {
+      const shapes = (config: { raw: unknown }) => JSON.stringify(Object.entries(config).filter(([key]) => key !== 'raw'));
+      if (shapes(checkpoint.config) !== shapes(this.#weights.config)) {
+        throw new UserError(`${dir} holds a model of another shape than ${this.#checkpointDir}`);
+      }
+      this.#fill(training.parameters, new Map(checkpoint.tensors.map(tensor => [tensor.name, tensor])), '');
+      for (const flat of [training.gradients, training.firstMoments, training.secondMoments]) flat.zero();
+      this.#version = 0;
+      const state = join(checkpoint.dir, optimizerFile);
+      if (existsSync(state)) this.#loadOptimizer(state, join(checkpoint.dir, trainerFile));
+    } finally {
+      checkpoint.close();
+    }
+    training.repack();
+    this.#generator?.forget();
+  }
+
+  free(): void {
+    this.#generator?.free();
+    this.#rotary.free();
+    this.#weights.free();
+  }
+
+  #loadOptimizer(stateFile: string, versionFile: string): void {
+    const { firstMoments, secondMoments } = this.#training();
+    const file = SafetensorsFile.open(stateFile);
+    try {
+      this.#fill(firstMoments, file.tensors, 'first.');
+      this.#fill(secondMoments, file.tensors, 'second.');
+    } finally {
+      file.close();
+    }
+    const content = z.object({ version: z.int().nonnegative() }).safeParse(JSON.parse(readFileSync(versionFile, 'utf8')));
+    if (!content.success) throw new UserError(`${versionFile} is damaged: expected {"version": …}`);
+    this.#version = content.data.version;
+  }
+
+  #training() {
+    if (!this.#weights.training) throw new Error(`${this.#checkpointDir} was not opened for training`);
+    return this.#weights.training;
+  }
+
+  /** The parts of a flat tensor as a checkpoint stores them. */
+  #stored(flat: Tensor, dtypeOf: (name: string) => Dtype): StoredTensor[] {
+    return [...this.#training().ranges].map(([name, { offset, shape }]) => ({
+      name,
+      dtype: dtypeOf(name),
+      shape,
+      read: () => scope(() => flat.view(offset, shape).floats() as Float32Array<ArrayBuffer>),
+    }));
+  }
+
+  #fill(flat: Tensor, tensors: ReadonlyMap<string, StoredTensor>, prefix: string): void {
+    for (const [name, { offset, shape }] of this.#training().ranges) {
+      const tensor = tensors.get(prefix + name);
+      if (!tensor) throw new UserError(`the optimizer's state lacks ${prefix}${name}; the checkpoint is damaged`);
+      scope(() => flat.view(offset, shape).write(tensor.read()));
+    }
+  }
+
+  #generatorOptions(): GeneratorOptions {
+    const { layers, kvHeads, headDim } = this.#weights.config;
+    const bytesPerToken = layers * 2 * kvHeads * headDim * (this.#weights.dtype === 'bf16' ? 2 : 4);
+    const cacheTokens = Math.floor(this.#options.cacheBytes / bytesPerToken);
+    return { maxBatch: this.#options.maxBatch, prefillRows: 512, cacheTokens };
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Which pages of the key/value cache hold which tokens: a tree of pages by token prefix (as in SGLang's RadixAttention,
+ * arXiv 2312.07104). Sequences that begin alike share the pages of that beginning, whoever computed them first; what nobody
+ * uses stays until its room is needed, so that a conversation finds its past again.
+ *
+ * Knows nothing of tensors: pages are numbers, and the caller copies and fills their contents.
+ */
+export interface Page {
+  index: number;
+  /** The tokens whose keys and values the page holds by now, in order; at most `pageTokens`. */
+  tokens: number[];
+  parent: Page | undefined;
+  children: Page[];
+  /** Sequences under way that hold it. */
+  users: number;
+  lastUse: number;
+}
+
+export class PageCache {
+  readonly pageTokens: number;
+  readonly #copy: (to: number, from: number) => void;
+  readonly #vacant: number[];
+  readonly #roots: Page[] = [];
+  readonly #pages = new Set<Page>();
+  #clock = 0;
+
+  /** @param copy copies the contents of one page to another */
+  constructor(pages: number, pageTokens: number, copy: (to: number, from: number) => void) {
+    this.pageTokens = pageTokens;
+    this.#copy = copy;
+    this.#vacant = Array.from({ length: pages }, (_, i) => pages - 1 - i);
+  }
+
+  /**
+   * Takes hold of the pages with the longest known beginning of `tokens`; a page that agrees in part is copied.
+   * @returns the pages and how many tokens they hold, never all: the last token always has to be computed for its logits
+   */
+  acquire(tokens: readonly number[]): { pages: Page[]; cached: number } {
+    const pages: Page[] = [];
+    let cached = 0;
+    const most = tokens.length - 1;
+    for (;;) {
+      const siblings = pages.at(-1)?.children ?? this.#roots;
+      const { page, common } = longestAgreement(siblings, tokens, cached, most);
+      if (!page || common === 0) return { pages, cached };
+      page.lastUse = ++this.#clock;
+      if (common === this.pageTokens) {
+        page.users++;
+        pages.push(page);
+        cached += common;
+        continue;
+      }
+      page.users++;
+      const copy = this.append(pages);
+      page.users--;
+      if (copy) {
+        this.#copy(copy.index, page.index);
+        copy.tokens.push(...page.tokens.slice(0, common));
+        cached += common;
+      }
+      return { pages, cached };
+    }
+  }
+
+  /** Adds an empty page behind `pages` and holds it; undefined when all room is held by others. */
+  append(pages: Page[]): Page | undefined {
+    if (this.#vacant.length === 0) this.#evict();
+    const index = this.#vacant.pop();
+    if (index === undefined) return undefined;
+    const parent = pages.at(-1);
+    const page: Page = { index, tokens: [], parent, children: [], users: 1, lastUse: ++this.#clock };
+    (parent?.children ?? this.#roots).push(page);
+    this.#pages.add(page);
+    pages.push(page);
+    return page;
+  }
+
+  /** Lets go of a sequence's pages; their contents stay findable while there is room. */
+  release(pages: readonly Page[]): void {
+    for (const page of pages) {
+      page.users--;
+      page.lastUse = ++this.#clock;
+    }
+  }
+
+  /** Forgets everything, for the weights have changed. Nobody may hold a page. */
+  clear(): void {
+    for (const page of this.#pages) this.#vacant.push(page.index);
+    this.#pages.clear();
+    this.#roots.length = 0;
+  }
+
+  /** Drops the pages unused for longest, children before parents: a sixteenth of all pages at a time, to do it seldom. */
+  #evict(): void {
+    const goal = Math.max(1, this.#pages.size >> 4);
+    while (this.#vacant.length < goal) {
+      const leaves = [...this.#pages].filter(page => page.users === 0 && page.children.length === 0);
+      if (leaves.length === 0) return;
+      leaves.sort((a, b) => a.lastUse - b.lastUse);
+      for (const page of leaves.slice(0, goal - this.#vacant.length)) {
+        const siblings = page.parent?.children ?? this.#roots;
+        siblings.splice(siblings.indexOf(page), 1);
+        this.#pages.delete(page);
+        this.#vacant.push(page.index);
+      }
+    }
+  }
+}
+
+function longestAgreement(pages: readonly Page[], tokens: readonly number[], from: number, most: number) {
+  let best: { page?: Page; common: number } = { common: 0 };
+  for (const page of pages) {
+    let common = 0;
+    while (common < page.tokens.length && from + common < most && page.tokens[common] === tokens[from + common]) common++;
+    if (common > best.common) best = { page, common };
+  }
+  return best;
+}

@@ -1,0 +1,109 @@
+import { decode } from '../../model/decoder.ts';
+import { packSequences } from '../../model/pack.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import type { Weights } from '../../model/weights.ts';
+import { attention, lmHead } from '../../tensor/ops.ts';
+import type { Tape } from '../../tensor/tape.ts';
+import { Tensor } from '../../tensor/tensor.ts';
+import type { TokenIds } from '../types.ts';
+
+/** A sequence and where its tokens' log-probabilities are wanted: wherever `wanted` is not 0. */
+export interface Target {
+  tokens: TokenIds;
+  wanted: ArrayLike<number>;
+}
+
+export interface PassResult {
+  /** Aligned with each sequence's tokens, 0 where nothing was asked. */
+  logprobs: Float32Array[];
+  entropies: Float32Array[];
+  /** With a tape: hands over d(loss)/d(log-probability), aligned like `logprobs`, and runs the backward pass. */
+  backward(gradients: Float32Array[]): void;
+}
+
+/**
+ * One packed forward pass over the sequences; the LM head sees only what is wanted.
+ * Call inside a `scope`; everything it makes belongs to that scope.
+ */
+export function pass(weights: Weights, rotary: Tensor, targets: readonly Target[], tape?: Tape): PassResult {
+  // Nothing behind the last wanted token matters, and the row of the token before it predicts it.
+  const inputs = targets.map(({ tokens, wanted }) => tokens.slice(0, Math.max(lastWanted(wanted), 1)));
+  const pack = packSequences(inputs);
+  const segments = Tensor.from(pack.segments, [pack.segments.length / 3, 3]);
+  const shape = { heads: weights.config.heads, kvHeads: weights.config.kvHeads };
+  const attend = (_: number, qk: Tensor, qkv: Tensor) => attention(tape, qk, qkv, segments, shape);
+  const hidden = decode(weights, rotary, pack.ids, pack.positions, attend, tape);
+
+  const rows: number[] = [];
+  const ids: number[] = [];
+  targets.forEach(({ tokens, wanted }, s) => {
+    for (let t = 1; t < tokens.length; t++) {
+      if (wanted[t] === 0) continue;
+      rows.push(pack.rows[s][t - 1]);
+      ids.push(tokens[t]);
+    }
+  });
+  const head = lmHead(tape, hidden, Tensor.from(Int32Array.from(rows)), Tensor.from(Int32Array.from(ids)), weights.head);
+  return {
+    logprobs: spread(targets, head.logprobs.floats()),
+    entropies: spread(targets, head.entropies.floats()),
+    backward(gradients) {
+      const flat = new Float32Array(rows.length);
+      let at = 0;
+      targets.forEach(({ tokens, wanted }, s) => {
+        for (let t = 1; t < tokens.length; t++) if (wanted[t] !== 0) flat[at++] = gradients[s][t];
+      });
+      head.setGradient(flat);
+      tape!.backward();
+    },
+  };
+}
+
+function lastWanted(wanted: ArrayLike<number>): number {
+  let last = wanted.length - 1;
+  while (last > 0 && wanted[last] === 0) last--;
+  return last;
+}
+
+function spread(targets: readonly Target[], flat: Float32Array): Float32Array[] {
+  let at = 0;
+  return targets.map(({ tokens, wanted }) => {
+    const aligned = new Float32Array(tokens.length);
+    for (let t = 1; t < tokens.length; t++) if (wanted[t] !== 0) aligned[t] = flat[at++];
+    return aligned;
+  });
+}
+
+/** Cuts sequences, in order, into runs of about `most` packed rows; neighbours with a common prefix count it once. */
+export function microBatches<T extends { tokens: TokenIds }>(sequences: readonly T[], most: number): T[][] {
+  const batches: T[][] = [];
+  let rows = most;
+  let previous: TokenIds = [];
+  for (const sequence of sequences) {
+    const own = sequence.tokens.length - commonPrefix(previous, sequence.tokens);
+    if (rows + own > most) {
+      batches.push([]);
+      rows = sequence.tokens.length;
+    } else {
+      rows += own;
+    }
+    batches.at(-1)!.push(sequence);
+    previous = sequence.tokens;
+  }
+  return batches;
+}
+
+function commonPrefix(a: TokenIds, b: TokenIds): number {
+  let n = 0;
+  while (n < a.length && n < b.length && a[n] === b[n]) n++;
+  return n;
+}
+
+/** Bytes that a training pass keeps for each packed row until its backward pass. */
+export function activationBytes(config: ModelConfig, dtype: 'f32' | 'bf16'): number {
+  const { hiddenSize, headDim, heads, kvHeads, intermediateSize, layers } = config;
+  const stream = 2 * 4 * hiddenSize;
+  const qkv = (heads + 2 * kvHeads + (heads + kvHeads) + heads) * headDim;
+  const others = qkv + 4 * hiddenSize + 3 * intermediateSize;
+  return layers * (stream + others * (dtype === 'bf16' ? 2 : 4));
+}

@@ -1,0 +1,25 @@
+import type { AdamParams, Datum, LossSpec, SamplingOptions, ScoredSequence, TokenIds } from '../types.ts';
+
+/** What the engine's worker thread is asked to do. `model` is the number that `open` answered with. */
+export type Request =
+  | { kind: 'open'; checkpoint: string; trainable: boolean }
+  | { kind: 'generate'; model: number; prompt: TokenIds; options: SamplingOptions }
+  | { kind: 'score'; model: number; sequences: ScoredSequence[] }
+  | { kind: 'forwardBackward'; model: number; data: Datum[]; loss: LossSpec }
+  | { kind: 'optimStep'; model: number; adam: AdamParams }
+  | { kind: 'save'; model: number; dir: string; optimizer: boolean }
+  | { kind: 'load'; model: number; dir: string };
+
+/** Requests carry an id; `abort` names the id of a generation under way and is not answered itself. */
+export type ToWorker = { id: number; request: Request } | { abort: number };
+
+export type FromWorker = { id: number; value: unknown } | { id: number; error: { name: string; message: string; stack?: string } };
+
+export interface WorkerOptions {
+  dtype: 'auto' | 'f32' | 'bf16';
+  /** Threads for the kernels; 0: as many as the machine has cores. */
+  threads: number;
+  activationBytes: number;
+  cacheBytes: number;
+  maxBatch: number;
+}

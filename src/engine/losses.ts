@@ -1,0 +1,136 @@
+/**
+ * The losses by name, as functions of the trained tokens' log-probabilities alone. Backward into the model is therefore
+ * one number per token: the gradient of the batch's loss with respect to that token's log-probability.
+ *
+ * A batch may be processed one sequence at a time: each sequence's part is scaled by what the whole batch fixes
+ * (`normalizer`), so that parts add up exactly to the loss of the batch.
+ */
+import type { Aggregation, LossSpec } from './types.ts';
+
+/** The arrays of a `Datum` that a loss reads; tokens whose weight is 0 are not trained. */
+export interface LossInputs {
+  weights: ArrayLike<number>;
+  advantages?: ArrayLike<number>;
+  behaviourLogprobs?: ArrayLike<number>;
+}
+
+/** One sequence's part of a batch. */
+export interface SequenceLoss {
+  loss: number;
+  /** d(batch loss) / d(log-probability), as long as the sequence; 0 on tokens that are not trained. */
+  gradient: Float32Array;
+  /** Trained tokens. */
+  tokens: number;
+  /** Sums over the trained tokens; divided by the batch's tokens they are the metrics. */
+  metricSums: Record<string, number>;
+}
+
+interface TokenLoss {
+  loss: number;
+  /** d(loss) / d(log-probability). */
+  gradient: number;
+}
+
+/** Log-ratios beyond this are cut before exponentiation. */
+const MAX_LOG_RATIO = 20;
+
+const METRICS: Record<LossSpec['kind'], string[]> = {
+  cross_entropy: [],
+  importance_sampling: ['approxKl'],
+  ppo: ['approxKl', 'clipFraction', 'clipFractionLower'],
+};
+
+/** By how much each token of a sequence counts in the loss of the batch `data`; sequences without trained tokens do not count. */
+export function normalizer(data: readonly LossInputs[], aggregation: Aggregation = 'token-mean') {
+  const lengths = data.map(trainedTokens);
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
+  const sequences = lengths.filter(length => length > 0).length;
+  return (sequence: LossInputs): number => {
+    switch (aggregation) {
+      case 'token-mean':
+        return 1 / tokens;
+      case 'seq-mean-token-mean':
+        return 1 / (sequences * trainedTokens(sequence));
+      case 'seq-mean-token-sum':
+        return 1 / sequences;
+    }
+  };
+}
+
+/**
+ * Loss, gradient and metrics of one sequence, given its log-probabilities under the current weights and
+ * its `scale = normalizer(batch, loss.aggregation)(sequence)`.
+ */
+export function sequenceLoss(
+  sequence: LossInputs,
+  logprobs: ArrayLike<number>,
+  loss: LossSpec,
+  scale: number,
+): SequenceLoss {
+  const { weights } = sequence;
+  const gradient = new Float32Array(weights.length);
+  const metricSums = Object.fromEntries(METRICS[loss.kind].map(name => [name, 0]));
+  const tokenLoss = tokenLossOf(sequence, logprobs, loss, metricSums);
+  let total = 0;
+  let tokens = 0;
+  for (let t = 0; t < weights.length; t++) {
+    if (weights[t] === 0) continue;
+    tokens++;
+    const token = tokenLoss(t);
+    total += token.loss * weights[t] * scale;
+    gradient[t] = token.gradient * weights[t] * scale;
+  }
+  return { loss: total, gradient, tokens, metricSums };
+}
+
+function tokenLossOf(
+  sequence: LossInputs,
+  logprobs: ArrayLike<number>,
+  loss: LossSpec,
+  sums: Record<string, number>,
+): (t: number) => TokenLoss {
+  if (loss.kind === 'cross_entropy') return t => ({ loss: -logprobs[t], gradient: -1 });
+
+  const { advantages, behaviourLogprobs } = sequence;
+  if (!advantages || !behaviourLogprobs) {
+    throw new Error(`The loss ${loss.kind} needs advantages and behaviourLogprobs with every sequence`);
+  }
+  return t => {
+    const logRatio = logprobs[t] - behaviourLogprobs[t];
+    const cut = Math.min(Math.max(logRatio, -MAX_LOG_RATIO), MAX_LOG_RATIO);
+    sums.approxKl -= cut;
+    if (loss.kind === 'importance_sampling') {
+      const value = -advantages[t] * Math.exp(logRatio);
+      return { loss: value, gradient: value };
+    }
+    const token = ppo(advantages[t], Math.exp(cut), loss);
+    if (token.clipped) sums.clipFraction++;
+    if (token.clippedLower) sums.clipFractionLower++;
+    return { loss: token.loss, gradient: cut === logRatio ? token.gradient : 0 };
+  };
+}
+
+/**
+ * The clipped policy loss of one token (Schulman et al. 2017), with separate lower and upper clips (Yu et al. 2025)
+ * and the dual clip, which bounds the loss where the advantage is negative (Ye et al. 2020).
+ */
+function ppo(advantage: number, ratio: number, { clipLow, clipHigh, dualClip }: Extract<LossSpec, { kind: 'ppo' }>) {
+  const free = -advantage * ratio;
+  const bounded = -advantage * Math.min(Math.max(ratio, 1 - clipLow), 1 + clipHigh);
+  const ceiling = -advantage * dualClip;
+  const clipped = bounded > free;
+  const worse = Math.max(free, bounded);
+  const clippedLower = advantage < 0 && worse > ceiling;
+  return {
+    loss: clippedLower ? ceiling : worse,
+    gradient: clipped || clippedLower ? 0 : free,
+    clipped,
+    clippedLower,
+  };
+}
+
+function trainedTokens({ weights }: LossInputs): number {
+  let count = 0;
+  for (let t = 0; t < weights.length; t++) if (weights[t] !== 0) count++;
+  return count;
+}

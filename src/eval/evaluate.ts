@@ -1,0 +1,65 @@
+import type { Trajectory } from '../agent/trajectory.ts';
+import { type RolloutDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
+import { lastBoxed } from '../rewards/math.ts';
+import { majority, mean, passAtK } from './metrics.ts';
+
+export interface EvaluationSettings {
+  /** Held-out tasks. */
+  tasks: number;
+  /** Samples a task. */
+  k: number;
+  /** Of sampling; 0 is greedy. */
+  temperature: number;
+  topP: number;
+  maxTurns: number;
+  maxResponseTokens: number;
+  seed: number;
+}
+
+export interface EvaluationControl {
+  signal?: AbortSignal;
+  /** Trajectories so far, and in all. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** How a model did on a set of tasks; all fractions are in [0, 1]. */
+export interface Evaluation {
+  k: number;
+  /** average@k: the mean accuracy over all samples. */
+  average: number;
+  /** Standard error of the average, over tasks. */
+  standardError: number;
+  /** At least one of k samples is right. */
+  passAtK: number;
+  /** The most frequent of k answers is right. */
+  majorityAtK: number;
+  diagnostics: RolloutDiagnostics;
+  tasks: { id: string; correct: number; answers: (string | undefined)[] }[];
+}
+
+/** Judges samples, the k trajectories of each task together. */
+export function summarizeSamples(groups: readonly Trajectory[][]): Evaluation {
+  const k = groups[0].length;
+  const tasks = groups.map(group => ({
+    id: group[0].taskId,
+    correct: group.filter(({ correct }) => correct).length,
+    answers: group.map(answerOf),
+  }));
+  const accuracies = tasks.map(({ correct }) => correct / k);
+  const average = mean(accuracies);
+  const variance = mean(accuracies.map(accuracy => (accuracy - average) ** 2));
+  return {
+    k,
+    average,
+    standardError: Math.sqrt(variance / Math.max(1, tasks.length - 1)),
+    passAtK: mean(tasks.map(({ correct }) => passAtK(k, correct, k))),
+    majorityAtK: mean(groups.map(group => majority(group.map(t => ({ answer: answerOf(t), correct: t.correct }))))),
+    diagnostics: rolloutDiagnostics(groups.flat()),
+    tasks,
+  };
+}
+
+/** The boxed answer; undefined where the trajectory ended without one. */
+function answerOf({ end, steps }: Trajectory): string | undefined {
+  return end === 'answer' ? lastBoxed(steps.at(-1)!.text) : undefined;
+}

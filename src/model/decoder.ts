@@ -1,0 +1,61 @@
+import { addRmsNorm, embedding, linear, qkNormRope, swiglu } from '../tensor/ops.ts';
+import type { Tape } from '../tensor/tape.ts';
+import { scope, Tensor, unscoped } from '../tensor/tensor.ts';
+import type { ModelConfig } from './config.ts';
+import type { Weights } from './weights.ts';
+
+/** Attention of one layer: queries and keys [n, …] and fused qkv (for its values) to [n, heads·d]; packed or cached. */
+export type Attend = (layer: number, qk: Tensor, qkv: Tensor) => Tensor;
+
+/**
+ * The Qwen3 decoder up to its final norm: token ids [n] at positions [n] → [n, hidden] in the weights' precision.
+ * Training, scoring and generation differ only in `attend` and in whether a tape is kept.
+ */
+export function decode(
+  weights: Weights,
+  rotary: Tensor,
+  ids: Int32Array,
+  positions: Int32Array,
+  attend: Attend,
+  tape?: Tape,
+): Tensor {
+  const { config, dtype } = weights;
+  const epsilon = config.rmsNormEps;
+  const at = Tensor.from(positions);
+  const heads = { heads: config.heads, kvHeads: config.kvHeads, epsilon };
+  let stream = embedding(tape, weights.embedding, Tensor.from(ids));
+  let delta: Tensor | undefined;
+  weights.layers.forEach((layer, index) => {
+    const compute = () => {
+      const attentionIn = addRmsNorm(tape, stream, delta, layer.attentionNorm, epsilon, dtype);
+      const qkv = linear(tape, attentionIn.normed, layer.qkv);
+      const qk = qkNormRope(tape, qkv, layer.queryNorm, layer.keyNorm, rotary, at, heads);
+      const attended = linear(tape, attend(index, qk, qkv), layer.attentionOut);
+      const mlpIn = addRmsNorm(tape, attentionIn.sum, attended, layer.mlpNorm, epsilon, dtype);
+      const mlp = linear(tape, swiglu(tape, linear(tape, mlpIn.normed, layer.gateUp)), layer.down);
+      return [mlpIn.sum, mlp];
+    };
+    if (tape) {
+      [stream, delta] = compute();
+    } else {
+      const before = [stream, delta];
+      [stream, delta] = scope(compute);
+      for (const tensor of before) tensor?.free();
+    }
+  });
+  return addRmsNorm(tape, stream, delta, weights.finalNorm, epsilon, dtype).normed;
+}
+
+/** Cosines and sines [positions, headDim] of the rotary embedding, frequencies θ^(−2i/d) (arXiv 2104.09864). */
+export function rotaryTable({ headDim, ropeTheta }: ModelConfig, positions: number): Tensor {
+  const half = headDim / 2;
+  const table = new Float32Array(positions * headDim);
+  for (let i = 0; i < half; i++) {
+    const frequency = ropeTheta ** (-i / half);
+    for (let position = 0; position < positions; position++) {
+      table[position * headDim + i] = Math.cos(position * frequency);
+      table[position * headDim + half + i] = Math.sin(position * frequency);
+    }
+  }
+  return unscoped(() => Tensor.from(table, [positions, headDim]));
+}

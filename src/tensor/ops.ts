@@ -1,0 +1,239 @@
+import { native } from './native.ts';
+import type { Tape } from './tape.ts';
+import { type PackedWeight, Tensor } from './tensor.ts';
+
+/**
+ * One typed function a kernel. With a tape, an operation records its backward pass; without, it only computes.
+ * `n` is the number of rows (tokens) of a pack throughout; activations are f32 or bf16, the residual stream is f32.
+ */
+
+/** A norm's weight [h] or [d]. */
+export interface Gain {
+  weight: Tensor;
+  grad?: Tensor;
+}
+
+/** A linear map's weight [rows, columns]; `backward` and `grad` where it is trained. */
+export interface Linear {
+  forward: PackedWeight;
+  backward?: PackedWeight;
+  grad?: Tensor;
+}
+
+/** Rows of `table` [vocab, h] → [n, h] f32. */
+export function embedding(tape: Tape | undefined, table: { weight: Tensor; grad?: Tensor }, ids: Tensor): Tensor {
+  const y = Tensor.allocate('f32', [ids.size, table.weight.shape[1]]);
+  native.embedding(y.id, table.weight.id, ids.id);
+  tape?.record([y], () => native.embeddingBackward(table.grad!.id, tape.gradient(y).id, ids.id));
+  return y;
+}
+
+/**
+ * s = x + delta, y = s / rms(s) · weight. `x` [n, h] f32 is the residual stream, `delta` a sublayer's output or nothing.
+ * @returns the stream after the addition and its norm in `dtype`
+ */
+export function addRmsNorm(
+  tape: Tape | undefined,
+  x: Tensor,
+  delta: Tensor | undefined,
+  gain: Gain,
+  epsilon: number,
+  dtype: 'f32' | 'bf16',
+): { sum: Tensor; normed: Tensor } {
+  const [n] = x.shape;
+  const normed = Tensor.allocate(dtype, x.shape);
+  const rstd = Tensor.allocate('f32', [n]);
+  const sum = delta ? Tensor.allocate('f32', x.shape) : x;
+  native.rmsNorm(normed.id, rstd.id, delta ? sum.id : null, x.id, delta?.id, gain.weight.id, epsilon);
+  tape?.record(delta ? [normed, rstd, sum] : [normed, rstd], () => {
+    const dsum = tape.takeResidual(sum);
+    native.rmsNormBackward(dsum.id, gain.grad!.id, tape.gradient(normed).id, sum.id, rstd.id, gain.weight.id);
+    tape.give(x, dsum);
+    if (delta) {
+      if (dtype === 'f32') tape.give(delta, dsum, { lent: true });
+      else tape.give(delta, dsum.converted(dtype));
+    }
+  });
+  return { sum, normed };
+}
+
+/** y = x Wᵀ: [n, columns] → [n, rows]. */
+export function linear(tape: Tape | undefined, x: Tensor, weight: Linear): Tensor {
+  const y = Tensor.allocate(x.dtype, [x.shape[0], weight.forward.shape[0]]);
+  native.linear(y.id, x.id, weight.forward.id);
+  tape?.record([y], () => {
+    const dy = tape.gradient(y);
+    const dx = Tensor.allocate(x.dtype, x.shape);
+    native.linearBackward(dx.id, dy.id, weight.backward!.id);
+    native.linearWeightGrad(weight.grad!.id, dy.id, x.id);
+    tape.give(x, dx);
+  });
+  return y;
+}
+
+export interface RotaryShape {
+  heads: number;
+  kvHeads: number;
+  epsilon: number;
+}
+
+/**
+ * RMS norm of each query and key head, then rotary embedding at `positions` [n]. `qkv` is [n, (heads + 2·kvHeads)·d];
+ * `table` [positions, d] holds cosines, then sines.
+ * @returns queries and keys, [n, (heads + kvHeads)·d]; values stay in `qkv`
+ */
+export function qkNormRope(
+  tape: Tape | undefined,
+  qkv: Tensor,
+  query: Gain,
+  key: Gain,
+  table: Tensor,
+  positions: Tensor,
+  { heads, kvHeads, epsilon }: RotaryShape,
+): Tensor {
+  const d = query.weight.shape[0];
+  const y = Tensor.allocate(qkv.dtype, [qkv.shape[0], (heads + kvHeads) * d]);
+  const shared = [query.weight.id, key.weight.id, table.id, positions.id, heads, kvHeads, epsilon];
+  native.qkNormRope(y.id, qkv.id, ...shared);
+  tape?.record([y], () => {
+    const dqkv = tape.sharedGradient(qkv);
+    native.qkNormRopeBackward(dqkv.id, query.grad!.id, key.grad!.id, tape.gradient(y).id, qkv.id, ...shared);
+  });
+  return y;
+}
+
+export interface HeadShape {
+  heads: number;
+  kvHeads: number;
+}
+
+/**
+ * Causal grouped-query attention within packed segments and their ancestors.
+ * @param segments [count, 3] i32: first row, rows, index of the parent segment or -1
+ * @returns [n, heads·d]
+ */
+export function attention(tape: Tape | undefined, qk: Tensor, qkv: Tensor, segments: Tensor, { heads, kvHeads }: HeadShape): Tensor {
+  const [n, width] = qk.shape;
+  const out = Tensor.allocate(qk.dtype, [n, (width / (heads + kvHeads)) * heads]);
+  const lse = Tensor.allocate('f32', [n, heads]);
+  const inputs = [qk.id, qkv.id, segments.id, heads, kvHeads];
+  native.attention(out.id, lse.id, ...inputs);
+  tape?.record([out, lse], () => {
+    const dqk = Tensor.allocate(qk.dtype, qk.shape);
+    const dqkv = tape.sharedGradient(qkv);
+    native.attentionBackward(dqk.id, dqkv.id, tape.gradient(out).id, out.id, lse.id, ...inputs);
+    tape.give(qk, dqk);
+  });
+  return out;
+}
+
+/** One layer's pages: [pages, kvHeads, d·tokens a page] each. */
+export interface LayerCache {
+  keys: Tensor;
+  values: Tensor;
+}
+
+/**
+ * Stores the new keys and values in the cache and attends over each sequence's pages.
+ * @param sequences [count, 3] i32: first row, rows, tokens already cached
+ * @param pageTable [count, most] i32: the pages of each sequence in order
+ * @returns [n, heads·d]
+ */
+export function cachedAttention(
+  qk: Tensor,
+  qkv: Tensor,
+  cache: LayerCache,
+  sequences: Tensor,
+  pageTable: Tensor,
+  { heads, kvHeads }: HeadShape,
+): Tensor {
+  const [n, width] = qk.shape;
+  const out = Tensor.allocate(qk.dtype, [n, (width / (heads + kvHeads)) * heads]);
+  native.cachedAttention(out.id, qk.id, qkv.id, cache.keys.id, cache.values.id, sequences.id, pageTable.id, heads, kvHeads);
+  return out;
+}
+
+/** silu(gate) · up for `gateUp` [n, 2m] → [n, m]. */
+export function swiglu(tape: Tape | undefined, gateUp: Tensor): Tensor {
+  const [n, width] = gateUp.shape;
+  const y = Tensor.allocate(gateUp.dtype, [n, width / 2]);
+  native.swiglu(y.id, gateUp.id);
+  tape?.record([y], () => {
+    const dgateUp = Tensor.allocate(gateUp.dtype, gateUp.shape);
+    native.swigluBackward(dgateUp.id, tape.gradient(y).id, gateUp.id);
+    tape.give(gateUp, dgateUp);
+  });
+  return y;
+}
+
+/**
+ * Log-probability and predictive entropy of `targets` [m] at `rows` [m] of `x` [n, h]. The logits exist only block by block.
+ * With a tape, `setGradient(dlogprobs)` must be called before `tape.backward()`: one number a target.
+ */
+export function lmHead(tape: Tape | undefined, x: Tensor, rows: Tensor, targets: Tensor, weight: Linear) {
+  const m = rows.size;
+  const [logprobs, entropies, lse] = [0, 1, 2].map(() => Tensor.allocate('f32', [m]));
+  native.lmHead(logprobs.id, entropies.id, lse.id, x.id, rows.id, targets.id, weight.forward.id);
+  tape?.record([logprobs, entropies, lse], () => {
+    const dx = Tensor.zeros('f32', x.shape);
+    const shared = [lse.id, x.id, rows.id, targets.id, weight.forward.id, weight.backward!.id];
+    native.lmHeadBackward(dx.id, weight.grad!.id, tape.gradient(logprobs).id, ...shared);
+    tape.give(x, dx);
+  });
+  return { logprobs, entropies, setGradient: (dlogprobs: Float32Array) => tape!.give(logprobs, Tensor.from(dlogprobs)) };
+}
+
+/** All logits [m, vocab] f32 at `rows` [m] of `x`: for sampling. */
+export function lmHeadLogits(x: Tensor, rows: Tensor, weight: Linear): Tensor {
+  const logits = Tensor.allocate('f32', [rows.size, weight.forward.shape[0]]);
+  native.lmHeadLogits(logits.id, x.id, rows.id, weight.forward.id);
+  return logits;
+}
+
+/** How each row's token is drawn; all arrays have one entry a row. */
+export interface Draws {
+  temperatures: Float32Array;
+  topPs: Float32Array;
+  topKs: Int32Array;
+  /** In [0, 1): the only chance. */
+  uniforms: Float32Array;
+}
+
+/** A token from each row of `logits` and its log-probability at temperature 1, uncut. */
+export function sample(logits: Tensor, draws: Draws): { tokens: Int32Array; logprobs: Float32Array } {
+  const rows = logits.shape[0];
+  const tokens = Tensor.allocate('i32', [rows]);
+  const logprobs = Tensor.allocate('f32', [rows]);
+  const settings = [draws.temperatures, draws.topPs, draws.topKs, draws.uniforms].map(data => Tensor.from(data).id);
+  native.sample(tokens.id, logprobs.id, logits.id, ...settings);
+  return { tokens: tokens.ints(), logprobs: logprobs.floats() };
+}
+
+export function copyPage(cache: LayerCache, to: number, from: number): void {
+  native.copyPage(cache.keys.id, to, from);
+  native.copyPage(cache.values.id, to, from);
+}
+
+/** √Σ g² over flat storage. */
+export function globalNorm(gradient: Tensor): number {
+  return Math.sqrt(native.sumSquares(gradient.id));
+}
+
+export interface AdamState {
+  parameters: Tensor;
+  gradients: Tensor;
+  firstMoments: Tensor;
+  secondMoments: Tensor;
+}
+
+/** One AdamW update over flat f32 storage (arXiv 1711.05101), gradients scaled by `gradScale` first and cleared after. */
+export function adamw(
+  state: AdamState,
+  step: number,
+  options: { learningRate: number; betas: [number, number]; epsilon: number; weightDecay: number; gradScale: number },
+): void {
+  const { parameters, gradients, firstMoments, secondMoments } = state;
+  const { learningRate, betas, epsilon, weightDecay, gradScale } = options;
+  const tensors = [parameters.id, gradients.id, firstMoments.id, secondMoments.id];
+  native.adamw(...tensors, step, learningRate, betas[0], betas[1], epsilon, weightDecay, gradScale);
+}

@@ -1,0 +1,125 @@
+import { native } from './native.ts';
+
+export type DType = 'f32' | 'bf16' | 'i32';
+export type Shape = readonly number[];
+
+/** What `scope` has to free; the innermost scope is last. */
+const scopes: { free(): void }[][] = [];
+
+function tracked<T extends { free(): void }>(resource: T): T {
+  scopes.at(-1)?.push(resource);
+  return resource;
+}
+
+/**
+ * Runs `body`; every tensor and packed weight made inside is freed when it ends, however it ends, but for tensors that it
+ * returns (alone or in an array), which then belong to the scope around. Nothing waits for the garbage collector.
+ */
+export function scope<T>(body: () => T): T {
+  scopes.push([]);
+  let result: T | undefined;
+  try {
+    result = body();
+    return result;
+  } finally {
+    const kept = new Set<unknown>([result].flat());
+    for (const resource of scopes.pop()!) {
+      if (kept.has(resource)) tracked(resource);
+      else resource.free();
+    }
+  }
+}
+
+/** Like `scope`, but what is made inside belongs to nobody: its owner frees it. */
+export function unscoped<T>(body: () => T): T {
+  const outer = scopes.splice(0);
+  try {
+    return body();
+  } finally {
+    scopes.push(...outer);
+  }
+}
+
+/** Native memory with a shape; belongs to the JavaScript thread that made it. */
+export class Tensor {
+  private constructor(
+    readonly id: number,
+    readonly dtype: DType,
+    readonly shape: Shape,
+  ) {}
+
+  /** Its contents are undefined. */
+  static allocate(dtype: DType, shape: Shape): Tensor {
+    return tracked(new Tensor(native.allocate(dtype, shape), dtype, shape));
+  }
+
+  static zeros(dtype: DType, shape: Shape): Tensor {
+    return Tensor.allocate(dtype, shape).zero();
+  }
+
+  static from(data: Float32Array | Int32Array, shape: Shape = [data.length], dtype?: 'f32' | 'bf16'): Tensor {
+    return Tensor.allocate(data instanceof Int32Array ? 'i32' : (dtype ?? 'f32'), shape).write(data);
+  }
+
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1);
+  }
+
+  zero(): this {
+    native.zero(this.id);
+    return this;
+  }
+
+  /** Float32Array into f32 or (rounded) bf16, Int32Array into i32; throws where lengths differ. */
+  write(data: Float32Array | Int32Array): this {
+    native.write(this.id, data);
+    return this;
+  }
+
+  /** A copy of the contents. */
+  floats(): Float32Array {
+    return native.read(this.id) as Float32Array;
+  }
+
+  ints(): Int32Array {
+    return native.read(this.id) as Int32Array;
+  }
+
+  /** `shape` elements from element `offset` on, sharing memory; the memory lives as long as any of its views. */
+  view(offset: number, shape: Shape): Tensor {
+    return tracked(new Tensor(native.view(this.id, offset, shape), this.dtype, shape));
+  }
+
+  converted(dtype: 'f32' | 'bf16'): Tensor {
+    const result = Tensor.allocate(dtype, this.shape);
+    native.convert(result.id, this.id);
+    return result;
+  }
+
+  /** Safe to call twice. */
+  free(): void {
+    native.release(this.id);
+  }
+}
+
+/** A weight [rows, columns] in the layout of the matrix product; `repack` after each update. */
+export class PackedWeight {
+  private constructor(
+    readonly id: number,
+    readonly shape: Shape,
+  ) {}
+
+  /** @param chunkRows rows packed together; fewer than all only for the LM head */
+  static of(weight: Tensor, dtype: 'f32' | 'bf16', direction: 'forward' | 'backward', chunkRows = weight.shape[0]): PackedWeight {
+    const id = native.pack(weight.id, dtype === 'bf16', direction === 'backward', chunkRows);
+    return tracked(new PackedWeight(id, weight.shape));
+  }
+
+  repack(weight: Tensor): void {
+    native.repack(this.id, weight.id);
+  }
+
+  free(): void {
+    native.release(this.id);
+  }
+}

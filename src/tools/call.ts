@@ -1,0 +1,88 @@
+import type { ToolCall } from '../text/message.ts';
+import { cutMiddle } from './middleCut.ts';
+import { toolSchema } from './schema.ts';
+import { type Tool, ToolError, type ToolErrorKind } from './tool.ts';
+
+export interface CallLimits {
+  /** Most wall time of one call. Default 30,000. */
+  timeoutMs?: number;
+  /** An observation longer than this is cut in its middle. Default 8,192. */
+  maxOutputChars?: number;
+}
+
+export interface CallResult {
+  observation: string;
+  error?: ToolErrorKind;
+}
+
+/**
+ * Calls the tool that `call` names. Whatever goes wrong is told in the observation, for the model to recover from.
+ * @throws only the reason of `signal`, when that fires.
+ */
+export async function callTool(
+  tools: readonly Tool[],
+  call: ToolCall,
+  { timeoutMs = 30_000, maxOutputChars = 8_192 }: CallLimits = {},
+  signal?: AbortSignal,
+): Promise<CallResult> {
+  signal?.throwIfAborted();
+  const result = await run(tools, call, timeoutMs, signal);
+  return { ...result, observation: cutMiddle(result.observation, maxOutputChars) };
+}
+
+async function run(
+  tools: readonly Tool[],
+  call: ToolCall,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<CallResult> {
+  const tool = tools.find(candidate => candidate.name === call.name);
+  if (!tool) return { observation: unknownTool(tools, call.name), error: 'unknown_tool' };
+  const args = tool.parameters.safeParse(call.arguments);
+  if (!args.success) return { observation: invalidArguments(tool, args.error.issues), error: 'invalid_arguments' };
+
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), timeoutMs);
+  const stop = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;
+  const stopped = rejection(stop);
+  try {
+    const work = (async () => tool.execute(args.data, stop))();
+    return { observation: await Promise.race([work, stopped.promise]) };
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (limit.signal.aborted) {
+      return { observation: `Error: ${tool.name} did not answer within ${timeoutMs / 1000} s.`, error: 'timeout' };
+    }
+    if (error instanceof ToolError) return { observation: error.message, error: error.kind };
+    return { observation: `Error: ${error instanceof Error ? error.message : String(error)}`, error: 'exception' };
+  } finally {
+    clearTimeout(timer);
+    stopped.dispose();
+  }
+}
+
+/** A promise that rejects when `signal` fires, for a tool that does not listen to it. */
+function rejection(signal: AbortSignal): { promise: Promise<never>; dispose(): void } {
+  let fire = () => {};
+  const promise = new Promise<never>((_, reject) => {
+    fire = () => reject(signal.reason);
+    signal.addEventListener('abort', fire, { once: true });
+  });
+  promise.catch(() => {});
+  return { promise, dispose: () => signal.removeEventListener('abort', fire) };
+}
+
+function unknownTool(tools: readonly Tool[], name: string): string {
+  const names = tools.map(tool => tool.name).join(', ');
+  return `Error: there is no tool named ${JSON.stringify(name)}. ${names ? `The tools are: ${names}.` : 'There are no tools.'}`;
+}
+
+function invalidArguments(tool: Tool, issues: readonly { path: PropertyKey[]; message: string }[]): string {
+  const lines = issues.map(issue => `- ${issue.path.map(String).join('.') || 'arguments'}: ${issue.message}`);
+  const { properties, required } = toolSchema(tool).parameters;
+  return [
+    `Error: the arguments of ${tool.name} are not valid.`,
+    ...lines,
+    `Expected: ${JSON.stringify({ properties, required })}`,
+  ].join('\n');
+}

@@ -1,0 +1,123 @@
+/** Modules that are loaded once, so that importing them costs a session nothing. */
+const preloaded = [
+  ...['array', 'bisect', 'calendar', 'cmath', 'collections', 'contextlib', 'copy', 'csv', 'dataclasses', 'datetime'],
+  ...['decimal', 'enum', 'fractions', 'functools', 'hashlib', 'heapq', 'io', 'itertools', 'json', 'math', 'numbers'],
+  ...[
+    'operator',
+    'os',
+    'pprint',
+    'queue',
+    'random',
+    're',
+    'secrets',
+    'statistics',
+    'string',
+    'sys',
+    'textwrap',
+    'time',
+  ],
+  ...['traceback', 'types', 'typing', 'unicodedata', 'uuid'],
+];
+
+/**
+ * The Python side: defines and returns `run_cell(source, limit)`, which runs one cell in `__main__` as a notebook does
+ * (the value of a final expression is shown) and returns 'ok', 'exception' or 'timeout'. `limit` words a time-out.
+ */
+export const bootstrap = `
+def _bootstrap():
+    import ast, builtins, gc, importlib, linecache, os, random, sys, traceback
+    for name in ${JSON.stringify(preloaded)}:
+        importlib.import_module(name)
+
+    # Nothing of the host is offered. This is a courtesy to honest code; what keeps the rest in is the boundary.
+    hidden = ('js', 'pyodide', 'pyodide_js', '_pyodide', '_pyodide_core', 'micropip', 'ctypes', '_ctypes')
+
+    class Hidden:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name.partition('.')[0] in hidden:
+                raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+
+    sys.meta_path[:] = [Hidden] + [finder for finder in sys.meta_path if 'pyodide' not in type(finder).__module__]
+    for name in [name for name in sys.modules if name.partition('.')[0] in hidden]:
+        del sys.modules[name]
+    os.environ.clear()
+    os.environ.update({'HOME': os.getcwd(), 'USER': 'user', 'PATH': '/', 'LANG': 'C.UTF-8'})
+    sys.argv[:] = ['']
+    sys.executable = ''
+    sys.path[:] = [''] + [path for path in sys.path if path]
+    sys.stdout.reconfigure(line_buffering=True, errors='replace')
+    sys.stderr.reconfigure(line_buffering=True, errors='replace')
+
+    main = sys.modules['__main__'].__dict__
+    for name in [name for name in main if not name.startswith('__')]:
+        del main[name]
+    main['__builtins__'] = builtins
+    random.seed(0)
+
+    def only_cells(report, seen):
+        if report is None or id(report) in seen:
+            return
+        seen.add(id(report))
+        if report.stack is not None:
+            frames = [frame for frame in report.stack if frame.filename == '<code>']
+            report.stack[:] = frames
+            if not frames:
+                report.stack = None
+        only_cells(report.__cause__, seen)
+        only_cells(report.__context__, seen)
+        for child in report.exceptions or ():
+            only_cells(child, seen)
+
+    def show(error):
+        report = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
+        only_cells(report, set())
+        sys.stdout.write(''.join(report.format()))
+
+    def compile_cell(source):
+        tree = compile(source, '<code>', 'exec', ast.PyCF_ONLY_AST)
+        last = None
+        if tree.body and isinstance(tree.body[-1], ast.Expr):
+            last = ast.Expression(tree.body.pop().value)
+        codes = [compile(tree, '<code>', 'exec'), last and compile(last, '<code>', 'eval')]
+        for code in codes:
+            if code:
+                linecache._register_code(code, source, '<code>')
+        return codes
+
+    def run_cell(source, limit):
+        outcome = 'exception'
+        try:
+            try:
+                body, last = compile_cell(source)
+                exec(body, main)
+                value = last and eval(last, main)
+                if value is not None:
+                    print(repr(value))
+                outcome = 'ok'
+            except SystemExit as end:
+                if end.code is None or end.code == 0:
+                    outcome = 'ok'
+                else:
+                    print(f'SystemExit: {end.code}')
+            except KeyboardInterrupt as stop:
+                outcome = 'timeout'
+                show(TimeoutError(limit).with_traceback(stop.__traceback__))
+            except BaseException as error:
+                show(error)
+        except BaseException as error:
+            print(type(error).__name__)
+        try:
+            sys.stderr.flush()
+            sys.stdout.flush()
+        except BaseException:
+            pass
+        return outcome
+
+    run_cell('', '')
+    gc.collect()
+    gc.freeze()
+    return run_cell
+
+_bootstrap()
+`;

@@ -1,0 +1,29 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { Interpreter } from './interpreter.ts';
+import type { Reply, Request, WorkerData } from './messages.ts';
+
+const port = parentPort!;
+const send = (reply: Reply) => port.postMessage(reply);
+const interpreter = await Interpreter.load(workerData as WorkerData);
+
+port.on('message', (request: Request) => {
+  if (request.kind === 'drop') {
+    interpreter.drop(request.session);
+    return;
+  }
+  const { session, source, history } = request;
+  try {
+    if (!interpreter.has(session)) {
+      for (const [replaying, cell] of history.entries()) {
+        send({ kind: 'turn', replaying });
+        interpreter.run(session, cell);
+      }
+      send({ kind: 'turn' });
+    }
+    send({ kind: 'done', ...interpreter.run(session, source) });
+  } catch (error) {
+    send({ kind: 'crashed', reason: error instanceof Error ? error.message : String(error) });
+    port.close();
+  }
+});
+send({ kind: 'ready' });

@@ -1,0 +1,163 @@
+import { UserError } from '../../errors.ts';
+import { type Cell, type CellEnd, InterpreterThread } from './thread.ts';
+
+export interface PythonPoolOptions {
+  /** Interpreters at the same time, each in a thread of its own, started when needed. Default 1. */
+  workers?: number;
+  /** Most wall time of one call. Default 5,000. */
+  timeoutMs?: number;
+  /** Most memory of one interpreter; allocating more is a MemoryError. Default 256 MiB. */
+  memoryBytes?: number;
+  /** Output beyond this is cut in its middle while it is produced. Default 8,192. */
+  maxOutputChars?: number;
+  /** Sessions after which an interpreter gets a successor. Default 2,000. */
+  sessionsPerInterpreter?: number;
+}
+
+export interface PythonResult {
+  /** What the code printed, the value of its final expression, and the traceback if it failed. */
+  output: string;
+  error?: 'exception' | 'timeout';
+}
+
+/** Most bytes of waiting sessions that one interpreter keeps; beyond it a session is rebuilt from its cells. */
+const SAVED_BYTES = 2 ** 30;
+
+interface Place {
+  thread: InterpreterThread;
+  /** Sessions that live here. */
+  live: Set<number>;
+  served: number;
+}
+
+/**
+ * Python interpreters that many sessions share: CPython as WebAssembly, without files, network or processes of the host.
+ * Any number of sessions can be open; none sees anything of another.
+ */
+export class PythonPool {
+  readonly #options: Required<PythonPoolOptions>;
+  readonly #places: Place[] = [];
+  #sessions = 0;
+  #isClosed = false;
+
+  constructor(options: PythonPoolOptions = {}) {
+    this.#options = {
+      workers: options.workers ?? 1,
+      timeoutMs: options.timeoutMs ?? 5_000,
+      memoryBytes: options.memoryBytes ?? 256 * 2 ** 20,
+      maxOutputChars: options.maxOutputChars ?? 8_192,
+      sessionsPerInterpreter: options.sessionsPerInterpreter ?? 2_000,
+    };
+    if (this.#options.workers < 1) throw new UserError('A Python pool needs at least 1 worker.');
+    if (this.#options.memoryBytes < 64 * 2 ** 20) throw new UserError('A Python interpreter needs at least 64 MiB.');
+  }
+
+  /** Starts the first interpreter; resolves when it can run code. */
+  async ready(): Promise<void> {
+    const place = this.#places.find(({ thread }) => !thread.hasEnded) ?? this.#open();
+    await place.thread.ready;
+  }
+
+  /** A fresh interpreter of one's own. It costs nothing until it is used. */
+  session(): PythonSession {
+    return new PythonSession(this.#sessions++, this);
+  }
+
+  /** Ends all interpreters; what is running fails. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#places.map(({ thread }) => thread.close()));
+  }
+
+  get timeoutMs(): number {
+    return this.#options.timeoutMs;
+  }
+
+  /** Runs a cell where the session lives, or else where there is room. For sessions. */
+  run(cell: Cell, signal?: AbortSignal): Promise<CellEnd> {
+    if (this.#isClosed) throw new Error('The Python pool is closed.');
+    const place = this.#home(cell.session) ?? this.#settle(cell.session);
+    return place.thread.run(cell, signal);
+  }
+
+  /** Forgets a session. For sessions. */
+  drop(session: number): void {
+    const home = this.#home(session);
+    if (!home) return;
+    home.live.delete(session);
+    home.thread.drop(session);
+    if (this.#isRetiring(home) && home.live.size === 0) void home.thread.close();
+  }
+
+  #home(session: number): Place | undefined {
+    return this.#places.find(({ thread, live }) => !thread.hasEnded && live.has(session));
+  }
+
+  #settle(session: number): Place {
+    const open = this.#places.filter(place => !place.thread.hasEnded && !this.#isRetiring(place));
+    const emptiest = open.reduce((a, b) => (b.live.size < a.live.size ? b : a), open[0]);
+    const place =
+      emptiest && (emptiest.live.size === 0 || open.length >= this.#options.workers) ? emptiest : this.#open();
+    place.live.add(session);
+    place.served++;
+    return place;
+  }
+
+  /** An interpreter that has served its time takes no new session and ends with its last one. */
+  #isRetiring({ served }: Place): boolean {
+    return served >= this.#options.sessionsPerInterpreter;
+  }
+
+  #open(): Place {
+    const { timeoutMs, memoryBytes, maxOutputChars } = this.#options;
+    const timeoutMessage = timeoutText(timeoutMs);
+    const options = { memoryBytes, savedBytes: SAVED_BYTES, maxOutputChars, timeoutMessage };
+    const place: Place = { thread: new InterpreterThread(options, timeoutMs), live: new Set(), served: 0 };
+    const ended = this.#places.findIndex(({ thread }) => thread.hasEnded);
+    if (ended >= 0) this.#places.splice(ended, 1);
+    this.#places.push(place);
+    return place;
+  }
+}
+
+/** The interpreter as one trajectory sees it: its variables last from call to call and are its own. */
+export class PythonSession {
+  readonly #id: number;
+  readonly #pool: PythonPool;
+  /** The cells that ran to their end: what the session's state is rebuilt from when its interpreter is lost. */
+  readonly #history: string[] = [];
+  #isClosed = false;
+
+  constructor(id: number, pool: PythonPool) {
+    this.#id = id;
+    this.#pool = pool;
+  }
+
+  /** Runs code. Failures of the code are in the result. @throws the reason of `signal`; when closed. */
+  async run(source: string, signal?: AbortSignal): Promise<PythonResult> {
+    signal?.throwIfAborted();
+    for (;;) {
+      if (this.#isClosed) throw new Error('The Python session is closed.');
+      const end = await this.#pool.run({ session: this.#id, source, history: this.#history }, signal);
+      if (end.kind === 'lost') continue;
+      if (end.kind === 'done') {
+        if (end.outcome !== 'timeout') this.#history.push(source);
+        return end.outcome === 'ok' ? { output: end.output } : { output: end.output, error: end.outcome };
+      }
+      if (end.replaying !== undefined) {
+        this.#history.splice(end.replaying, 1);
+        continue;
+      }
+      if (end.kind === 'killed')
+        return { output: `TimeoutError: ${timeoutText(this.#pool.timeoutMs)}`, error: 'timeout' };
+      return { output: `SystemError: the interpreter crashed (${end.reason})`, error: 'exception' };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#pool.drop(this.#id);
+  }
+}
+
+const timeoutText = (timeoutMs: number) => `the code ran for more than ${timeoutMs / 1000} s and was stopped`;

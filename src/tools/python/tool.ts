@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { defineTool, type Tool, ToolError } from '../tool.ts';
+import type { PythonSession } from './pool.ts';
+
+/** The code interpreter as a tool of one trajectory; closing the tool closes the session. */
+export function pythonTool(session: PythonSession): Tool {
+  return defineTool({
+    name: 'python',
+    description:
+      'Runs Python code and returns what it prints and the value of its final expression. ' +
+      'Variables are kept between calls. Only the standard library; no files of the host, no network.',
+    parameters: z.object({ code: z.string().describe('The Python code to run.') }),
+    async execute({ code }, signal) {
+      const { output, error } = await session.run(code, signal);
+      if (error) throw new ToolError(error, output);
+      return output || '(no output)';
+    },
+    close: () => session.close(),
+  });
+}

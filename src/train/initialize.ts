@@ -1,0 +1,77 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { writeCheckpoint } from '../model/checkpoint.ts';
+import { type ModelConfig, parseConfig, tensorShapes } from '../model/config.ts';
+import type { StoredTensor } from '../model/safetensors.ts';
+import { Random } from '../random.ts';
+import { writeTokenizer } from '../worlds/tokenizer.ts';
+import type { World } from '../worlds/world.ts';
+import type { Init } from './recipe.ts';
+
+/**
+ * Writes a fresh model of the given shape with a tokenizer made for `world`: matrices are normal with the
+ * config's standard deviation, norms are 1. Same world, shape and seed, same files.
+ * @throws UserError if the shape is not one the decoder has, or the world has no expert to learn a tokenizer from.
+ */
+export async function initializeCheckpoint(dir: string, init: Init, world: World, seed: number): Promise<void> {
+  const { demonstrate } = world;
+  if (!demonstrate) {
+    throw new UserError(
+      `world ${world.name} has no expert, from whose words the tokenizer of a fresh model is learned`,
+    );
+  }
+  const tokenizer = mkdtempSync(join(tmpdir(), 'sod-tokenizer-'));
+  try {
+    const { vocabularySize } = await writeTokenizer(tokenizer, { ...world, demonstrate });
+    const config = freshConfig(init, vocabularySize, endTokens(tokenizer));
+    await writeCheckpoint(dir, config, [...tensorShapes(config)].map(randomTensor(config, seed)), { from: tokenizer });
+  } finally {
+    rmSync(tokenizer, { recursive: true, force: true });
+  }
+}
+
+function freshConfig(init: Init, vocabularySize: number, endTokenIds: unknown): ModelConfig {
+  return parseConfig(
+    {
+      architectures: ['Qwen3ForCausalLM'],
+      model_type: 'qwen3',
+      hidden_size: init.hiddenSize,
+      intermediate_size: init.intermediateSize,
+      num_hidden_layers: init.layers,
+      num_attention_heads: init.heads,
+      num_key_value_heads: init.kvHeads,
+      head_dim: init.headDim,
+      vocab_size: vocabularySize,
+      tie_word_embeddings: init.tieEmbeddings,
+      hidden_act: 'silu',
+      rope_theta: 10_000,
+      rms_norm_eps: 1e-6,
+      max_position_embeddings: 32_768,
+      initializer_range: 0.02,
+      eos_token_id: endTokenIds,
+    },
+    'init',
+  );
+}
+
+function endTokens(tokenizer: string): unknown {
+  const file = join(tokenizer, 'generation_config.json');
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).eos_token_id : undefined;
+}
+
+const randomTensor =
+  ({ initializerRange }: ModelConfig, seed: number) =>
+  ([name, shape]: [string, number[]]): StoredTensor => ({
+    name,
+    dtype: 'F32',
+    shape,
+    read() {
+      const random = Random.of(seed, 'init', name);
+      const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
+      if (shape.length === 1) return values.fill(1);
+      for (let i = 0; i < values.length; i++) values[i] = initializerRange * random.normal();
+      return values;
+    },
+  });

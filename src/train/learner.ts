@@ -1,0 +1,35 @@
+import type { Scorer, Trainer } from '../engine/types.ts';
+import type { Chat } from '../text/chat.ts';
+import type { World } from '../worlds/world.ts';
+import type { Metrics, RunDirectory } from './runDirectory.ts';
+
+/** What a run consists of, beside its recipe. */
+export interface Studio {
+  run: RunDirectory;
+  trainer: Trainer;
+  teacher?: Scorer;
+  chat: Chat;
+  world: World;
+  /** Fires when the person wants the run to end; what has not touched the weights may be dropped. */
+  signal: AbortSignal;
+  onProgress: (progress: PhaseProgress) => void;
+}
+
+export type Phase = 'demonstrations' | 'rollout' | 'teacher' | 'update' | 'save';
+
+export interface PhaseProgress {
+  phase: Phase;
+  done: number;
+  total: number;
+}
+
+/** One way of learning, iteration by iteration. Each is a function of the weights, the recipe and the iteration's number alone. */
+export interface Learner {
+  iterations: number;
+  updatesPerIteration: number;
+  /**
+   * Makes the updates of an iteration (counted from 0).
+   * @throws AbortError when the signal fires before the first of them: the weights are then untouched.
+   */
+  iterate(iteration: number): Promise<Omit<Metrics, 'iteration' | 'update'>>;
+}

@@ -1,0 +1,228 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+import { UserError } from '../errors.ts';
+import { isSection, merge } from './overrides.ts';
+import { firstIssue, nearestName, section } from './schema.ts';
+
+/**
+ * What a training run is: one YAML file, every key checked, every default the paper's
+ * (shared by all methods where the paper shares it, so that methods differ in nothing but themselves).
+ */
+
+const count = z.number().int().positive();
+const fraction = z.number().min(0).max(1);
+const nonNegative = z.number().nonnegative();
+
+/** The shape of a freshly initialised decoder; the vocabulary is the world's tokenizer's. */
+export const initSchema = section({
+  hiddenSize: count,
+  /** Width of the SwiGLU layers. */
+  intermediateSize: count,
+  layers: count,
+  heads: count,
+  kvHeads: count,
+  headDim: count,
+  tieEmbeddings: z.boolean().default(true),
+});
+export type Init = z.infer<typeof initSchema>;
+
+const engine = section({
+  dtype: z.enum(['auto', 'f32', 'bf16']).default('auto'),
+  threads: count.optional(),
+  maxTokensPerBatch: count.optional(),
+}).prefault({});
+
+const save = section({
+  /** Iterations between two resumable checkpoints. */
+  every: count.default(10),
+  /** Resumable checkpoints that are kept. */
+  keep: count.default(2),
+  /** Iterations between two samples of readable trajectories. */
+  trajectoriesEvery: count.default(10),
+}).prefault({});
+
+const optimizer = (defaults: {
+  learningRate: number;
+  schedule: 'constant' | 'cosine';
+  warmup: number;
+  beta2: number;
+}) =>
+  section({
+    learningRate: nonNegative.default(defaults.learningRate),
+    betas: z.tuple([fraction, fraction]).default([0.9, defaults.beta2]),
+    epsilon: z.number().positive().default(1e-8),
+    weightDecay: nonNegative.default(0.01),
+    /** Largest global gradient norm; 0 is no clipping. */
+    clipNorm: nonNegative.default(1),
+    schedule: z.enum(['constant', 'cosine', 'linear']).default(defaults.schedule),
+    /** Fraction of all updates over which the learning rate rises. */
+    warmup: fraction.default(defaults.warmup),
+  }).prefault({});
+
+const common = {
+  seed: z.number().int().nonnegative().default(0),
+  /** Checkpoint folder to start from … */
+  model: z.string().min(1).optional(),
+  /** … or the shape of a fresh one with random weights. */
+  init: initSchema.optional(),
+  /** A world by name, or the path of a module that exports one. */
+  world: z.string().min(1).default('shop'),
+  engine,
+  save,
+};
+
+const sft = section({
+  method: z.literal('sft'),
+  ...common,
+  training: section({
+    demonstrations: count.default(3000),
+    epochs: count.default(5),
+    /** Demonstrations an update. */
+    batchSize: count.default(128),
+    /** Longer demonstrations are cut at the right. */
+    maxTokens: count.default(32_768),
+  }).prefault({}),
+  optimizer: optimizer({ learningRate: 5e-5, schedule: 'cosine', warmup: 0.1, beta2: 0.95 }),
+});
+
+const onPolicy = {
+  ...common,
+  rollout: section({
+    /** Responses a prompt: the group in which outcomes are compared. */
+    groupSize: count.default(16),
+    temperature: z.number().positive().default(1),
+    topP: z.number().positive().max(1).default(1),
+    maxTurns: count.default(16),
+    maxPromptTokens: count.default(2560),
+    /** Sampled and observed tokens together. */
+    maxResponseTokens: count.default(20_480),
+    /** Trajectories under way at once. */
+    concurrency: count.default(64),
+    toolTimeoutMs: count.default(5000),
+    /** Longer tool answers are cut in the middle. */
+    toolOutputChars: count.default(4096),
+  }).prefault({}),
+  training: section({
+    iterations: count.default(120),
+    promptsPerIteration: count.default(64),
+    /** Mini-batch: promptsPerIteration / promptsPerUpdate updates an iteration. */
+    promptsPerUpdate: count.default(16),
+    /** Size of the training set; without it every iteration sees new tasks. */
+    tasks: count.optional(),
+  }).prefault({}),
+  optimizer: optimizer({ learningRate: 1e-6, schedule: 'constant', warmup: 0, beta2: 0.999 }),
+  loss: section({
+    clipLow: z.number().positive().max(1).default(0.2),
+    clipHigh: z.number().positive().default(0.28),
+    dualClip: z.number().gt(1).default(3),
+    aggregation: z.enum(['token-mean', 'seq-mean-token-mean', 'seq-mean-token-sum']).default('token-mean'),
+  }).prefault({}),
+  reward: section({
+    /** Wrong answers that used the tool are punished a little less. */
+    shaping: z.boolean().default(true),
+    /** Tokens before the limit over which length is punished; 0 is no punishment. */
+    overlongBuffer: z.number().int().nonnegative().default(1024),
+  }).prefault({}),
+};
+
+const teacher = z.string("must be the teacher's checkpoint folder").min(1);
+const distillation = { ...onPolicy, teacher };
+
+/** Divide outcome advantages by the group's standard deviation; false is Dr. GRPO. */
+const normalizeByStd = z.boolean().default(true);
+
+const grpo = section({
+  method: z.literal('grpo'),
+  grpo: section({ normalizeByStd }).prefault({}),
+  ...onPolicy,
+});
+const opd = section({
+  method: z.literal('opd'),
+  opd: section({ lambda: nonNegative.default(1), normalizeByStd }).prefault({}),
+  ...distillation,
+});
+const sod = section({
+  method: z.literal('sod'),
+  sod: section({
+    epsilon: z.number().positive().default(1e-6),
+    delta: nonNegative.default(0.2),
+    lambda: nonNegative.default(1),
+    normalizeByStd,
+  }).prefault({}),
+  ...distillation,
+});
+
+const methods = { sft, grpo, opd, sod };
+export const methodNames = Object.keys(methods);
+
+export type SftRecipe = z.output<typeof sft>;
+export type OnPolicyRecipe = z.output<typeof grpo> | z.output<typeof opd> | z.output<typeof sod>;
+export type Recipe = SftRecipe | OnPolicyRecipe;
+/** A recipe as it is written: everything with a default may be left out. */
+export type RecipeInput = z.input<typeof sft> | z.input<typeof grpo> | z.input<typeof opd> | z.input<typeof sod>;
+
+/**
+ * Checks a recipe and fills in the defaults.
+ * @throws UserError with one line that names the key and what is allowed.
+ */
+export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
+  const name = (input as { method?: unknown } | null)?.method;
+  if (!isMethod(name)) {
+    const nearest = typeof name === 'string' ? nearestName(name, methodNames) : undefined;
+    const given =
+      name === undefined ? 'is required.' : `'${name}' is unknown${nearest ? `, did you mean '${nearest}'?` : '.'}`;
+    throw new UserError(`${source}: method: ${given} Allowed: ${methodNames.join(', ')}`);
+  }
+  const result = methods[name].safeParse(input);
+  if (!result.success) throw new UserError(`${source}: ${firstIssue(result.error)}`);
+  const recipe = result.data;
+  if (!recipe.model === !recipe.init) {
+    throw new UserError(`${source}: give either model (a checkpoint folder) or init (the shape of a fresh model)`);
+  }
+  if (recipe.method !== 'sft' && recipe.training.promptsPerIteration % recipe.training.promptsPerUpdate) {
+    throw new UserError(`${source}: training.promptsPerIteration must be a multiple of training.promptsPerUpdate`);
+  }
+  return recipe;
+}
+
+function isMethod(name: unknown): name is keyof typeof methods {
+  return typeof name === 'string' && name in methods;
+}
+
+/**
+ * Reads a recipe file. `overrides` has the shape of a recipe; what it holds wins over the file.
+ * @throws UserError if the file cannot be read or the recipe is not valid.
+ */
+export async function loadRecipe(file: string, overrides: Record<string, unknown> = {}): Promise<Recipe> {
+  const text = await readFile(file, 'utf8').catch(error => {
+    throw new UserError(`cannot read the recipe ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
+  });
+  return atAbsolutePaths(parseRecipe(merge(parseYaml(text, file), overrides), file));
+}
+
+function parseYaml(text: string, source: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (error) {
+    throw new UserError(`${source}: not valid YAML: ${(error as Error).message.split('\n')[0]}`);
+  }
+  if (!isSection(value)) throw new UserError(`${source}: a recipe is keys and values, such as 'method: sod'`);
+  return value;
+}
+
+/** A run must find its checkpoints again from any directory. */
+function atAbsolutePaths(recipe: Recipe): Recipe {
+  const result = { ...recipe };
+  if (result.model) result.model = resolve(result.model);
+  if ('teacher' in result && result.teacher) result.teacher = resolve(result.teacher);
+  if (/[./]/.test(result.world)) result.world = resolve(result.world);
+  return result;
+}
+
+/** The recipe with every default written out, to keep beside what it produced. */
+export function formatRecipe(recipe: Recipe): string {
+  return stringify(recipe);
+}

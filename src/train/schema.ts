@@ -1,0 +1,49 @@
+import { z } from 'zod';
+
+/**
+ * One section of a recipe: an object that refuses keys it does not know and names the one that was probably meant.
+ */
+export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: issue => {
+      if (issue.code === 'unrecognized_keys') return `unknown key ${unknownKey(String(issue.keys[0]), known)}`;
+      if (issue.input === undefined) return `is required, with the keys ${known.join(', ')}`;
+      return `must be a section with the keys ${known.join(', ')}`;
+    },
+  });
+}
+
+function unknownKey(key: string, known: string[]): string {
+  const nearest = nearestName(key, known);
+  return `'${key}'${nearest ? `, did you mean '${nearest}'?` : '.'} Allowed: ${known.join(', ')}`;
+}
+
+/** The known name that is fewest edits away, if that is few enough to be a slip. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const ranked = known
+    .map(candidate => ({ candidate, edits: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.edits - b.edits);
+  return ranked.length && ranked[0].edits <= Math.max(2, name.length / 3) ? ranked[0].candidate : undefined;
+}
+
+/** Levenshtein distance, one row of the table at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+/** The first thing wrong, as one line: where, what, what is allowed. */
+export function firstIssue(error: z.ZodError): string {
+  const { path, message } = error.issues[0];
+  const where = path.join('.');
+  const what = message.replace(/^Invalid (input|option): /, '').replace(/, received undefined$/, ', but it is missing');
+  return where ? `${where}: ${what}` : what;
+}

@@ -1,0 +1,127 @@
+import { existsSync } from 'node:fs';
+import type { Engine } from '../engine/types.ts';
+import { UserError } from '../errors.ts';
+import { loadChat } from '../text/loadChat.ts';
+import { openWorld } from '../worlds/open.ts';
+import type { World } from '../worlds/world.ts';
+import { initializeCheckpoint } from './initialize.ts';
+import type { Learner, PhaseProgress, Studio } from './learner.ts';
+import { onPolicy } from './onPolicy.ts';
+import { formatRecipe, type Recipe } from './recipe.ts';
+import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
+import { supervised } from './supervised.ts';
+
+export interface TrainOptions {
+  /** Folder of the run; see `RunDirectory` for what it holds. */
+  runDir: string;
+  /** Go on with the run in `runDir`, which must have been started with the same recipe. */
+  resume?: boolean;
+  /** Default: a local engine as the recipe describes it, closed at the end. */
+  engine?: Engine;
+  onProgress?: (event: TrainEvent) => void;
+  /** When it fires, the running updates are finished, a checkpoint is saved, and `train` returns. */
+  signal?: AbortSignal;
+}
+
+export type TrainEvent =
+  | ({ kind: 'phase'; iteration: number; iterations: number } & PhaseProgress)
+  | { kind: 'iteration'; iterations: number; metrics: Metrics };
+
+export interface TrainResult {
+  /** False if the signal ended the run early. */
+  finished: boolean;
+  /** There was nothing left to do. */
+  alreadyFinished?: boolean;
+  /** The trained model, or the checkpoint to go on from. */
+  checkpoint: string;
+  /** One entry an iteration, from the first. */
+  metrics: Metrics[];
+}
+
+/**
+ * Trains a model as a recipe says. The same recipe gives the same weights, bit for bit, however often the run is
+ * stopped and resumed.
+ * @throws UserError if the run's folder does not fit, or a checkpoint or the world cannot be loaded.
+ */
+export async function train(recipe: Recipe, options: TrainOptions): Promise<TrainResult> {
+  const { runDir, signal = new AbortController().signal } = options;
+  const run = options.resume ? RunDirectory.resume(runDir) : RunDirectory.create(runDir, recipe);
+  try {
+    if (formatRecipe(run.recipe) !== formatRecipe(recipe)) {
+      throw new UserError(`${runDir} was started with another recipe: see ${runDir}/recipe.yaml`);
+    }
+    if (run.finished)
+      return { finished: true, alreadyFinished: true, checkpoint: run.final, metrics: readMetrics(runDir) };
+
+    const { world, close } = await openWorld(recipe.world, worldLimits(recipe));
+    const engine = options.engine ?? (await startEngine(recipe));
+    try {
+      const finished = await runLearner(recipe, run, engine, world, signal, options.onProgress ?? (() => {}));
+      return { finished, checkpoint: finished ? run.final : run.latest()!, metrics: readMetrics(runDir) };
+    } finally {
+      if (!options.engine) await engine.close();
+      await close();
+    }
+  } finally {
+    run.close();
+  }
+}
+
+/** Iterates from where the run stands to its end; false if the signal came first. */
+async function runLearner(
+  recipe: Recipe,
+  run: RunDirectory,
+  engine: Engine,
+  world: World,
+  signal: AbortSignal,
+  onProgress: (event: TrainEvent) => void,
+): Promise<boolean> {
+  if (recipe.init && !existsSync(run.initial)) await initializeCheckpoint(run.initial, recipe.init, world, recipe.seed);
+  const base = recipe.model ?? run.initial;
+  const trainer = await engine.trainer(run.latest() ?? base);
+  const studio: Studio = {
+    run,
+    trainer,
+    teacher: 'teacher' in recipe ? await engine.scorer(recipe.teacher) : undefined,
+    chat: loadChat(base),
+    world,
+    signal,
+    onProgress: progress => onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress }),
+  };
+  const learner: Learner = recipe.method === 'sft' ? await supervised(recipe, studio) : onPolicy(recipe, studio);
+
+  let { iteration } = run.progress();
+  const progress = (): Progress => ({ iteration, update: iteration * learner.updatesPerIteration });
+  const save = () => run.checkpoint(progress(), dir => trainer.save(dir, { optimizer: true }));
+
+  while (iteration < learner.iterations && !signal.aborted) {
+    const metrics = await learner.iterate(iteration).catch(error => {
+      if (signal.aborted && error.name === 'AbortError') return undefined;
+      throw error;
+    });
+    if (!metrics) break;
+    iteration++;
+    const line = { ...progress(), ...metrics };
+    run.log(line);
+    onProgress({ kind: 'iteration', iterations: learner.iterations, metrics: line });
+    if (iteration % recipe.save.every === 0 && iteration < learner.iterations) await save();
+  }
+
+  if (iteration < learner.iterations) {
+    if (run.progress().iteration < iteration || !run.latest()) await save();
+    return false;
+  }
+  await trainer.save(run.final);
+  return true;
+}
+
+/** A local engine as a recipe describes it. */
+export async function startEngine({ engine }: Pick<Recipe, 'engine'>): Promise<Engine> {
+  const { LocalEngine } = await import('../engine/local/engine.ts');
+  return LocalEngine.start(engine);
+}
+
+function worldLimits(recipe: Recipe) {
+  if (recipe.method === 'sft') return {};
+  return { timeoutMs: recipe.rollout.toolTimeoutMs, maxOutputChars: recipe.rollout.toolOutputChars };
+}

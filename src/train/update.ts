@@ -1,0 +1,45 @@
+import type { Datum, LossSpec, Trainer } from '../engine/types.ts';
+import type { Recipe } from './recipe.ts';
+import { learningRateAt } from './schedule.ts';
+
+export interface UpdateMetrics {
+  loss: number;
+  gradNorm: number;
+  learningRate: number;
+  /** Tokens that were learned from. */
+  tokens: number;
+  /** Of the policy, in nats a token. */
+  entropy: number;
+  [metric: string]: number;
+}
+
+/** One update of the weights, the `index`-th of `total`, from one mini-batch. */
+export async function update(
+  trainer: Trainer,
+  batch: Datum[],
+  loss: LossSpec,
+  optimizer: Recipe['optimizer'],
+  index: number,
+  total: number,
+): Promise<UpdateMetrics> {
+  const { betas, epsilon, weightDecay, clipNorm } = optimizer;
+  const learningRate = learningRateAt(optimizer, index, total);
+  const output = await trainer.forwardBackward(batch, loss);
+  const { gradNorm } = await trainer.optimStep({ learningRate, betas, epsilon, weightDecay, clipNorm });
+  return {
+    ...output.metrics,
+    entropy: output.metrics.entropy,
+    loss: output.loss,
+    tokens: output.tokens,
+    gradNorm,
+    learningRate,
+  };
+}
+
+/** What an iteration's updates have in common: sums of tokens, means of all else. */
+export function summarize(updates: readonly UpdateMetrics[]): UpdateMetrics {
+  const sum = (name: string) => updates.reduce((total, metrics) => total + metrics[name], 0);
+  const names = Object.keys(updates[0]);
+  const summary = Object.fromEntries(names.map(name => [name, sum(name) / updates.length]));
+  return { ...(summary as UpdateMetrics), tokens: sum('tokens') };
+}

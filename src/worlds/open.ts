@@ -1,0 +1,49 @@
+import { pathToFileURL } from 'node:url';
+import { UserError } from '../errors.ts';
+import { PythonPool } from '../tools/python/pool.ts';
+import { pythonTool } from '../tools/python/tool.ts';
+import type { Tool } from '../tools/tool.ts';
+import { shopWorld } from './shop/world.ts';
+import type { World } from './world.ts';
+
+/** What a world may build its tools from. */
+export interface WorldKit {
+  /** A fresh Python interpreter for one trajectory, as a tool `python`. */
+  python: () => Tool;
+}
+
+/** What a world's module exports as default. */
+export type WorldFactory = (kit: WorldKit) => World;
+
+const worlds: Record<string, WorldFactory> = { shop: shopWorld };
+
+/** A world and the interpreters behind its tools, which run until it is closed. */
+export interface OpenWorld {
+  world: World;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a world by its name, or from the path of a module whose default export is a `WorldFactory`.
+ * @throws UserError if there is no such world.
+ */
+export async function openWorld(
+  name: string,
+  limits: { timeoutMs?: number; maxOutputChars?: number } = {},
+): Promise<OpenWorld> {
+  const factory = worlds[name] ?? (await importWorld(name));
+  const pool = new PythonPool(limits);
+  return { world: factory({ python: () => pythonTool(pool.session()) }), close: () => pool.close() };
+}
+
+async function importWorld(path: string): Promise<WorldFactory> {
+  const module = await import(pathToFileURL(path).href).catch(error => {
+    throw new UserError(
+      `no world '${path}': it is neither one of ${Object.keys(worlds).join(', ')} nor a module that can be loaded (${error.message.split('\n')[0]})`,
+    );
+  });
+  if (typeof module.default !== 'function') {
+    throw new UserError(`${path}: a world's module exports a function (kit) => World as default`);
+  }
+  return module.default;
+}

@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { UserError } from '../../src/errors.ts';
+import { parameterCount, parseConfig, tensorShapes } from '../../src/model/config.ts';
+
+/** As published with Qwen3-0.6B. */
+const qwen3Small = {
+  architectures: ['Qwen3ForCausalLM'],
+  attention_bias: false,
+  eos_token_id: 151645,
+  head_dim: 128,
+  hidden_act: 'silu',
+  hidden_size: 1024,
+  initializer_range: 0.02,
+  intermediate_size: 3072,
+  max_position_embeddings: 40960,
+  max_window_layers: 28,
+  model_type: 'qwen3',
+  num_attention_heads: 16,
+  num_hidden_layers: 28,
+  num_key_value_heads: 8,
+  rms_norm_eps: 1e-6,
+  rope_scaling: null,
+  rope_theta: 1000000,
+  sliding_window: null,
+  tie_word_embeddings: true,
+  torch_dtype: 'bfloat16',
+  use_sliding_window: false,
+  vocab_size: 151936,
+};
+
+describe('parseConfig', () => {
+  it('reads the shape of the model and keeps every key', () => {
+    const { raw, ...shape } = parseConfig(qwen3Small);
+    expect(shape).toEqual({
+      hiddenSize: 1024,
+      layers: 28,
+      heads: 16,
+      kvHeads: 8,
+      headDim: 128,
+      intermediateSize: 3072,
+      vocabSize: 151936,
+      tied: true,
+      ropeTheta: 1e6,
+      rmsNormEps: 1e-6,
+      maxPositions: 40960,
+      eosTokenIds: [151645],
+      initializerRange: 0.02,
+    });
+    expect(raw).toEqual(qwen3Small);
+  });
+
+  it('reads the rotary base where newer versions of transformers write it', () => {
+    const { rope_theta: _, rope_scaling: __, ...rest } = qwen3Small;
+    const config = parseConfig({ ...rest, rope_parameters: { rope_theta: 5e6, rope_type: 'default' } });
+    expect(config.ropeTheta).toBe(5e6);
+  });
+
+  it.each([
+    [
+      [1, 2],
+      [1, 2],
+    ],
+    [7, [7]],
+    [null, []],
+  ])('takes %j as eos_token_id', (given, expected) => {
+    expect(parseConfig({ ...qwen3Small, eos_token_id: given }).eosTokenIds).toEqual(expected);
+  });
+
+  it.each([
+    ['architectures', ['LlamaForCausalLM'], 'Qwen3ForCausalLM'],
+    ['attention_bias', true, 'false'],
+    ['hidden_act', 'gelu', 'silu'],
+    ['use_sliding_window', true, 'false'],
+    ['layer_types', ['full_attention', 'sliding_attention'], 'full_attention'],
+    ['rope_scaling', { rope_type: 'yarn', factor: 4 }, 'default'],
+    ['rope_scaling', { type: 'linear', factor: 2 }, 'default'],
+    ['rope_parameters', { rope_type: 'yarn', rope_theta: 1e6 }, 'default'],
+    ['quantization_config', { quant_method: 'fp8' }, 'unquantized'],
+    ['num_key_value_heads', 3, 'must divide num_attention_heads, 16'],
+    ['head_dim', 127, 'even'],
+    ['hidden_size', '1024', 'number'],
+    ['vocab_size', undefined, 'number'],
+  ])('refuses %s = %j with the key and what is allowed', (key, value, allowed) => {
+    const parse = () => parseConfig({ ...qwen3Small, [key]: value }, 'here/config.json');
+    expect(parse).toThrow(UserError);
+    expect(parse).toThrow(new RegExp(`^here/config\\.json: ${key}.*${allowed}`));
+  });
+});
+
+describe('tensorShapes', () => {
+  it.each(['qwen3-tiny-tied', 'qwen3-tiny-untied'])('names the tensors of %s with their shapes', name => {
+    const dir = new URL(`../vectors/${name}/`, import.meta.url);
+    const config = parseConfig(JSON.parse(readFileSync(new URL('config.json', dir), 'utf8')));
+    const file = readFileSync(new URL('model.safetensors', dir));
+    const header: Record<string, { shape: number[] }> = JSON.parse(
+      file.toString('utf8', 8, 8 + Number(file.readBigUInt64LE())),
+    );
+    const stored = Object.entries(header).map(([tensor, { shape }]) => [tensor, shape]);
+    expect([...tensorShapes(config)].sort()).toEqual(stored.sort());
+  });
+
+  it('counts the published number of parameters', () => {
+    expect(parameterCount(parseConfig(qwen3Small))).toBe(596_049_920);
+  });
+});

@@ -1,0 +1,96 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { UserError } from '../../src/errors.ts';
+import { loadChat } from '../../src/text/loadChat.ts';
+import { asciiCheckpoint, folder } from './checkpoints.ts';
+
+const tokens = ['<eot>', '<who>'];
+const generation = "{% if add_generation_prompt %}{{ '<who>assistant ' }}{% endif %}";
+const turns = (content: string, end = '<eot>') =>
+  `{% for m in messages %}{{ '<who>' + m.role + ' ' + ${content} + '${end}' }}{% endfor %}${generation}`;
+
+describe('chat templates', () => {
+  it.each([
+    ['verbatim', 'm.content', '<who>tool  "a<eot>" \n'],
+    ['trimmed', 'm.content | trim', '<who>tool "a<eot>"'],
+    ['quoted', '(m.content | tojson if m.role == "tool" else m.content)', '<who>tool " \\"a<eot>\\" \\n"'],
+  ])('may write a tool’s answer %s', (_, content, expected) => {
+    const chat = loadChat(asciiCheckpoint(tokens, turns(content)));
+    const observation = chat.observation(' "a<eot>" \n');
+    expect(chat.decode(observation)).toBe(`${expected}<eot><who>assistant `);
+    expect(observation.filter(id => chat.stopTokens.includes(id))).toHaveLength(1);
+  });
+
+  it('keep a block closed whose markers are no tokens', () => {
+    const block = `('<result>' + m.content + '</result>' if m.role == 'tool' else m.content)`;
+    const chat = loadChat(asciiCheckpoint(tokens, turns(block)));
+    expect(chat.decode(chat.observation('</result>'))).toBe(
+      '<who>tool <result>< /result></result><eot><who>assistant ',
+    );
+  });
+
+  it('come from the configuration where no file is beside it, tool_use first', () => {
+    const dir = asciiCheckpoint(tokens, '');
+    const chat_template = [
+      { name: 'default', template: 'default' },
+      { name: 'tool_use', template: turns('m.content') },
+    ];
+    writeFileSync(join(dir, 'tokenizer_config.json'), JSON.stringify({ chat_template }));
+    expect(() => loadChat(dir)).toThrow('chat_template.jinja');
+    const beside = folder({
+      'tokenizer.json': tokenizerOf(dir),
+      'tokenizer_config.json': JSON.stringify({ chat_template }),
+    });
+    expect(loadChat(beside).decode(loadChat(beside).prompt([{ role: 'user', content: 'x' }], []))).toBe(
+      '<who>user x<eot><who>assistant ',
+    );
+  });
+
+  it('that refuse a dialogue or end turns with plain text are refused', () => {
+    const noTools = `${turns('m.content')}{% if messages[-1].role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}`;
+    expect(() => loadChat(asciiCheckpoint(tokens, noTools))).toThrow(/refuses the messages .*no tools/);
+    expect(() => loadChat(asciiCheckpoint(tokens, turns('m.content', 'END')))).toThrow(/control token/);
+    expect(() => loadChat(asciiCheckpoint(tokens, '{% if %}'))).toThrow(/cannot be read/);
+  });
+});
+
+describe('tokenizers', () => {
+  it('keep added words and spaces that are no markup in data', () => {
+    const chat = loadChat(asciiCheckpoint(['<eot>', '<who>', 'hello', '  '], turns('m.content'), false));
+    expect(chat.count('hello  x')).toBe(3);
+    expect(chat.count('<eot>')).toBe(5);
+  });
+});
+
+describe('checkpoint folders', () => {
+  const good = asciiCheckpoint(tokens, turns('m.content'));
+  const tokenizer = tokenizerOf(good);
+  it.each([
+    [{}, /tokenizer\.json is missing: download/],
+    [{ 'tokenizer.json': tokenizer }, /tokenizer_config\.json is missing: download/],
+    [{ 'tokenizer.json': '{"model', 'tokenizer_config.json': '{}' }, /tokenizer\.json cannot be read as JSON/],
+    [{ 'tokenizer.json': '{}', 'tokenizer_config.json': '{}' }, /tokenizer\.json: added_tokens/],
+    [
+      { 'tokenizer.json': tokenizer.replace('"BPE"', '"Unigram"'), 'tokenizer_config.json': '{}' },
+      /tokenizer\.json: model\.type: .*BPE/,
+    ],
+    [{ 'tokenizer.json': tokenizer, 'tokenizer_config.json': '{}' }, /tokenizer_config\.json has no chat_template/],
+    [
+      {
+        'tokenizer.json': tokenizer.replace('ByteLevel', 'Strange'),
+        'tokenizer_config.json': '{}',
+        'chat_template.jinja': 'x',
+      },
+      /tokenizer\.json is not a tokenizer that can be read: .*Strange/,
+    ],
+  ])('say in one line what is missing or damaged: %#', (files, message) => {
+    const load = () => loadChat(folder(files as Record<string, string>));
+    expect(load).toThrow(UserError);
+    expect(load).toThrow(message);
+  });
+});
+
+function tokenizerOf(dir: string): string {
+  return readFileSync(join(dir, 'tokenizer.json'), 'utf8');
+}

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { UserError } from '../../src/errors.ts';
+import { formatRecipe, parseRecipe } from '../../src/train/recipe.ts';
+
+const sod = { method: 'sod', model: 'student', teacher: 'teacher' };
+const message = (input: unknown) => {
+  try {
+    parseRecipe(input, 'r.yaml');
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError);
+    return (error as Error).message;
+  }
+  return 'no error';
+};
+
+test("defaults are the paper's", () => {
+  expect(parseRecipe(sod)).toMatchObject({
+    sod: { epsilon: 1e-6, delta: 0.2, lambda: 1 },
+    rollout: { groupSize: 16, temperature: 1, topP: 1, maxTurns: 16, maxPromptTokens: 2560, maxResponseTokens: 20480 },
+    training: { iterations: 120, promptsPerIteration: 64, promptsPerUpdate: 16 },
+    optimizer: { learningRate: 1e-6, schedule: 'constant', weightDecay: 0.01, clipNorm: 1 },
+    loss: { clipLow: 0.2, clipHigh: 0.28, dualClip: 3, aggregation: 'token-mean' },
+    reward: { shaping: true, overlongBuffer: 1024 },
+  });
+  expect(parseRecipe({ method: 'sft', model: 'base' })).toMatchObject({
+    training: { demonstrations: 3000, epochs: 5, batchSize: 128, maxTokens: 32768 },
+    optimizer: { learningRate: 5e-5, betas: [0.9, 0.95], schedule: 'cosine', warmup: 0.1 },
+  });
+});
+
+test('a recipe written out reads back as itself', () => {
+  const recipe = parseRecipe(sod);
+  expect(parseRecipe(parse(formatRecipe(recipe)))).toEqual(recipe);
+});
+
+test.each([
+  [
+    { ...sod, optimizer: { learningrate: 1 } },
+    /^r\.yaml: optimizer: unknown key 'learningrate', did you mean 'learningRate'\? Allowed: learningRate, /,
+  ],
+  [{ ...sod, sod: { delta: -1 } }, /^r\.yaml: sod\.delta: .*>=0/],
+  [{ ...sod, rollout: { groupSize: 'many' } }, /^r\.yaml: rollout\.groupSize: expected number, received string$/],
+  [
+    { ...sod, optimizer: { schedule: 'cosin' } },
+    /^r\.yaml: optimizer\.schedule: expected one of "constant"\|"cosine"\|"linear"$/,
+  ],
+  [{ ...sod, teecher: 'x' }, /unknown key 'teecher', did you mean 'teacher'\?/],
+  [{ method: 'sft', model: 'x', rollout: {} }, /^r\.yaml: unknown key 'rollout'/],
+  [{ method: 'sod', model: 'x' }, /^r\.yaml: teacher: must be the teacher's checkpoint folder$/],
+  [{ method: 'sid' }, /^r\.yaml: method: 'sid' is unknown, did you mean 'sod'\? Allowed: sft, grpo, opd, sod$/],
+  [{}, /^r\.yaml: method: is required\. Allowed:/],
+  [null, /method: is required/],
+  [{ ...sod, rollout: 3 }, /^r\.yaml: rollout: must be a section with the keys groupSize, /],
+  [{ ...sod, model: undefined }, /either model .* or init/],
+  [{ ...sod, init: { hiddenSize: 8 } }, /^r\.yaml: init\.layers: expected number, but it is missing$/],
+  [{ ...sod, training: { promptsPerIteration: 10, promptsPerUpdate: 4 } }, /must be a multiple/],
+])('one line says what is wrong: %j', (input, expected) => {
+  expect(message(input)).toMatch(expected);
+  expect(message(input)).not.toContain('\n');
+});

@@ -69,7 +69,7 @@ Layout prepare(Args& args, Heads& h, i64 n, i64 outWidth, i64 qkWidth, i64 qkvWi
   h.heads = args.integer("heads", 1);
   h.kvHeads = args.integer("kvHeads", 1);
   args.require(h.heads % h.kvHeads == 0, "kvHeads", "does not divide heads");
-  args.require(outWidth % h.heads == 0, "out", "is not heads·d wide");
+  args.require(outWidth > 0 && outWidth % h.heads == 0, "out", "is not heads·d wide");
   h.d = outWidth / h.heads;
   h.dp = padded(h.d);
   h.group = h.heads / h.kvHeads;
@@ -237,6 +237,7 @@ void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h
           const i64 seen = std::max<i64>(0, visible(segment, *block, row + i / h.group));
           const float norm = lse[(row + i / h.group) * h.heads + kv * h.group + i % h.group];
           float *weights = p + i * keysPerBlock, *slopes = ds + i * keysPerBlock;
+#pragma omp simd
           for (i64 j = 0; j < seen; j++) {
             weights[j] = fastExp(weights[j] - norm);
             slopes[j] = weights[j] * (slopes[j] - dots[i]);

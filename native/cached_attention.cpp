@@ -114,11 +114,11 @@ Napi::Value cachedAttention(Args& args) {
   s.heads = args.integer("heads", 1);
   s.kvHeads = args.integer("kvHeads", 1);
   args.require(s.kvHeads == kvHeadsDim && s.heads % s.kvHeads == 0, "kvHeads", "does not divide heads or differs from the cache's");
-  args.require(width % s.heads == 0, "out", "is not heads·d wide");
+  args.require(width > 0 && width % s.heads == 0, "out", "is not heads·d wide");
   s.d = width / s.heads;
   s.group = s.heads / s.kvHeads;
   s.pages = pages;
-  args.require(pageSize % s.d == 0 && (pageSize / s.d) % 16 == 0, "keys", "does not hold pages of a multiple of 16 tokens");
+  args.require(pageSize > 0 && pageSize % s.d == 0 && (pageSize / s.d) % 16 == 0, "keys", "does not hold pages of a multiple of 16 tokens");
   s.page = pageSize / s.d;
   s.qkWidth = qkWidth;
   s.qkvWidth = qkvWidth;

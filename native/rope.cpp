@@ -30,7 +30,7 @@ Napi::Value qkNormRope(Args& args) {
   a.kvHeads = args.integer("kvHeads", 1);
   const float epsilon = args.number("epsilon");
   checkHeads(args, a);
-  args.require(a.d % 2 == 0, "wq", "has an odd length");
+  args.require(a.d > 0 && a.d % 2 == 0, "wq", "must have an even length");
   args.require(a.normed == (a.heads + a.kvHeads) * a.d, "y", "is not (heads + kvHeads)·d wide");
   args.within("at", at, 0, a.positions);
   const i64 d = a.d, half = d / 2;
@@ -74,7 +74,7 @@ Napi::Value qkNormRopeBackward(Args& args) {
   a.kvHeads = args.integer("kvHeads", 1);
   const float epsilon = args.number("epsilon");
   checkHeads(args, a);
-  args.require(a.d % 2 == 0, "dwq", "has an odd length");
+  args.require(a.d > 0 && a.d % 2 == 0, "dwq", "must have an even length");
   args.require(a.normed == (a.heads + a.kvHeads) * a.d, "dy", "is not (heads + kvHeads)·d wide");
   args.within("at", at, 0, a.positions);
   const i64 n = a.n, d = a.d, half = d / 2;

@@ -16,6 +16,7 @@ Napi::Value swiglu(Args& args) {
     parallelFor(n, m * 16, [&](i64 i) {
       const T *gate = x.as<T>() + i * 2 * m, *up = gate + m;
       T* out = y.as<T>() + i * m;
+#pragma omp simd
       for (i64 j = 0; j < m; j++) {
         const float g = toFloat(gate[j]);
         out[j] = fromFloat<T>(g / (1.0f + fastExp(-g)) * toFloat(up[j]));
@@ -38,6 +39,7 @@ Napi::Value swigluBackward(Args& args) {
     parallelFor(n, m * 16, [&](i64 i) {
       const T *gate = x.as<T>() + i * 2 * m, *up = gate + m, *d = dy.as<T>() + i * m;
       T *dgate = dx.as<T>() + i * 2 * m, *dup = dgate + m;
+#pragma omp simd
       for (i64 j = 0; j < m; j++) {
         const float g = toFloat(gate[j]), u = toFloat(up[j]), grad = toFloat(d[j]);
         const float sigmoid = 1.0f / (1.0f + fastExp(-g));

@@ -90,6 +90,7 @@ thread_local Table table;
 Slot* findSlot(double id) {
   if (!(id >= 0) || id >= 9e15) return nullptr;
   const auto whole = static_cast<uint64_t>(id);
+  if (double(whole) != id) return nullptr;
   const auto index = whole & 0xffffff;
   if (index >= table.slots.size()) return nullptr;
   Slot& slot = table.slots[index];

@@ -8,7 +8,8 @@ namespace sod {
 namespace {
 
 DType dtypeNamed(Args& args, const char* argument) {
-  const std::string text = args.next().ToString().Utf8Value();
+  const Napi::Value value = args.next();
+  const std::string text = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
   if (text == "f32") return DType::f32;
   if (text == "bf16") return DType::bf16;
   if (text == "i32") return DType::i32;
@@ -23,8 +24,9 @@ std::vector<i64> shapeOf(Args& args, const char* argument) {
   std::vector<i64> shape;
   double elements = 1;
   for (uint32_t i = 0; i < array.Length(); i++) {
-    const double d = array.Get(i).ToNumber().DoubleValue();
-    args.require(d >= 0 && d == double(i64(d)), argument, "must hold integers from 0");
+    const Napi::Value value = array.Get(i);
+    const double d = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+    args.require(d >= 0 && d < 1e12 && d == double(i64(d)), argument, "must hold integers from 0");
     shape.push_back(i64(d));
     elements *= d;
   }
@@ -46,12 +48,12 @@ Napi::Value allocate(Args& args) {
 
 // view(tensor, offset, shape): `shape` elements from `offset` on, sharing memory with `tensor`.
 Napi::Value view(Args& args) {
-  Tensor& whole = args.any("tensor");
-  const i64 offset = args.integer("offset", 0, whole.size());
-  Tensor part = whole;
+  Tensor part = args.any("tensor");
+  const i64 size = part.size();
+  const i64 offset = args.integer("offset", 0, size);
   part.shape = shapeOf(args, "shape");
-  args.require(offset + part.size() <= whole.size(), "shape", "reaches beyond the tensor");
-  part.bytes += size_t(offset) * bytesOf(whole.dtype);
+  args.require(offset + part.size() <= size, "shape", "reaches beyond the tensor");
+  part.bytes += size_t(offset) * bytesOf(part.dtype);
   return idOf(args, std::move(part));
 }
 

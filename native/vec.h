@@ -1,5 +1,6 @@
 // Small numeric pieces that the kernels share: bf16 conversion, exp that vectorises, parallel loops over rows.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -33,7 +34,7 @@ inline bf16 fromFloat<bf16>(float x) {
 
 // e^x to about 2 ulp by a polynomial on [-ln2/2, ln2/2] (Cephes' coefficients); branch-free, so that loops vectorise.
 inline float fastExp(float x) {
-  x = x < -87.3f ? -87.3f : x > 88.0f ? 88.0f : x;
+  x = std::min(std::max(x, -87.3f), 88.0f);
   const float shifted = x * 1.44269504f + 12582912.0f;
   const float n = shifted - 12582912.0f;
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { demoCommand } from './commands/demo.ts';
 import { evalCommand } from './commands/eval.ts';
 import { initCommand } from './commands/init.ts';
+import { interruptedExitCode } from './commands/interrupt.ts';
 import { runCommand } from './commands/run.ts';
 import { trainCommand } from './commands/train.ts';
 import { UserError } from './errors.ts';
@@ -10,14 +11,13 @@ import { UserError } from './errors.ts';
 const program = new Command('sod')
   .description('Train small tool-using language models by step-wise on-policy distillation.')
   .version('0.1.0')
-  .showHelpAfterError('(see --help)')
   .addHelpText(
     'after',
     `
 Start with:
   sod demo                                     the whole pipeline on this machine: teacher, student, comparison, report
   sod train recipes/demo/teacher-sft.yaml      one training run from a recipe
-  sod eval runs/teacher-sft/final --tasks shop average@32 of a checkpoint on held-out tasks`,
+  sod eval runs/teacher-sft/final              average@32 of a checkpoint on held-out tasks`,
   );
 
 for (const command of [demoCommand, trainCommand, evalCommand, runCommand, initCommand]) {
@@ -27,14 +27,14 @@ for (const command of [demoCommand, trainCommand, evalCommand, runCommand, initC
 try {
   await program.parseAsync();
 } catch (error) {
-  report(error);
-  process.exitCode = 1;
+  process.exitCode = report(error as Error);
 }
 
 /** What the person can mend is told in one line; anything else is a defect, whose stack is shown on request. */
-function report(error: unknown): void {
-  const { message, stack } = error as Error;
-  if (error instanceof UserError) console.error(message);
-  else if (process.env.SOD_DEBUG) console.error(stack);
-  else console.error(`Internal error: ${message} (SOD_DEBUG=1 shows where)`);
+function report(error: Error): number {
+  if (error.name === 'AbortError') return interruptedExitCode;
+  if (error instanceof UserError) console.error(error.message);
+  else if (process.env.SOD_DEBUG) console.error(error.stack);
+  else console.error(`Internal error: ${error.message} (SOD_DEBUG=1 shows where)`);
+  return 1;
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { interruptedExitCode, interruptible } from './interrupt.ts';
+import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { nonNegativeInteger } from './options.ts';
 import { showCount } from './showCount.ts';
 
@@ -37,24 +37,26 @@ Ctrl-C saves and stops; sod demo --resume goes on. Without --resume, an earlier 
         import('./progress.ts'),
       ]);
       let progress: InstanceType<typeof Progress> | undefined;
-      const results = await interruptible(signal =>
-        runDemo({
-          out,
-          seed: options.seed,
-          smoke: !!options.smoke,
-          resume: !!options.resume,
-          signal,
-          onStage: stage => {
-            progress?.close();
-            progress = new Progress(stage.padEnd(14));
-          },
-          onProgress: event => progress?.show(event),
-          onEvaluation: (model, done, total) => {
-            progress?.close();
-            progress = undefined;
-            showCount(`comparing ${model}`, done, total);
-          },
-        }),
+      const results = await interruptible(
+        signal =>
+          runDemo({
+            out,
+            seed: options.seed,
+            smoke: !!options.smoke,
+            resume: !!options.resume,
+            signal,
+            onStage: stage => {
+              progress?.close();
+              progress = new Progress(stage.padEnd(14));
+            },
+            onProgress: event => progress?.show(event),
+            onEvaluation: (model, done, total) => {
+              progress?.close();
+              progress = undefined;
+              showCount(`comparing ${model}`, done, total);
+            },
+          }),
+        savingNote,
       ).finally(() => progress?.close());
       if (!results) {
         console.log(

@@ -5,11 +5,14 @@ export const interruptedExitCode = 130;
  * Runs `work` with a signal that fires at the first Ctrl-C (or SIGTERM), so that it can finish what must not be cut;
  * the second Ctrl-C ends the process at once.
  */
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function interruptible<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  note = 'Stopping; once more to stop at once.',
+): Promise<T> {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) process.exit(interruptedExitCode);
-    console.error('\nStopping after this update; once more to stop at once.');
+    console.error(`\n${note}`);
     controller.abort();
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
@@ -19,3 +22,6 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
     process.off('SIGINT', stop).off('SIGTERM', stop);
   }
 }
+
+/** For work that can go on later. */
+export const savingNote = 'Finishing the running updates and saving; once more to stop at once.';

@@ -1,7 +1,7 @@
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { UserError } from '../errors.ts';
-import { interruptedExitCode, interruptible } from './interrupt.ts';
+import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { collect } from './options.ts';
 
 interface Options {
@@ -48,8 +48,10 @@ and reaches the same weights.`,
         : await loadRecipe(file!, parseOverrides(options.set ?? []));
       const runDir = options.resume ?? options.run ?? join('runs', basename(file!, extname(file!)));
       const progress = new Progress();
-      const result = await interruptible(signal =>
-        train(recipe, { runDir, resume: !!options.resume, signal, onProgress: event => progress.show(event) }),
+      const result = await interruptible(
+        signal =>
+          train(recipe, { runDir, resume: !!options.resume, signal, onProgress: event => progress.show(event) }),
+        savingNote,
       ).finally(() => progress.close());
 
       if (!result.finished) {

@@ -1,6 +1,12 @@
+import { rollouts } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
+import type { Sampler } from '../engine/types.ts';
 import { type RolloutDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
+import { Random } from '../random.ts';
 import { lastBoxed } from '../rewards/math.ts';
+import type { Chat } from '../text/chat.ts';
+import { judge } from '../worlds/judge.ts';
+import type { World } from '../worlds/world.ts';
 import { majority, mean, passAtK } from './metrics.ts';
 
 export interface EvaluationSettings {
@@ -35,6 +41,38 @@ export interface Evaluation {
   majorityAtK: number;
   diagnostics: RolloutDiagnostics;
   tasks: { id: string; correct: number; answers: (string | undefined)[] }[];
+}
+
+/** Samples k trajectories for each of the first held-out tasks of a world, and judges them. */
+export async function evaluate(
+  sampler: Sampler,
+  chat: Chat,
+  world: World,
+  settings: EvaluationSettings,
+  { signal, onProgress }: EvaluationControl = {},
+): Promise<Evaluation> {
+  const { k, seed } = settings;
+  const tasks = Array.from({ length: settings.tasks }, (_, index) => world.task('test', index));
+  const requests = tasks.flatMap((task, position) =>
+    Array.from({ length: k }, (_, sample) => ({
+      task,
+      tools: () => world.tools(task),
+      chat,
+      sampler,
+      sampling: { temperature: settings.temperature, topP: settings.topP },
+      limits: { turns: settings.maxTurns, responseTokens: settings.maxResponseTokens },
+      seed: Random.of(seed, 'eval', position, sample).uint32(),
+      judge: (trajectory: Trajectory) => {
+        const { score, correct } = judge(world, task, trajectory);
+        return { reward: score, correct };
+      },
+    })),
+  );
+  const trajectories = await rollouts(requests, {
+    signal,
+    onTrajectory: (_, done, total) => onProgress?.(done, total),
+  });
+  return summarizeSamples(tasks.map((_, t) => trajectories.slice(t * k, (t + 1) * k)));
 }
 
 /** Judges samples, the k trajectories of each task together. */

@@ -1,9 +1,13 @@
+import type { RolloutLimits } from '../agent/rollout.ts';
+import { rollouts } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Datum, LossSpec, Scores } from '../engine/types.ts';
 import { distillationDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
 import type { StepWeighting } from '../methods/method.ts';
+import { Random } from '../random.ts';
 import { overlongPenalty } from '../rewards/overlong.ts';
 import { dialogueTurns, shapedScore } from '../rewards/shaping.ts';
+import { judge } from '../worlds/judge.ts';
 import { Clock } from './clock.ts';
 import type { Learner, Phase, Studio } from './learner.ts';
 import { methodOf } from './method.ts';
@@ -18,7 +22,7 @@ import { summarize, type UpdateMetrics, update } from './update.ts';
  * the method turns both into an advantage for every sampled token, and the policy learns from them in mini-batches.
  */
 export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
-  const { rollout, training } = recipe;
+  const { training } = recipe;
   const { trainer, teacher, run } = studio;
   const method = methodOf(recipe);
   const loss: LossSpec = { kind: 'ppo', ...recipe.loss };
@@ -33,7 +37,6 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
       const clock = new Clock<Phase>();
 
       const groups = await clock.time('rollout', () => sampleGroups(recipe, studio, iteration));
-      for (const trajectory of groups.flat()) trajectory.reward = reward(recipe, trajectory);
 
       const scores = teacher && (await clock.time('teacher', () => scoreGroups(groups, studio)));
       const teacherLogprobs = scores?.map(group => group.map(({ logprobs }) => logprobs));
@@ -66,12 +69,55 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
   };
 }
 
+/** A group of trajectories for each of the iteration's tasks, judged and rewarded. */
+async function sampleGroups(recipe: OnPolicyRecipe, studio: Studio, iteration: number): Promise<Trajectory[][]> {
+  const { seed, rollout, training } = recipe;
+  const { trainer, chat, world, signal, onProgress } = studio;
+  const { promptsPerIteration, tasks: trainingSet } = training;
+  const { groupSize } = rollout;
+  const sampler = await trainer.sampler();
+  const indices = taskIndices(seed, iteration * promptsPerIteration, promptsPerIteration, trainingSet);
+
+  const requests = indices.flatMap((index, position) => {
+    const task = world.task('train', index);
+    return Array.from({ length: groupSize }, (_, sample) => ({
+      task,
+      tools: () => world.tools(task),
+      chat,
+      sampler,
+      sampling: { temperature: rollout.temperature, topP: rollout.topP },
+      limits: limits(rollout),
+      seed: Random.of(seed, 'rollout', iteration, position, sample).uint32(),
+      judge: (trajectory: Trajectory) => {
+        const { score, correct } = judge(world, task, trajectory);
+        return { reward: reward(recipe, trajectory, score), correct };
+      },
+    }));
+  });
+  const trajectories = await rollouts(requests, {
+    concurrency: rollout.concurrency,
+    signal,
+    onTrajectory: (_, done, total) => onProgress({ phase: 'rollout', done, total }),
+  });
+  return indices.map((_, g) => trajectories.slice(g * groupSize, (g + 1) * groupSize));
+}
+
+function limits(rollout: OnPolicyRecipe['rollout']): RolloutLimits {
+  return {
+    turns: rollout.maxTurns,
+    promptTokens: rollout.maxPromptTokens,
+    responseTokens: rollout.maxResponseTokens,
+    toolTimeoutMs: rollout.toolTimeoutMs,
+    toolOutputChars: rollout.toolOutputChars,
+  };
+}
+
 /** The outcome as the policy is taught it: the world's score, shaped where it is wrong, less what it is too long. */
-function reward({ reward, rollout }: OnPolicyRecipe, trajectory: Trajectory): number {
-  const score = reward.shaping ? shapedScore(trajectory.reward, dialogueTurns(trajectory)) : trajectory.reward;
-  if (reward.overlongBuffer === 0) return score;
+function reward({ reward, rollout }: OnPolicyRecipe, trajectory: Trajectory, score: number): number {
+  const shaped = reward.shaping ? shapedScore(score, dialogueTurns(trajectory)) : score;
+  if (reward.overlongBuffer === 0) return shaped;
   const length = trajectory.tokens.length - trajectory.promptTokens;
-  return score + overlongPenalty(length, rollout.maxResponseTokens, reward.overlongBuffer);
+  return shaped + overlongPenalty(length, rollout.maxResponseTokens, reward.overlongBuffer);
 }
 
 /** The teacher's view of the sampled tokens, some groups at a time so that the person can see and stop it. */

@@ -30,8 +30,14 @@ export type Init = z.infer<typeof initSchema>;
 
 const engine = section({
   dtype: z.enum(['auto', 'f32', 'bf16']).default('auto'),
+  /** Default: all cores. */
   threads: count.optional(),
-  maxTokensPerBatch: count.optional(),
+  /** Memory for the activations of one training or scoring pass. */
+  activationBytes: count.optional(),
+  /** Memory for keys and values while sampling. */
+  cacheBytes: count.optional(),
+  /** Most sequences that are sampled at once. */
+  maxBatch: count.optional(),
 }).prefault({});
 
 const save = section({

@@ -40,9 +40,9 @@ function editDistance(a: string, b: string): number {
   return row[b.length];
 }
 
-/** The first thing wrong, as one line: where, what, what is allowed. */
-export function firstIssue(error: z.ZodError): string {
-  const { path, message } = error.issues[0];
+/** What is wrong, as one line: where, what, what is allowed. A misspelt key goes before the key that it leaves missing. */
+export function firstIssue({ issues }: z.ZodError): string {
+  const { path, message } = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   const where = path.join('.');
   const what = message.replace(/^Invalid (input|option): /, '').replace(/, received undefined$/, ', but it is missing');
   return where ? `${where}: ${what}` : what;

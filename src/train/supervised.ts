@@ -15,11 +15,11 @@ import { update } from './update.ts';
  * Supervised fine-tuning: the cold start. The expert of the world solves training tasks, and the policy learns
  * to say what the expert said. An iteration is one update from one batch of demonstrations.
  */
-export async function supervised(recipe: SftRecipe, studio: Studio): Promise<Learner> {
+export function supervised(recipe: SftRecipe, studio: Studio): Learner {
   const { trainer } = studio;
   const { demonstrations, epochs, batchSize } = recipe.training;
   const updates = Math.ceil((demonstrations * epochs) / batchSize);
-  const data = await demonstrate(recipe, studio);
+  let data: Datum[] | undefined;
 
   return {
     iterations: updates,
@@ -27,8 +27,9 @@ export async function supervised(recipe: SftRecipe, studio: Studio): Promise<Lea
 
     async iterate(iteration) {
       const clock = new Clock<Phase>();
+      data ??= await clock.time('demonstrations', () => demonstrate(recipe, studio));
       const size = Math.min(batchSize, demonstrations * epochs - iteration * batchSize);
-      const batch = taskIndices(recipe.seed, iteration * batchSize, size, demonstrations).map(index => data[index]);
+      const batch = taskIndices(recipe.seed, iteration * batchSize, size, demonstrations).map(index => data![index]);
       const metrics = await clock.time('update', () =>
         update(trainer, batch, { kind: 'cross_entropy' }, recipe.optimizer, iteration, updates),
       );
@@ -43,7 +44,8 @@ async function demonstrate(recipe: SftRecipe, { chat, world, signal, onProgress 
   if (!world.demonstrate)
     throw new UserError(`world ${world.name} has no expert to learn from: sft needs its demonstrate`);
   const data: Datum[] = [];
-  for (let index = 0; index < demonstrations && !signal.aborted; index++) {
+  for (let index = 0; index < demonstrations; index++) {
+    signal.throwIfAborted();
     const task = world.task('train', index);
     const solution = await world.demonstrate(task, Random.of(recipe.seed, 'demonstration', index));
     const prompt = chat.prompt(task.messages, world.tools(task).map(toolSchema));

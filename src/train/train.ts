@@ -78,7 +78,9 @@ async function runLearner(
 ): Promise<boolean> {
   if (recipe.init && !existsSync(run.initial)) await initializeCheckpoint(run.initial, recipe.init, world, recipe.seed);
   const base = recipe.model ?? run.initial;
-  const trainer = await engine.trainer(run.latest() ?? base);
+  const trainer = await engine.trainer(base);
+  const latest = run.latest();
+  if (latest) await trainer.load(latest);
   const studio: Studio = {
     run,
     trainer,
@@ -88,7 +90,7 @@ async function runLearner(
     signal,
     onProgress: progress => onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress }),
   };
-  const learner: Learner = recipe.method === 'sft' ? await supervised(recipe, studio) : onPolicy(recipe, studio);
+  const learner: Learner = recipe.method === 'sft' ? supervised(recipe, studio) : onPolicy(recipe, studio);
 
   let { iteration } = run.progress();
   const progress = (): Progress => ({ iteration, update: iteration * learner.updatesPerIteration });

@@ -53,7 +53,7 @@ test.each([
   [null, /method: is required/],
   [{ ...sod, rollout: 3 }, /^r\.yaml: rollout: must be a section with the keys groupSize, /],
   [{ ...sod, model: undefined }, /either model .* or init/],
-  [{ ...sod, init: { hiddenSize: 8 } }, /^r\.yaml: init\.layers: expected number, but it is missing$/],
+  [{ ...sod, init: { hiddenSize: 8 } }, /^r\.yaml: init\.intermediateSize: expected number, but it is missing$/],
   [{ ...sod, training: { promptsPerIteration: 10, promptsPerUpdate: 4 } }, /must be a multiple/],
 ])('one line says what is wrong: %j', (input, expected) => {
   expect(message(input)).toMatch(expected);

@@ -11,15 +11,15 @@ const EAI_NONAME = -2;
 const ENOSYS = 52;
 
 const allowed = new Set([
-  // Entering the interpreter: a string in, a string out, signals.
+  // Entering the interpreter: a string in, a string out.
   ...['js2python_js', 'JsvArray_Get', '_python2js_ascii', '_python2js_ucs1', '_python2js_ucs2', '_python2js_ucs4'],
-  ...['JsvError_Check', 'JsvNoValue_Check', '_PyEM_TrampolineCall_JS', '_Py_CheckEmscriptenSignals_Helper'],
+  ...['JsvError_Check', 'JsvNoValue_Check', '_PyEM_TrampolineCall_JS'],
   ...['__call_sighandler', 'emscripten_runtime_keepalive_push', 'emscripten_runtime_keepalive_pop'],
   // Clocks.
   ...['clock_res_get', 'clock_time_get', 'emscripten_date_now', 'emscripten_get_now', '_tzset_js', '_timegm_js'],
   ...['_mktime_js', '_localtime_js', '_gmtime_js'],
-  // Memory and entropy, both bounded or replaced below.
-  ...['emscripten_resize_heap', 'emscripten_get_heap_max', 'random_get', '_mmap_js', '_munmap_js', '_msync_js'],
+  // Memory.
+  ...['emscripten_get_heap_max', '_mmap_js', '_munmap_js', '_msync_js'],
   // Files, which live in memory.
   ...['fd_close', 'fd_read', 'fd_write', 'fd_pread', 'fd_pwrite', 'fd_seek', 'fd_sync', 'fd_fdstat_get'],
   ...['__syscall_openat', '__syscall_fcntl64', '__syscall_ioctl', '__syscall_faccessat', '__syscall_chdir'],
@@ -54,18 +54,22 @@ export interface Boundary {
   draws: number;
 }
 
-/**
- * Runs `load`, which instantiates the interpreter, with the interpreter's imports put behind the boundary.
- * @param memoryBytes limit of the interpreter's linear memory
- */
-export async function withBoundary<T>(memoryBytes: number, load: () => Promise<T>): Promise<[T, Boundary]> {
+export interface BoundaryOptions {
+  /** Limit of the interpreter's linear memory. */
+  memoryBytes: number;
+  /** A signal number in its first byte is delivered once. */
+  interrupt: SharedArrayBuffer;
+}
+
+/** Runs `load`, which instantiates the interpreter, with the interpreter's imports put behind the boundary. */
+export async function withBoundary<T>(options: BoundaryOptions, load: () => Promise<T>): Promise<[T, Boundary]> {
   let boundary: Boundary | undefined;
   const { instantiate } = webAssembly;
   webAssembly.instantiate = async (binary, imports) => {
     const module = await webAssembly.compile(binary);
     const isInterpreter = webAssembly.Module.imports(module).some(({ name }) => name === 'emscripten_resize_heap');
     if (!isInterpreter || !imports) return instantiate(binary, imports);
-    const [enclosed, enclosing] = enclose(module, imports, memoryBytes);
+    const [enclosed, enclosing] = enclose(module, imports, options);
     enclosing.instance = (await instantiate(module, enclosed)) as Instance;
     boundary = enclosing;
     return { instance: enclosing.instance, module };
@@ -79,7 +83,8 @@ export async function withBoundary<T>(memoryBytes: number, load: () => Promise<T
 }
 
 /** The imports behind the boundary, and the boundary, which still lacks its instance. */
-function enclose(module: object, imports: Imports, memoryBytes: number): [Imports, Boundary] {
+function enclose(module: object, imports: Imports, options: BoundaryOptions): [Imports, Boundary] {
+  const signals = new Uint8Array(options.interrupt);
   let locked = false;
   const boundary = {
     lock: () => {
@@ -89,7 +94,9 @@ function enclose(module: object, imports: Imports, memoryBytes: number): [Import
   } as Boundary;
   const grow = imports.env.emscripten_resize_heap as (bytes: number) => unknown;
   const replaced: Record<string, Import> = {
-    emscripten_resize_heap: (bytes: number) => bytes >>> 0 <= memoryBytes && grow(bytes),
+    emscripten_resize_heap: (bytes: number) => bytes >>> 0 <= options.memoryBytes && grow(bytes),
+    // The original reads and clears in two steps, between which a signal can be lost.
+    _Py_CheckEmscriptenSignals_Helper: () => Atomics.exchange(signals, 0, 0),
     random_get: (address: number, bytes: number) => {
       const target = new Uint8Array(boundary.instance.exports.memory.buffer, address >>> 0, bytes);
       for (let i = 0; i < bytes; i++) target[i] = randomByte(boundary.draws++);

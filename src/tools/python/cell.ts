@@ -25,7 +25,7 @@ const preloaded = [
  */
 export const bootstrap = `
 def _bootstrap():
-    import ast, builtins, gc, importlib, linecache, os, random, sys, traceback
+    import ast, builtins, gc, importlib, linecache, os, random, sys, time, traceback
     for name in ${JSON.stringify(preloaded)}:
         importlib.import_module(name)
 
@@ -49,6 +49,21 @@ def _bootstrap():
     sys.stdout.reconfigure(line_buffering=True, errors='replace')
     sys.stderr.reconfigure(line_buffering=True, errors='replace')
 
+    # Python frames beyond this overflow the host's stack, which nothing survives.
+    set_limit = sys.setrecursionlimit
+    sys.setrecursionlimit = lambda limit: set_limit(min(limit, 100_000))
+
+    # A sleep in one piece would not heed the interrupt.
+    nap = time.sleep
+
+    def sleep(seconds):
+        end = time.monotonic() + seconds
+        nap(0 if seconds >= 0 else seconds)
+        while (left := end - time.monotonic()) > 0:
+            nap(min(left, 0.01))
+
+    time.sleep = sleep
+
     main = sys.modules['__main__'].__dict__
     for name in [name for name in main if not name.startswith('__')]:
         del main[name]
@@ -70,7 +85,7 @@ def _bootstrap():
             only_cells(child, seen)
 
     def show(error):
-        report = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
+        report = traceback.TracebackException(type(error), error, error.__traceback__, limit=-2000, compact=True)
         only_cells(report, set())
         sys.stdout.write(''.join(report.format()))
 

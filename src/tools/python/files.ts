@@ -30,15 +30,23 @@ interface FileSystem {
   isDir(mode: number): boolean;
   isFile(mode: number): boolean;
   isLink(mode: number): boolean;
-  mkdirTree(path: string): void;
+  rmdir(path: string): void;
   hashAddNode(node: Node): void;
   hashRemoveNode(node: Node): void;
   filesystems: { MEMFS: MemoryFiles };
 }
+type Write = (
+  stream: Stream,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+  canOwn: boolean,
+) => number;
 interface MemoryFiles {
   createNode(parent: Node, name: string, mode: number, device: number): Node;
-  expandFileStorage(node: Node, capacity: number): void;
   resizeFileStorage(node: Node, bytes: number): void;
+  ops_table: { file: { stream: { write: Write } } };
 }
 
 /** A session's directories, open files and working directory. */
@@ -61,6 +69,7 @@ export class Files {
   constructor(pyodide: PyodideAPI) {
     this.#fs = pyodide.FS as unknown as FileSystem;
     this.#streams = [...this.#fs.streams];
+    this.#fs.rmdir('/home/web_user');
     const roots = [HOME, TMP].map(path => this.#fs.lookupPath(path).node);
     this.#parents = roots.map(node => node.parent);
     this.#names = roots.map(node => node.name);
@@ -116,21 +125,22 @@ export class Files {
     node.node_ops = { ...node.node_ops, setattr: refuse };
   }
 
+  /** Puts the quota before the two operations that make files grow. */
   #limit(memory: MemoryFiles): void {
-    const within = (node: Node, bytes: number) => {
-      const growth = bytes - (node.contents as Uint8Array).length;
-      if (growth <= 0) return;
+    const within = <T>(node: Node, bytes: number, grow: () => T): T => {
+      const before = (node.contents as Uint8Array).length;
+      const growth = Math.max(0, bytes - before);
       if (this.#bytes + growth > QUOTA) this.#bytes = this.#stored();
-      if (this.#bytes + growth > QUOTA) throw new this.#fs.ErrnoError(ENOSPC);
-      this.#bytes += growth;
+      if (growth > 0 && this.#bytes + growth > QUOTA) throw new this.#fs.ErrnoError(ENOSPC);
+      const result = grow();
+      this.#bytes += Math.max(0, (node.contents as Uint8Array).length - before);
+      return result;
     };
-    for (const method of ['expandFileStorage', 'resizeFileStorage'] as const) {
-      const original = memory[method].bind(memory);
-      memory[method] = (node, bytes) => {
-        within(node, bytes);
-        original(node, bytes);
-      };
-    }
+    const { write } = memory.ops_table.file.stream;
+    memory.ops_table.file.stream.write = (stream, buffer, offset, length, position, canOwn) =>
+      within(stream.node, position + length, () => write(stream, buffer, offset, length, position, canOwn));
+    const resize = memory.resizeFileStorage.bind(memory);
+    memory.resizeFileStorage = (node, bytes) => within(node, bytes, () => resize(node, bytes));
   }
 
   #stored(): number {

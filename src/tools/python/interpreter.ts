@@ -41,7 +41,7 @@ export class Interpreter {
   #output: MiddleCut;
 
   static async load(options: InterpreterOptions): Promise<Interpreter> {
-    const [pyodide, boundary] = await withBoundary(options.memoryBytes, () =>
+    const [pyodide, boundary] = await withBoundary(options, () =>
       loadPyodide({
         indexURL: dirname(createRequire(import.meta.url).resolve('pyodide')),
         jsglobals: Object.freeze(Object.create(null)),

@@ -22,8 +22,14 @@ port.on('message', (request: Request) => {
     }
     send({ kind: 'done', ...interpreter.run(session, source) });
   } catch (error) {
-    send({ kind: 'crashed', reason: error instanceof Error ? error.message : String(error) });
+    send({ kind: 'crashed', reason: crashReason(error) });
     port.close();
   }
 });
 send({ kind: 'ready' });
+
+/** As Python would have put it. Deep recursion through compiled code overflows the host's stack before Python notices. */
+function crashReason(error: unknown): string {
+  if (error instanceof RangeError) return 'RecursionError: maximum recursion depth exceeded';
+  return `SystemError: the interpreter ended (${error instanceof Error ? error.message : String(error)})`;
+}

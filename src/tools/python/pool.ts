@@ -150,7 +150,7 @@ export class PythonSession {
       }
       if (end.kind === 'killed')
         return { output: `TimeoutError: ${timeoutText(this.#pool.timeoutMs)}`, error: 'timeout' };
-      return { output: `SystemError: the interpreter crashed (${end.reason})`, error: 'exception' };
+      return { output: end.reason, error: 'exception' };
     }
   }
 

@@ -56,7 +56,7 @@ export class InterpreterThread {
       env: {},
       stdout: true,
       stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: 512, stackSizeMb: 64 },
+      resourceLimits: { maxOldGenerationSizeMb: 512, stackSizeMb: 192 },
     });
     this.#worker.stdout.resume();
     this.#worker.stderr.resume();

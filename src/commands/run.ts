@@ -1,0 +1,94 @@
+import { Command } from 'commander';
+import type { Sampler } from '../engine/types.ts';
+import { interruptible } from './interrupt.ts';
+import { nonNegativeInteger, nonNegativeNumber, positiveInteger } from './options.ts';
+
+interface Options {
+  world: string;
+  task: number;
+  temperature: number;
+  topP: number;
+  maxTurns: number;
+  maxTokens: number;
+  seed: number;
+}
+
+export const runCommand = () =>
+  new Command('run')
+    .description("Watch a model solve one of a world's held-out tasks with its tools.")
+    .argument('<checkpoint>', 'folder of a model in Hugging Face layout')
+    .option('--world <world>', 'where the tasks and tools come from', 'shop')
+    .option('--task <index>', 'which held-out task', nonNegativeInteger, 0)
+    .option('--temperature <t>', 'of sampling; 0 is greedy', nonNegativeNumber, 1)
+    .option('--top-p <p>', 'smallest set of tokens whose probabilities reach p', nonNegativeNumber, 0.6)
+    .option('--max-turns <turns>', 'most turns', positiveInteger, 16)
+    .option('--max-tokens <tokens>', 'most sampled and observed tokens', positiveInteger, 2048)
+    .option('--seed <seed>', 'of sampling', nonNegativeInteger, 0)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sod run runs/demo/student-sod/final
+  sod run runs/demo/student-sod/final --task 7 --temperature 0
+
+Prints the dialogue as it goes on: the prompt, each turn of the model, each tool's answer, and whether the result is right.`,
+    )
+    .action(async (checkpoint: string, options: Options) => {
+      const [{ LocalEngine }, { loadChat }, { openWorld }, { judge }, { rollout }] = await Promise.all([
+        import('../engine/local/engine.ts'),
+        import('../text/loadChat.ts'),
+        import('../worlds/open.ts'),
+        import('../worlds/judge.ts'),
+        import('../agent/rollout.ts'),
+      ]);
+      const engine = await LocalEngine.start();
+      try {
+        const sampler = await engine.sampler(checkpoint);
+        const chat = loadChat(checkpoint);
+        const { world, close } = await openWorld(options.world);
+        const task = world.task('test', options.task);
+        const print = (tokens: readonly number[]) => process.stdout.write(chat.decode(tokens));
+        const { correct } = await interruptible(signal =>
+          rollout({
+            task,
+            tools: () => world.tools(task),
+            chat,
+            sampler: watched(sampler, print),
+            sampling: { temperature: options.temperature, topP: options.topP },
+            limits: { turns: options.maxTurns, responseTokens: options.maxTokens },
+            seed: options.seed,
+            judge: trajectory => {
+              const { score, correct } = judge(world, task, trajectory);
+              return { reward: score, correct };
+            },
+            signal,
+          }),
+        ).finally(close);
+        console.log(`\n\n${correct ? 'Right' : `Wrong: the answer is ${task.answer}`}`);
+      } finally {
+        await engine.close();
+      }
+    });
+
+/** The same sampler, all of whose dialogue is told as it comes. */
+function watched(sampler: Sampler, tell: (tokens: readonly number[]) => void): Sampler {
+  return {
+    generate: (prompt, options, signal) => sampler.generate(prompt, options, signal),
+    async open(prompt) {
+      tell(prompt);
+      const conversation = await sampler.open(prompt);
+      return {
+        async generate(options, signal) {
+          const completion = await conversation.generate(options, signal);
+          tell(completion.tokens);
+          return completion;
+        },
+        append(tokens) {
+          tell(tokens);
+          conversation.append(tokens);
+        },
+        close: () => conversation.close(),
+      };
+    },
+  };
+}

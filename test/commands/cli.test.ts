@@ -1,0 +1,78 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+const tinyModel = fileURLToPath(new URL('../vectors/qwen3-tiny-tied', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'sod-cli-'));
+
+function sod(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', cli, ...args], {
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+function recipe(text: string): string {
+  const file = join(mkdtempSync(join(folder, 'recipe-')), 'recipe.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+/** Exit code 1, one line on stderr, nothing on stdout. */
+function refusal(...args: string[]): string {
+  const { status, stdout, stderr } = sod(...args);
+  expect(stderr).toMatch(/^[^\n]+\n$/);
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  return stderr;
+}
+
+test('a misspelt key is named, with what is allowed, and no run is begun', () => {
+  const run = join(folder, 'never');
+  const file = recipe('method: sft\ninit: { hiddensize: 16, layers: 1 }');
+  expect(refusal('train', file, '--run', run)).toMatch(
+    /: init: unknown key 'hiddensize', did you mean 'hiddenSize'\? Allowed: hiddenSize, intermediateSize, /,
+  );
+  expect(refusal('train', 'recipes/demo/student-sft.yaml', '--run', run, '--set', 'optimizer.learningrate=1')).toMatch(
+    /^recipes\/demo\/student-sft\.yaml: optimizer: unknown key 'learningrate', did you mean 'learningRate'\?/,
+  );
+  expect(existsSync(run)).toBe(false);
+});
+
+test('a recipe or a run that is not there is named', () => {
+  expect(refusal('train', join(folder, 'no.yaml'))).toMatch(/cannot read the recipe .*no\.yaml: no such file/);
+  expect(refusal('train', '--resume', folder)).toContain(`${folder} is not the folder of a run`);
+  expect(refusal('train')).toContain('give a recipe');
+});
+
+test('a folder without a model is refused by every command that needs one', () => {
+  expect(refusal('eval', folder)).toContain(`${folder} holds no model`);
+  expect(refusal('run', folder)).toContain(`${folder} holds no model`);
+});
+
+test('a truncated checkpoint is refused', () => {
+  const model = join(folder, 'truncated');
+  cpSync(tinyModel, model, { recursive: true });
+  truncateSync(join(model, 'model.safetensors'), 5000);
+  expect(refusal('eval', model)).toContain('model.safetensors');
+});
+
+test('unknown options and values are refused', () => {
+  expect(refusal('eval', folder, '--k', '0')).toContain("option '--k <samples>' argument '0' is invalid");
+  expect(refusal('eval', folder, '--tasks', 'nowhere:3')).not.toBe('');
+  expect(sod('trane', 'x')).toMatchObject({ status: 1, stderr: expect.stringContaining('Did you mean train?') });
+});
+
+test('help is quick to read and complete: every command has its own, with an example', () => {
+  const { status, stdout } = sod('--help');
+  expect(status).toBe(0);
+  for (const command of ['demo', 'train', 'eval', 'run', 'init']) {
+    expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
+    expect(sod(command, '--help').stdout).toContain(`sod ${command}`);
+  }
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  expect(sod('--version').stdout.trim()).toBe(version);
+});

@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, expect, test } from 'vitest';
+import { initializeCheckpoint } from '../../src/train/initialize.ts';
+import { formatRecipe, parseRecipe, type RecipeInput } from '../../src/train/recipe.ts';
+import { readMetrics } from '../../src/train/runDirectory.ts';
+import { train } from '../../src/train/train.ts';
+import { openWorld } from '../../src/worlds/open.ts';
+
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'sod-resume-'));
+const student = join(folder, 'student');
+const teacher = join(folder, 'teacher');
+const shape = {
+  hiddenSize: 32,
+  intermediateSize: 64,
+  layers: 2,
+  heads: 2,
+  kvHeads: 1,
+  headDim: 16,
+  tieEmbeddings: true,
+};
+
+beforeAll(async () => {
+  const { world, close } = await openWorld('shop');
+  await initializeCheckpoint(student, shape, world, 1);
+  await initializeCheckpoint(teacher, shape, world, 2);
+  await close();
+});
+
+const sft: RecipeInput = {
+  method: 'sft',
+  model: student,
+  engine: { threads: 1 },
+  training: { demonstrations: 16, epochs: 3, batchSize: 4 },
+  optimizer: { learningRate: 1e-3 },
+  save: { every: 2 },
+};
+const sod: RecipeInput = {
+  method: 'sod',
+  model: student,
+  teacher,
+  rollout: { groupSize: 2, maxResponseTokens: 24, maxTurns: 2 },
+  training: { iterations: 8, promptsPerIteration: 4, promptsPerUpdate: 2 },
+  optimizer: { learningRate: 1e-3 },
+  save: { every: 2, trajectoriesEvery: 2 },
+};
+
+const recipes: [string, RecipeInput][] = [
+  ['sft', sft],
+  ['sod', sod],
+];
+
+test.each(recipes)(
+  '%s, killed or stopped and resumed, ends with the weights of an undisturbed run',
+  async (name, input) => {
+    const recipe = parseRecipe(input);
+    const file = join(folder, `${name}.yaml`);
+    writeFileSync(file, formatRecipe(recipe));
+    const undisturbed = await train(recipe, { runDir: join(folder, `${name}-undisturbed`) });
+
+    const run = join(folder, `${name}-killed`);
+    await ended(await atIteration(3, run, sod('train', file, '--run', run)), 'SIGKILL');
+    expect(existsSync(join(run, 'final'))).toBe(false);
+    const { code, stdout } = await ended(await atIteration(5, run, sod('train', '--resume', run)), 'SIGINT');
+    expect({ code, stdout }).toEqual({ code: 130, stdout: `Stopped. Go on with: sod train --resume ${run}\n` });
+    await expect(train(parseRecipe({ ...input, seed: 9 }), { runDir: run, resume: true })).rejects.toThrow(
+      'another recipe',
+    );
+    const resumed = await train(recipe, { runDir: run, resume: true });
+
+    const content = (path: string) => readFileSync(join(path, 'model.safetensors'));
+    expect(content(resumed.checkpoint).equals(content(undisturbed.checkpoint))).toBe(true);
+    expect(content(resumed.checkpoint).equals(content(student))).toBe(false);
+    expect(withoutSeconds(run)).toEqual(withoutSeconds(join(folder, `${name}-undisturbed`)));
+    expect(readdirSync(join(run, 'trajectories'))).toEqual(
+      readdirSync(join(folder, `${name}-undisturbed`, 'trajectories')),
+    );
+    expect(await train(recipe, { runDir: run, resume: true })).toMatchObject({ finished: true, alreadyFinished: true });
+
+    function sod(...args: string[]) {
+      return spawn(process.execPath, ['--import', 'tsx', cli, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    }
+  },
+);
+
+/** The process, once its run has logged an iteration. */
+async function atIteration<P extends ChildProcess>(iteration: number, run: string, child: P): Promise<P> {
+  while ((readMetrics(run).at(-1)?.iteration ?? 0) < iteration) {
+    expect(child.exitCode).toBe(null);
+    await setTimeout(2);
+  }
+  return child;
+}
+
+async function ended(child: ChildProcess, signal: NodeJS.Signals) {
+  let stdout = '';
+  child.stdout!.on('data', data => {
+    stdout += data;
+  });
+  child.kill(signal);
+  const code = await new Promise(resolve => child.on('close', resolve));
+  return { code, stdout };
+}
+
+function withoutSeconds(run: string) {
+  return readMetrics(run).map(({ seconds: _, ...rest }) => rest);
+}

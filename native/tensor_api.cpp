@@ -79,13 +79,14 @@ Napi::Value write(Args& args) {
   const auto array = value.As<Napi::TypedArray>();
   args.require(i64(array.ElementLength()) == t.size(), "data",
                "has " + std::to_string(array.ElementLength()) + " elements, the tensor " + std::to_string(t.size()));
-  const char* from = static_cast<const char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  void* from = nullptr;  // not by way of its ArrayBuffer, which may be a shared one
+  napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &from, nullptr, nullptr);
   const auto type = array.TypedArrayType();
   if ((type == napi_float32_array && t.dtype == DType::f32) || (type == napi_int32_array && t.dtype == DType::i32) ||
       (type == napi_uint16_array && t.dtype == DType::bf16)) {
     std::memcpy(t.bytes, from, t.size() * bytesOf(t.dtype));
   } else if (type == napi_float32_array && t.dtype == DType::bf16) {
-    const float* f = reinterpret_cast<const float*>(from);
+    const float* f = static_cast<const float*>(from);
     bf16* to = t.as<bf16>();
     parallelFor((t.size() + 4095) / 4096, 4096, [&](i64 block) {
       for (i64 i = block * 4096; i < std::min(t.size(), block * 4096 + 4096); i++) to[i] = fromFloat<bf16>(f[i]);

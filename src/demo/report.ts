@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Evaluation, EvaluationSettings } from '../eval/evaluate.ts';
-import type { Distribution } from '../methods/diagnostics.ts';
+import type { Distribution, RolloutDiagnostics } from '../methods/diagnostics.ts';
 import { type Metrics, readMetrics, readTrajectories } from '../train/runDirectory.ts';
 import type { SampledTrajectory } from '../train/sample.ts';
 import { barChart, escapeHtml, lineChart, type Point, type Series } from './chart.ts';
@@ -43,8 +43,8 @@ export function formatComparison({ evaluations, settings: { k, tasks }, smoke, s
   const header = ['', `average@${k}`, '±', `pass@${k}`, `maj@${k}`, 'tool success'];
   const rows = (Object.keys(compared) as Compared[]).map(name => {
     const { average, standardError, passAtK, majorityAtK, diagnostics } = evaluations[name];
-    const numbers = [average, standardError, passAtK, majorityAtK, diagnostics.toolSuccessRate];
-    return [labels[name], ...numbers.map(fraction => percent(fraction).toFixed(2))];
+    const numbers = [average, standardError, passAtK, majorityAtK].map(fraction => percent(fraction).toFixed(2));
+    return [labels[name], ...numbers, toolSuccess(diagnostics)];
   });
   const lines = [header, ...rows].map(
     ([label, ...cells]) => label.padEnd(20) + cells.map(c => c.padStart(14)).join(''),
@@ -115,7 +115,7 @@ function table({ evaluations, settings: { k } }: DemoResults): string {
       `${percent(average).toFixed(1)} ± ${percent(standardError).toFixed(1)}`,
       percent(passAtK).toFixed(1),
       percent(majorityAtK).toFixed(1),
-      percent(diagnostics.toolSuccessRate).toFixed(1),
+      toolSuccess(diagnostics),
       diagnostics.toolTurns.toFixed(1),
       diagnostics.responseTokens.toFixed(0),
     ];
@@ -205,6 +205,11 @@ The answer was ${sample.correct ? 'right' : 'wrong'}.</p>
 /** The last user message of a prompt in the ChatML format, or the whole prompt in another. */
 function question(prompt: string): string {
   return prompt.split('<|im_start|>user\n').at(-1)!.split('<|im_end|>')[0].trim();
+}
+
+/** In percent; a model that calls no tool has none. */
+function toolSuccess({ toolSuccessRate, toolTurns }: RolloutDiagnostics): string {
+  return toolTurns === 0 ? '–' : percent(toolSuccessRate).toFixed(1);
 }
 
 function percent(fraction: number): number {

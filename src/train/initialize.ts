@@ -11,8 +11,10 @@ import type { World } from '../worlds/world.ts';
 import type { Init } from './recipe.ts';
 
 /**
- * Writes a fresh model of the given shape with a tokenizer made for `world`: matrices are normal with the
- * config's standard deviation, norms are 1. Same world, shape and seed, same files.
+ * Writes a fresh model of the given shape with a tokenizer made for `world`: norms are 1, matrices normal with standard
+ * deviation 1/√hidden, smaller where they write to the residual stream (by √(2·layers), as in GPT-2). The usual 0.02
+ * suits a hidden size of thousands; a small model takes far longer to learn to copy from it.
+ * Same world, shape and seed, same files.
  * @throws UserError if the shape is not one the decoder has, or the world has no expert to learn a tokenizer from.
  */
 export async function initializeCheckpoint(dir: string, init: Init, world: World, seed: number): Promise<void> {
@@ -49,7 +51,7 @@ function freshConfig(init: Init, vocabularySize: number, endTokenIds: unknown): 
       rope_theta: 10_000,
       rms_norm_eps: 1e-6,
       max_position_embeddings: 32_768,
-      initializer_range: 0.02,
+      initializer_range: 1 / Math.sqrt(init.hiddenSize),
       eos_token_id: endTokenIds,
     },
     'init',
@@ -62,7 +64,7 @@ function endTokens(tokenizer: string): unknown {
 }
 
 const randomTensor =
-  ({ initializerRange }: ModelConfig, seed: number) =>
+  ({ initializerRange, layers }: ModelConfig, seed: number) =>
   ([name, shape]: [string, number[]]): StoredTensor => ({
     name,
     dtype: 'F32',
@@ -71,7 +73,8 @@ const randomTensor =
       const random = Random.of(seed, 'init', name);
       const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
       if (shape.length === 1) return values.fill(1);
-      for (let i = 0; i < values.length; i++) values[i] = initializerRange * random.normal();
+      const deviation = /(o_proj|down_proj)/.test(name) ? initializerRange / Math.sqrt(2 * layers) : initializerRange;
+      for (let i = 0; i < values.length; i++) values[i] = deviation * random.normal();
       return values;
     },
   });

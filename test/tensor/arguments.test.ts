@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it, test } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { native } from '../../src/tensor/native.ts';
 import { PackedWeight, Tensor } from '../../src/tensor/tensor.ts';
 

@@ -108,14 +108,14 @@ describe.each(Object.entries(operations))('%s', (_, operation) => {
   it('has the gradient that central differences show', () => {
     fc.assert(
       fc.property(operation, op => checkGradients(op)),
-      { numRuns: 12 },
+      { numRuns: 25 },
     );
   });
 
   it.runIf(native.cpu().bf16)('computes in bf16 what it computes in f32, but for rounding', () => {
     fc.assert(
       fc.property(operation, op => checkBf16(op)),
-      { numRuns: 12 },
+      { numRuns: 25 },
     );
   });
 });

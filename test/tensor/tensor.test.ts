@@ -72,6 +72,11 @@ describe('tensors', () => {
     });
   });
 
+  it('take shared memory', () => {
+    const shared = new Float32Array(new SharedArrayBuffer(16), 4, 3).fill(2);
+    scope(() => expect(Tensor.from(shared).floats()).toEqual(Float32Array.of(2, 2, 2)));
+  });
+
   it('refuse data of another length or type', () => {
     scope(() => {
       const t = Tensor.zeros('f32', [3]);

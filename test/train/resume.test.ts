@@ -86,6 +86,7 @@ test.each(recipes)(
       return spawn(process.execPath, ['--import', 'tsx', cli, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     }
   },
+  180_000,
 );
 
 /** The process, once its run has logged an iteration. */

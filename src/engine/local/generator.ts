@@ -1,8 +1,8 @@
+import { UserError } from '../../errors.ts';
 import { decode } from '../../model/decoder.ts';
 import type { Weights } from '../../model/weights.ts';
 import { cachedAttention, copyPage, type LayerCache, lmHeadLogits, sample } from '../../tensor/ops.ts';
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
-import { UserError } from '../../errors.ts';
 import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
 import { type Page, PageCache } from './pageCache.ts';
 
@@ -46,6 +46,7 @@ export class Generator {
   readonly #layers: LayerCache[];
   readonly #waiting: Sequence[] = [];
   readonly #running: Sequence[] = [];
+  #computedRows = 0;
 
   constructor(weights: Weights, rotary: Tensor, options: GeneratorOptions) {
     const { config, dtype } = weights;
@@ -55,11 +56,19 @@ export class Generator {
     this.#options = { ...options, cacheTokens: pages * pageTokens };
     const shape = [pages, config.kvHeads, config.headDim * pageTokens];
     this.#layers = unscoped(() =>
-      Array.from({ length: config.layers }, () => ({ keys: Tensor.allocate(dtype, shape), values: Tensor.allocate(dtype, shape) })),
+      Array.from({ length: config.layers }, () => ({
+        keys: Tensor.allocate(dtype, shape),
+        values: Tensor.allocate(dtype, shape),
+      })),
     );
     this.#cache = new PageCache(pages, pageTokens, (to, from) => {
       for (const layer of this.#layers) copyPage(layer, to, from);
     });
+  }
+
+  /** Tokens computed since the start; those whose keys and values the cache still had do not count. */
+  get computedRows(): number {
+    return this.#computedRows;
   }
 
   get busy(): boolean {
@@ -72,7 +81,17 @@ export class Generator {
     const room = limit - prompt.length;
     if (prompt.length === 0) return Promise.reject(new UserError('a prompt needs at least one token'));
     if (room < 1) {
-      return Promise.reject(new UserError(`the prompt has ${prompt.length} tokens; this engine takes fewer than ${limit}`));
+      return Promise.reject(
+        new UserError(`the prompt has ${prompt.length} tokens; this engine takes fewer than ${limit}`),
+      );
+    }
+    const outside = prompt.find(token => !(token >= 0 && token < this.#weights.config.vocabSize));
+    if (outside !== undefined) {
+      return Promise.reject(
+        new UserError(
+          `the prompt holds token ${outside}; this model has tokens 0 to ${this.#weights.config.vocabSize - 1}`,
+        ),
+      );
     }
     const complete = { ...defaults, ...options, maxTokens: Math.min(options.maxTokens, room) };
     if (complete.maxTokens < 1) return Promise.resolve({ tokens: [], logprobs: [], stopReason: 'length' });
@@ -203,6 +222,7 @@ export class Generator {
       }
     });
 
+    this.#computedRows += total;
     const { config } = this.#weights;
     const sequenceTensor = Tensor.from(sequences, [batch.length, 3]);
     const pageTensor = Tensor.from(pageTable, [batch.length, width]);
@@ -225,7 +245,8 @@ export class Generator {
       sequence.tokens.push(drawn.tokens[i]);
       sequence.logprobs.push(drawn.logprobs[i]);
       const stopped = sequence.stop.has(drawn.tokens[i]);
-      if (stopped || sequence.logprobs.length >= sequence.options.maxTokens) this.#finish(sequence, stopped ? 'stop' : 'length');
+      if (stopped || sequence.logprobs.length >= sequence.options.maxTokens)
+        this.#finish(sequence, stopped ? 'stop' : 'length');
     });
   }
 

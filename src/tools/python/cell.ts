@@ -120,6 +120,9 @@ def _bootstrap():
                 show(TimeoutError(limit).with_traceback(stop.__traceback__))
             except BaseException as error:
                 show(error)
+        except KeyboardInterrupt:
+            outcome = 'timeout'
+            print(f'TimeoutError: {limit}')
         except BaseException as error:
             print(type(error).__name__)
         try:

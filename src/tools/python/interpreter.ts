@@ -84,7 +84,8 @@ export class Interpreter {
   run(session: number, source: string): { outcome: Outcome; output: string } {
     if (this.#current !== session) this.#switchTo(session);
     this.#output = new MiddleCut(this.#options.maxOutputChars);
-    Atomics.store(this.#signals, 0, 0);
+    const isStopped = Atomics.exchange(this.#signals, 0, 0) !== 0;
+    if (isStopped) return { outcome: 'timeout', output: `TimeoutError: ${this.#options.timeoutMessage}` };
     const outcome = this.#runCell(source, this.#options.timeoutMessage);
     return { outcome, output: this.#output.toString() };
   }

@@ -58,8 +58,6 @@ export class InterpreterThread {
       stderr: true,
       resourceLimits: { maxOldGenerationSizeMb: 512, stackSizeMb: 192 },
     });
-    this.#worker.stdout.resume();
-    this.#worker.stderr.resume();
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on('message', (reply: Reply) => {
         if (reply.kind === 'ready') {
@@ -121,6 +119,8 @@ export class InterpreterThread {
     const job = this.#queue.shift();
     if (!job) return;
     this.#running = job;
+    // Whatever was meant for the cell before came too late for it.
+    Atomics.store(this.#interrupt, 0, 0);
     this.#send({ kind: 'run', ...job.cell });
     this.#startTimer();
   }

@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/engine.ts';
+import type { AdamParams, Datum, LossSpec, Trainer } from '../../../src/engine/types.ts';
+import { UserError } from '../../../src/errors.ts';
+import { readCheckpoint } from '../../../src/model/checkpoint.ts';
+import { native } from '../../../src/tensor/native.ts';
+import { randomTokens, temporaryFolder, vocabSize, writeTinyModel } from '../tinyModel.ts';
+
+let folder: string;
+let [modelA, modelB] = ['', ''];
+beforeAll(async () => {
+  folder = temporaryFolder(afterAll);
+  modelA = await writeTinyModel(`${folder}/a`, 1);
+  modelB = await writeTinyModel(`${folder}/b`, 2);
+});
+
+async function start(options: LocalEngineOptions = {}): Promise<LocalEngine> {
+  const engine = await LocalEngine.start({ dtype: 'f32', cacheBytes: 4 << 20, ...options });
+  onTestFinished(() => engine.close());
+  return engine;
+}
+
+const adam: AdamParams = { learningRate: 1e-2, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.01, clipNorm: 1 };
+const crossEntropy: LossSpec = { kind: 'cross_entropy' };
+
+function datum(...path: (string | number)[]): Datum {
+  const tokens = randomTokens(40, 'datum', ...path);
+  return { tokens, weights: Float32Array.from(tokens, (_, t) => (t < 10 ? 0 : 1)) };
+}
+
+async function updates(trainer: Trainer, from: number, to: number): Promise<number[]> {
+  const losses: number[] = [];
+  for (let k = from; k < to; k++) {
+    losses.push((await trainer.forwardBackward([datum(k), datum(k, 'more')], crossEntropy)).loss);
+    expect((await trainer.optimStep(adam)).version).toBe(k + 1);
+  }
+  return losses;
+}
+
+function parameters(dir: string): Record<string, Float32Array> {
+  const checkpoint = readCheckpoint(dir);
+  const all = Object.fromEntries(checkpoint.tensors.map(tensor => [tensor.name, tensor.read()]));
+  checkpoint.close();
+  return all;
+}
+
+describe('a sampler', () => {
+  it('gives each prompt what it gives it alone, whatever runs beside, and what it scores afterwards', async () => {
+    const engine = await start();
+    const sampler = await engine.sampler(modelA);
+    const prompts = Array.from({ length: 6 }, (_, i) => randomTokens(5 + 17 * i, 'beside', i));
+    const generate = (i: number) => sampler.generate(prompts[i], { maxTokens: 20, seed: i });
+    const together = await Promise.all(prompts.map((_, i) => generate(i)));
+    for (const i of prompts.keys()) expect(await generate(i)).toEqual(together[i]);
+
+    const scorer = await engine.scorer(modelA);
+    const scores = await scorer.score(
+      prompts.map((prompt, i) => {
+        const tokens = [...prompt, ...together[i].tokens];
+        return { tokens, mask: Uint8Array.from(tokens, (_, t) => (t < prompt.length ? 0 : 1)) };
+      }),
+    );
+    scores.forEach(({ logprobs }, i) => {
+      together[i].logprobs.forEach((logprob, t) => {
+        expect(Math.abs(logprob - logprobs[prompts[i].length + t])).toBeLessThan(1e-4);
+      });
+    });
+  });
+
+  it('continues a conversation as it would a fresh prompt', async () => {
+    const engine = await start();
+    const sampler = await engine.sampler(modelA);
+    const prompt = randomTokens(50, 'conversation');
+    const conversation = await sampler.open(prompt);
+    const first = await conversation.generate({ maxTokens: 10, seed: 1 });
+    const observation = randomTokens(15, 'observation');
+    conversation.append(observation);
+    const second = await conversation.generate({ maxTokens: 10, seed: 2 });
+    conversation.close();
+    expect(first).toEqual(await sampler.generate(prompt, { maxTokens: 10, seed: 1 }));
+    const whole = [...prompt, ...first.tokens, ...observation];
+    expect(second).toEqual(
+      await (await start()).sampler(modelA).then(s => s.generate(whole, { maxTokens: 10, seed: 2 })),
+    );
+  });
+
+  it('drops what is aborted and goes on with the others', async () => {
+    const engine = await start();
+    const sampler = await engine.sampler(modelA);
+    const controller = new AbortController();
+    const long = sampler.generate(randomTokens(20, 'aborted'), { maxTokens: 400 }, controller.signal);
+    const other = sampler.generate(randomTokens(20, 'other'), { maxTokens: 30 });
+    setTimeout(() => controller.abort(), 5);
+    await expect(long).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(sampler.generate([1], { maxTokens: 1 }, controller.signal)).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+    expect(await other).toEqual(await sampler.generate(randomTokens(20, 'other'), { maxTokens: 30 }));
+  });
+
+  it('refuses wrong prompts in plain words and goes on', async () => {
+    const engine = await start();
+    const sampler = await engine.sampler(modelA);
+    const wrong = [[], randomTokens(600, 'long'), [vocabSize]];
+    for (const prompt of wrong) await expect(sampler.generate(prompt, { maxTokens: 1 })).rejects.toThrow(UserError);
+    expect((await sampler.generate([1], { maxTokens: 2 })).tokens.length).toBe(2);
+  });
+});
+
+describe('an engine', () => {
+  it('holds several models, which do not mix', async () => {
+    const engine = await start();
+    const [a, b] = [await engine.sampler(modelA), await engine.sampler(modelB)];
+    const prompt = randomTokens(30, 'two');
+    const greedy = { maxTokens: 20, temperature: 0 };
+    const both = await Promise.all([a.generate(prompt, greedy), b.generate(prompt, greedy)]);
+    expect(both[0].tokens).not.toEqual(both[1].tokens);
+    expect(await (await (await start()).sampler(modelB)).generate(prompt, greedy)).toEqual(both[1]);
+  });
+
+  it('rejects what is under way when it is closed, and everything after', async () => {
+    const engine = await start();
+    const sampler = await engine.sampler(modelA);
+    const trainer = await engine.trainer(modelB);
+    const open = [
+      sampler.generate(randomTokens(20, 'closed'), { maxTokens: 400 }),
+      trainer.forwardBackward([datum('closed')], crossEntropy),
+    ].map(promise => expect(promise).rejects.toThrow('the engine was closed'));
+    await engine.close();
+    await Promise.all(open);
+    await expect(sampler.generate([1], { maxTokens: 1 })).rejects.toThrow('the engine was closed');
+    await engine.close();
+  });
+
+  it('says what is wrong with a checkpoint or a request, and goes on', async () => {
+    const engine = await start();
+    await expect(engine.sampler(`${folder}/none`)).rejects.toThrow(UserError);
+    const trainer = await engine.trainer(modelA);
+    await expect(trainer.load(modelB)).rejects.toThrow(/another shape/);
+    const outside = { tokens: [1, vocabSize, 2], weights: Float32Array.of(0, 1, 1) };
+    await expect(trainer.forwardBackward([outside], crossEntropy)).rejects.toThrow(`has ${vocabSize} at`);
+    expect((await trainer.forwardBackward([datum('fine')], crossEntropy)).tokens).toBe(30);
+  });
+});
+
+describe('a trainer', () => {
+  it('lowers the loss, and samples from the weights it has', async () => {
+    const engine = await start();
+    const trainer = await engine.trainer(modelA);
+    const sampler = await trainer.sampler();
+    const data = [datum('learned')];
+    const { tokens } = data[0];
+    const greedy = { maxTokens: 30, temperature: 0 };
+    const before = await sampler.generate(tokens.slice(0, 10), greedy);
+    const losses: number[] = [];
+    for (let k = 0; k < 60; k++) {
+      losses.push((await trainer.forwardBackward(data, crossEntropy)).loss);
+      await trainer.optimStep(adam);
+    }
+    expect(losses.at(-1)).toBeLessThan(0.1 * losses[0]);
+    const after = await sampler.generate(tokens.slice(0, 10), greedy);
+    expect(after.tokens).toEqual(tokens.slice(10));
+    expect(before.tokens).not.toEqual(after.tokens);
+  });
+
+  it('lets sampling go on while the weights change under it', async () => {
+    const engine = await start();
+    const trainer = await engine.trainer(modelA);
+    const sampler = await trainer.sampler();
+    const completions = Promise.all([1, 2, 3].map(seed => sampler.generate([seed], { maxTokens: 100, seed })));
+    await updates(trainer, 0, 5);
+    for (const { tokens } of await completions) expect(tokens.length).toBe(100);
+  });
+
+  const dtypes = native.cpu().bf16 ? (['f32', 'bf16'] as const) : (['f32'] as const);
+  it.each(dtypes)('goes on bit for bit from what it saved, %s', async dtype => {
+    const straight = await (await start({ dtype })).trainer(modelA);
+    const losses = [...(await updates(straight, 0, 3))];
+    await straight.save(`${folder}/${dtype}-middle`, { optimizer: true });
+    losses.push(...(await updates(straight, 3, 6)));
+    await straight.save(`${folder}/${dtype}-straight`, { optimizer: true });
+
+    const resumed = await (await start({ dtype })).trainer(modelA);
+    await resumed.load(`${folder}/${dtype}-middle`);
+    expect(await updates(resumed, 3, 6)).toEqual(losses.slice(3));
+    await resumed.save(`${folder}/${dtype}-resumed`, { optimizer: true });
+    expect(parameters(`${folder}/${dtype}-resumed`)).toEqual(parameters(`${folder}/${dtype}-straight`));
+    expect(parameters(`${folder}/${dtype}-resumed`)).not.toEqual(parameters(`${folder}/${dtype}-middle`));
+  });
+
+  it('starts its optimizer afresh from a checkpoint without one', async () => {
+    const engine = await start();
+    const trained = await engine.trainer(modelA);
+    const first = await updates(trained, 0, 2);
+    await trained.load(modelA);
+    expect(await updates(trained, 0, 2)).toEqual(first);
+  });
+});

@@ -1,0 +1,41 @@
+import { expect, it } from 'vitest';
+import { native } from '../../src/tensor/native.ts';
+import { linear, lmHeadLogits } from '../../src/tensor/ops.ts';
+import { PackedWeight, scope, Tensor } from '../../src/tensor/tensor.ts';
+import { normal } from './gradientCheck.ts';
+
+const products = [
+  { dtype: 'f32' as const, rows: 3072, columns: 1024 },
+  { dtype: 'f32' as const, rows: 1024, columns: 3072 },
+  { dtype: 'bf16' as const, rows: 3072, columns: 1024 },
+  { dtype: 'bf16' as const, rows: 1024, columns: 3072 },
+  { dtype: 'bf16' as const, rows: 64, columns: 192 },
+].filter(({ dtype }) => dtype === 'f32' || native.cpu().bf16);
+
+/** What batched generation rests on: sizes as in a real model, where a library would like to split the sums. */
+it.each(products)(
+  'a row of a $dtype product [$columns] → [$rows] is bit for bit the same beside any others',
+  ({ dtype, rows, columns }) => {
+    scope(() => {
+      const weight = {
+        forward: PackedWeight.of(Tensor.from(normal(1, rows, columns).data, [rows, columns]), dtype, 'forward'),
+      };
+      const { data } = normal(2, 100, columns);
+      const product = (from: number, count: number) =>
+        scope(() => {
+          const x = Tensor.from(data.subarray(from * columns, (from + count) * columns), [count, columns], dtype);
+          const logits = lmHeadLogits(x, Tensor.from(Int32Array.from({ length: count }, (_, i) => i)), weight);
+          return [linear(undefined, x, weight).floats(), logits.floats()];
+        });
+      const whole = product(0, 100);
+      for (const count of [1, 2, 3, 7, 16, 33, 64]) {
+        for (const from of [0, 100 - count]) {
+          product(from, count).forEach((part, kind) => {
+            const same = whole[kind].subarray(from * rows, (from + count) * rows);
+            expect(Buffer.compare(Buffer.from(part.buffer), Buffer.from(same.slice().buffer)), `${count} rows`).toBe(0);
+          });
+        }
+      }
+    });
+  },
+);

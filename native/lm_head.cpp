@@ -85,7 +85,7 @@ Napi::Value lmHead(Args& args) {
   return args.info().Env().Undefined();
 }
 
-// lmHeadBackward(dx [n, h] f32, dw [vocab, h] | null, dlogprobs [m], lse [m], x, rows, targets, forward, backward):
+// lmHeadBackward(dx [n, h] f32, dw [vocab, h], dlogprobs [m], lse [m], x, rows, targets, forward, backward):
 // with g = dlogprob: dlogits = g·(onehot − softmax); dx[rows] += dlogits W, dw += dlogitsᵀ x
 Napi::Value lmHeadBackward(Args& args) {
   Dim m("m"), n("n"), h("h"), vocab("vocab");

@@ -2,7 +2,6 @@
 export { type Rollout, type RolloutLimits, rollout, type Verdict } from './agent/rollout.ts';
 export { type RolloutsOptions, rollouts } from './agent/rollouts.ts';
 export type { Step, Trajectory, TrajectoryEnd } from './agent/trajectory.ts';
-export { transcript } from './agent/transcript.ts';
 export type { Task } from './data/task.ts';
 export { LocalEngine, type LocalEngineOptions } from './engine/local/engine.ts';
 export type * from './engine/types.ts';

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Rollout, rollout } from './rollout.ts';
 import type { Trajectory } from './trajectory.ts';
 
@@ -19,6 +20,7 @@ export async function rollouts(
 ): Promise<Trajectory[]> {
   const failure = new AbortController();
   const stop = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
+  setMaxListeners(0, stop); // every trajectory under way listens
   const trajectories = new Array<Trajectory>(requests.length);
   let next = 0;
   let done = 0;

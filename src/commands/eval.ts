@@ -38,21 +38,23 @@ average@k is the mean accuracy over all samples; pass@k: at least one of k is ri
 right. The defaults are the paper's sampling settings: k 32, temperature 1.0, top-p 0.6.`,
     )
     .action(async (checkpoint: string, options: Options) => {
-      const [, world, count] = /^(.+?)(?::(\d+))?$/.exec(options.tasks) ?? [];
-      if (!world || count === '0')
+      const [, worldName, count] = /^(.+?)(?::(\d+))?$/.exec(options.tasks) ?? [];
+      if (!worldName || count === '0')
         throw new UserError(`--tasks ${options.tasks}: give a world and a number, such as shop:20`);
-      const [{ LocalEngine }, { evaluateCheckpoint }] = await Promise.all([
+      const [{ LocalEngine }, { evaluateCheckpoint }, { openWorld }] = await Promise.all([
         import('../engine/local/engine.ts'),
         import('../eval/evaluateCheckpoint.ts'),
+        import('../worlds/open.ts'),
       ]);
       const settings = { ...options, tasks: Number(count ?? 100), maxResponseTokens: options.maxTokens };
-      const engine = await LocalEngine.start({ dtype: 'auto' });
+      const { world, close } = await openWorld(worldName);
+      const engine = await LocalEngine.start();
       const result = await interruptible(signal =>
         evaluateCheckpoint(engine, checkpoint, world, settings, {
           signal,
           onProgress: (done, total) => showCount(checkpoint, done, total),
         }),
-      ).finally(() => engine.close());
+      ).finally(() => Promise.all([engine.close(), close()]));
       if (options.json) return console.log(JSON.stringify(result));
       const percent = (fraction: number) => `${(100 * fraction).toFixed(2)} %`;
       const { k, average, standardError, passAtK, majorityAtK, diagnostics } = result;

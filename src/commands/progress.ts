@@ -32,7 +32,10 @@ export class Progress {
   }
 
   #phase({ iteration, iterations, phase, done, total }: Extract<TrainEvent, { kind: 'phase' }>): void {
-    if (!this.#bar) return;
+    if (!this.#bar) {
+      this.#line(`${iteration}/${iterations}  ${phase} ${done}/${total}`, 5000);
+      return;
+    }
     this.#begin(iterations, iteration);
     this.#bar.update(iteration, { phase: `${phase} ${done}/${total}`, status: this.#status });
   }
@@ -42,10 +45,16 @@ export class Progress {
     if (this.#bar) {
       this.#begin(iterations, metrics.iteration);
       this.#bar.update(metrics.iteration, { phase: '', status: this.#status });
-    } else if (metrics.iteration === iterations || performance.now() - this.#lastLine > 1000) {
-      this.#lastLine = performance.now();
-      console.error(`${this.#prefix}${metrics.iteration}/${iterations}  ${this.#status}`);
+    } else {
+      this.#line(`${metrics.iteration}/${iterations}  ${this.#status}`, metrics.iteration === iterations ? 0 : 1000);
     }
+  }
+
+  /** A plain line, unless the last one is newer than `silenceMs`. */
+  #line(text: string, silenceMs: number): void {
+    if (performance.now() - this.#lastLine < silenceMs) return;
+    this.#lastLine = performance.now();
+    console.error(this.#prefix + text);
   }
 
   #begin(iterations: number, iteration: number): void {

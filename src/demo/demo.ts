@@ -5,6 +5,7 @@ import { evaluateCheckpoint } from '../eval/evaluateCheckpoint.ts';
 import { writeFileWhole } from '../files.ts';
 import { loadRecipe, type Recipe } from '../train/recipe.ts';
 import { startEngine, type TrainEvent, train } from '../train/train.ts';
+import { openWorld } from '../worlds/open.ts';
 import { type Compared, compared, readPipeline, recipesFolder, type Stage, stages } from './pipeline.ts';
 import { type DemoResults, reportHtml, reportJson } from './report.ts';
 
@@ -63,10 +64,11 @@ function evaluationSettings({ smoke, seed }: DemoOptions): EvaluationSettings {
 
 /** Every model on the same held-out tasks; undefined if the signal came first. */
 async function compare(
-  { engine: engineSettings, world }: Recipe,
+  { engine: engineSettings, world: worldName }: Recipe,
   settings: EvaluationSettings,
   { out, signal, onEvaluation }: DemoOptions,
 ): Promise<DemoResults['evaluations'] | undefined> {
+  const { world, close } = await openWorld(worldName);
   const engine = await startEngine({ engine: engineSettings });
   try {
     const evaluations: Partial<DemoResults['evaluations']> = {};
@@ -80,6 +82,6 @@ async function compare(
     if (signal.aborted) return undefined;
     throw error;
   } finally {
-    await engine.close();
+    await Promise.all([engine.close(), close()]);
   }
 }

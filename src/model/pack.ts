@@ -90,5 +90,10 @@ function flatten(roots: Node[], sequences: readonly (readonly number[])[]): Pack
     firstRows.pop();
   };
   for (const root of roots) visit(root, -1);
-  return { ids: Int32Array.from(ids), positions: Int32Array.from(positions), segments: Int32Array.from(segments), rows };
+  return {
+    ids: Int32Array.from(ids),
+    positions: Int32Array.from(positions),
+    segments: Int32Array.from(segments),
+    rows,
+  };
 }

@@ -48,7 +48,9 @@ export interface TrainingState extends AdamState {
 
 /** Puts a checkpoint into native memory; the caller closes the checkpoint. */
 export function loadWeights(checkpoint: Checkpoint, options: { dtype: 'f32' | 'bf16'; trainable: boolean }): Weights {
-  return unscoped(() => (options.trainable ? trainableWeights(checkpoint, options.dtype) : frozenWeights(checkpoint, options.dtype)));
+  return unscoped(() =>
+    options.trainable ? trainableWeights(checkpoint, options.dtype) : frozenWeights(checkpoint, options.dtype),
+  );
 }
 
 /** Makes linear maps and gains from one or more neighbouring parameters. */

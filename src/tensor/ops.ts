@@ -112,7 +112,13 @@ export interface HeadShape {
  * @param segments [count, 3] i32: first row, rows, index of the parent segment or -1
  * @returns [n, heads·d]
  */
-export function attention(tape: Tape | undefined, qk: Tensor, qkv: Tensor, segments: Tensor, { heads, kvHeads }: HeadShape): Tensor {
+export function attention(
+  tape: Tape | undefined,
+  qk: Tensor,
+  qkv: Tensor,
+  segments: Tensor,
+  { heads, kvHeads }: HeadShape,
+): Tensor {
   const [n, width] = qk.shape;
   const out = Tensor.allocate(qk.dtype, [n, (width / (heads + kvHeads)) * heads]);
   const lse = Tensor.allocate('f32', [n, heads]);
@@ -149,7 +155,17 @@ export function cachedAttention(
 ): Tensor {
   const [n, width] = qk.shape;
   const out = Tensor.allocate(qk.dtype, [n, (width / (heads + kvHeads)) * heads]);
-  native.cachedAttention(out.id, qk.id, qkv.id, cache.keys.id, cache.values.id, sequences.id, pageTable.id, heads, kvHeads);
+  native.cachedAttention(
+    out.id,
+    qk.id,
+    qkv.id,
+    cache.keys.id,
+    cache.values.id,
+    sequences.id,
+    pageTable.id,
+    heads,
+    kvHeads,
+  );
   return out;
 }
 
@@ -180,7 +196,11 @@ export function lmHead(tape: Tape | undefined, x: Tensor, rows: Tensor, targets:
     native.lmHeadBackward(dx.id, weight.grad!.id, tape.gradient(logprobs).id, ...shared);
     tape.give(x, dx);
   });
-  return { logprobs, entropies, setGradient: (dlogprobs: Float32Array) => tape!.give(logprobs, Tensor.from(dlogprobs)) };
+  return {
+    logprobs,
+    entropies,
+    setGradient: (dlogprobs: Float32Array) => tape!.give(logprobs, Tensor.from(dlogprobs)),
+  };
 }
 
 /** All logits [m, vocab] f32 at `rows` [m] of `x`: for sampling. */

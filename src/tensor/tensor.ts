@@ -110,7 +110,12 @@ export class PackedWeight {
   ) {}
 
   /** @param chunkRows rows packed together; fewer than all only for the LM head */
-  static of(weight: Tensor, dtype: 'f32' | 'bf16', direction: 'forward' | 'backward', chunkRows = weight.shape[0]): PackedWeight {
+  static of(
+    weight: Tensor,
+    dtype: 'f32' | 'bf16',
+    direction: 'forward' | 'backward',
+    chunkRows = weight.shape[0],
+  ): PackedWeight {
     const id = native.pack(weight.id, dtype === 'bf16', direction === 'backward', chunkRows);
     return tracked(new PackedWeight(id, weight.shape));
   }

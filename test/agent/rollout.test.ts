@@ -2,7 +2,6 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Rollout, rollout } from '../../src/agent/rollout.ts';
 import { rollouts } from '../../src/agent/rollouts.ts';
-import { transcript } from '../../src/agent/transcript.ts';
 import type { TokenIds } from '../../src/engine/types.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import { PythonPool } from '../../src/tools/python/pool.ts';
@@ -203,14 +202,4 @@ describe('rollouts', () => {
     const endless = scripted([python('while True: pass')]).request;
     await expect(rollouts([endless, failing, endless])).rejects.toThrow('no verdict');
   });
-});
-
-test('a transcript tells what was said and answered, with the numbers of each step', async () => {
-  const { request } = scripted([python('print("```")\n1 / 0', 'Let me see.'), say('It is 391.')]);
-  const trajectory = await rollout(request);
-  const text = transcript(trajectory, 'How much?', { divergence: [0.21849, 1.5], weight: [1, 0.1456] });
-  expect(text).toMatch(/^# sum: correct, reward 1, answered\n/);
-  expect(text).toMatch(/## Step 1 \(\d+ tokens, d = 0\.218, w = 1\.00\)\n\n````text\nLet me see\./);
-  expect(text).toMatch(/### Observation \(exception\)\n\n````text\n```\nTraceback[^`]*ZeroDivisionError[^`]*\n````\n/);
-  expect(text).toMatch(/w = 0\.15\)\n\n```text\nIt is 391\.\n```\n$/);
 });

@@ -80,7 +80,8 @@ describe.each(['tied', 'untied'])('Qwen3 as Hugging Face computes it, %s', kind 
   });
 
   it('keeps bf16 within 0.05 of fp32 on the same weights', () => {
-    const bits = (values: Float32Array<ArrayBuffer>) => new Uint32Array(values.buffer, values.byteOffset, values.length);
+    const bits = (values: Float32Array<ArrayBuffer>) =>
+      new Uint32Array(values.buffer, values.byteOffset, values.length);
     const rounded = (values: Float32Array<ArrayBuffer>) => {
       const halves = new Uint16Array(values.length);
       toBf16(bits(values), halves);
@@ -99,7 +100,10 @@ describe.each(['tied', 'untied'])('Qwen3 as Hugging Face computes it, %s', kind 
   });
 
   it('gives every gradient, and the parameters after one AdamW step', () => {
-    const data = expected.sequences.map((tokens, i) => ({ tokens, weights: Float32Array.of(0, ...expected.weights[i]) }));
+    const data = expected.sequences.map((tokens, i) => ({
+      tokens,
+      weights: Float32Array.of(0, ...expected.weights[i]),
+    }));
     const output = forwardBackward(weights, rotary, data, { kind: 'cross_entropy' }, 4096);
     const training = weights.training!;
     close([output.loss], [expected.loss], 1e-4);
@@ -110,15 +114,48 @@ describe.each(['tied', 'untied'])('Qwen3 as Hugging Face computes it, %s', kind 
       });
     for (const name of training.ranges.keys()) {
       // The vectors hold the gradients after clipping to norm 1.
-      const unclipped = tensors.tensors.get(`grad.${name}`)!.read().map(g => g * expected.gradNorm);
+      const unclipped = tensors.tensors
+        .get(`grad.${name}`)!
+        .read()
+        .map(g => g * expected.gradNorm);
       close(read(training.gradients, name), unclipped, 1e-3);
     }
-    const { gradNorm } = update(weights, 1, { learningRate: 1e-3, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.01, clipNorm: 1 });
+    const { gradNorm } = update(weights, 1, {
+      learningRate: 1e-3,
+      betas: [0.9, 0.95],
+      epsilon: 1e-8,
+      weightDecay: 0.01,
+      clipNorm: 1,
+    });
     close([gradNorm], [expected.gradNorm], 1e-4);
     for (const name of training.ranges.keys()) {
       const after = tensors.tensors.get(`adamw.${name}`)!.read();
-      const differences = read(training.parameters, name).map((value, i) => Math.abs(value - after[i]));
-      expect(Math.max(...differences)).toBeLessThanOrEqual(1e-5);
+      const gradient = tensors.tensors.get(`grad.${name}`)!.read();
+      // The first step divides by |g| + ε: where |g| is no larger than ε = 1e-8, rounding noise decides its size.
+      const wrong = read(training.parameters, name).findIndex(
+        (value, i) => Math.abs(gradient[i]) > 1e-7 && Math.abs(value - after[i]) > 1e-5,
+      );
+      expect([name, wrong]).toEqual([name, -1]);
     }
+  });
+
+  it('gives all parameters after one AdamW step from the reference gradients', () => {
+    const fresh = loadWeights(checkpoint, { dtype: 'f32', trainable: true });
+    const training = fresh.training!;
+    scope(() => {
+      for (const [name, { offset, shape }] of training.ranges) {
+        training.gradients.view(offset, shape).write(tensors.tensors.get(`grad.${name}`)!.read());
+      }
+      update(fresh, 1, { learningRate: 1e-3, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.01, clipNorm: 0 });
+      for (const [name, { offset, shape }] of training.ranges) {
+        const after = tensors.tensors.get(`adamw.${name}`)!.read();
+        const differences = training.parameters
+          .view(offset, shape)
+          .floats()
+          .map((value, i) => Math.abs(value - after[i]));
+        expect(Math.max(...differences)).toBeLessThanOrEqual(1e-5);
+      }
+    });
+    fresh.free();
   });
 });

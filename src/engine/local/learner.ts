@@ -1,7 +1,7 @@
 import type { Weights } from '../../model/weights.ts';
 import { adamw, globalNorm } from '../../tensor/ops.ts';
 import { Tape } from '../../tensor/tape.ts';
-import { type Tensor, scope } from '../../tensor/tensor.ts';
+import { scope, type Tensor } from '../../tensor/tensor.ts';
 import { normalizer, sequenceLoss } from '../losses.ts';
 import type { AdamParams, Datum, LossOutput, LossSpec } from '../types.ts';
 import { microBatches, pass } from './pass.ts';

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
@@ -9,7 +8,7 @@ import { rotaryTable } from '../../model/decoder.ts';
 import type { Dtype } from '../../model/dtype.ts';
 import { SafetensorsFile, type StoredTensor, writeSafetensors } from '../../model/safetensors.ts';
 import { loadWeights, type Weights } from '../../model/weights.ts';
-import { scope, Tensor } from '../../tensor/tensor.ts';
+import { scope, type Tensor } from '../../tensor/tensor.ts';
 import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../types.ts';
 import { Generator, type GeneratorOptions } from './generator.ts';
 import { forwardBackward, update } from './learner.ts';
@@ -103,7 +102,8 @@ export class LocalModel {
     const training = this.#training();
     const checkpoint = readCheckpoint(dir);
     try {
-      const shapes = (config: { raw: unknown }) => JSON.stringify(Object.entries(config).filter(([key]) => key !== 'raw'));
+      const shapes = (config: { raw: unknown }) =>
+        JSON.stringify(Object.entries(config).filter(([key]) => key !== 'raw'));
       if (shapes(checkpoint.config) !== shapes(this.#weights.config)) {
         throw new UserError(`${dir} holds a model of another shape than ${this.#checkpointDir}`);
       }
@@ -134,7 +134,9 @@ export class LocalModel {
     } finally {
       file.close();
     }
-    const content = z.object({ version: z.int().nonnegative() }).safeParse(JSON.parse(readFileSync(versionFile, 'utf8')));
+    const content = z
+      .object({ version: z.int().nonnegative() })
+      .safeParse(JSON.parse(readFileSync(versionFile, 'utf8')));
     if (!content.success) throw new UserError(`${versionFile} is damaged: expected {"version": …}`);
     this.#version = content.data.version;
   }

@@ -111,7 +111,8 @@ function longestAgreement(pages: readonly Page[], tokens: readonly number[], fro
   let best: { page?: Page; common: number } = { common: 0 };
   for (const page of pages) {
     let common = 0;
-    while (common < page.tokens.length && from + common < most && page.tokens[common] === tokens[from + common]) common++;
+    while (common < page.tokens.length && from + common < most && page.tokens[common] === tokens[from + common])
+      common++;
     if (common > best.common) best = { page, common };
   }
   return best;

@@ -1,6 +1,6 @@
+import type { ModelConfig } from '../../model/config.ts';
 import { decode } from '../../model/decoder.ts';
 import { packSequences } from '../../model/pack.ts';
-import type { ModelConfig } from '../../model/config.ts';
 import type { Weights } from '../../model/weights.ts';
 import { attention, lmHead } from '../../tensor/ops.ts';
 import type { Tape } from '../../tensor/tape.ts';
@@ -43,7 +43,13 @@ export function pass(weights: Weights, rotary: Tensor, targets: readonly Target[
       ids.push(tokens[t]);
     }
   });
-  const head = lmHead(tape, hidden, Tensor.from(Int32Array.from(rows)), Tensor.from(Int32Array.from(ids)), weights.head);
+  const head = lmHead(
+    tape,
+    hidden,
+    Tensor.from(Int32Array.from(rows)),
+    Tensor.from(Int32Array.from(ids)),
+    weights.head,
+  );
   return {
     logprobs: spread(targets, head.logprobs.floats()),
     entropies: spread(targets, head.entropies.floats()),

@@ -1,6 +1,11 @@
+import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Interpreter } from './interpreter.ts';
 import type { Reply, Request, WorkerData } from './messages.ts';
+
+// Gives way to the engine, whose threads wait for each other: one that is held up holds up all. On Linux a priority is a
+// thread's own; elsewhere it is the process's, which must keep its.
+if (process.platform === 'linux') setPriority(10);
 
 const port = parentPort!;
 const send = (reply: Reply) => port.postMessage(reply);

@@ -3,25 +3,28 @@ import type { Random } from '../../random.ts';
 
 const CONSONANTS = [...'bdfgklmnprstvz'];
 const VOWELS = [...'aeiou'];
+const SYLLABLES = CONSONANTS.flatMap(consonant => VOWELS.map(vowel => consonant + vowel));
 
 /** Misspellings of one name are at distance 1, so at least 3 between names leave no doubt which one is meant. */
 const NAME_DISTANCE = 3;
 
-/** `count` names, far enough apart that a misspelt one is still nearest to its own. */
+/**
+ * `count` names, far enough apart that a misspelt one is still nearest to its own. No two share a syllable: what was
+ * said last always tells what comes next, so that copying a name is the first thing a small model can learn.
+ */
 export function randomNames(count: number, random: Random): string[] {
-  const names: string[] = [];
-  while (names.length < count) {
-    const syllables = random.uniform() < 0.25 ? 3 : 2;
-    const name = Array.from({ length: syllables }, () => random.pick(CONSONANTS) + random.pick(VOWELS)).join('');
-    if (names.every(other => editDistance(name, other) >= NAME_DISTANCE)) names.push(name);
+  for (;;) {
+    const syllables = random.shuffled(SYLLABLES);
+    const names = Array.from({ length: count }, () => syllables.splice(0, 2).join(''));
+    const areApart = names.every((a, i) => names.slice(0, i).every(b => editDistance(a, b) >= NAME_DISTANCE));
+    if (areApart) return names;
   }
-  return names;
 }
 
-/** A plural, a doubled letter or a dropped one. */
+/** A plural, or a doubled letter. */
 export function misspelt(name: string, random: Random): string {
   const at = 1 + random.below(name.length - 1);
-  return random.pick([`${name}s`, name.slice(0, at) + name.slice(at - 1), name.slice(0, at) + name.slice(at + 1)]);
+  return random.pick([`${name}s`, name.slice(0, at) + name.slice(at - 1)]);
 }
 
 /** The name that was probably meant, if any is close. */

@@ -15,7 +15,7 @@ export interface OrderLine {
 }
 
 /** Share of lines whose name the customer misspells. */
-const MISSPELT_SHARE = 0.12;
+const MISSPELT_SHARE = 0.1;
 
 /**
  * The index-th order of a split. The goods ordered decide by their letters which split an order can be in, so that the
@@ -24,7 +24,7 @@ const MISSPELT_SHARE = 0.12;
 export function orderOf(seed: number, split: Split, index: number): OrderLine[] {
   const random = Random.of(seed, 'shop', split, index);
   for (;;) {
-    const names = randomNames(2 + random.below(3), random);
+    const names = randomNames(2 + random.below(2), random);
     if (splitOf(names) !== split) continue;
     return names.map(name => ({
       name,

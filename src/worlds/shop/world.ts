@@ -13,7 +13,7 @@ export interface ShopOptions {
 }
 
 /**
- * A customer orders two to four goods; the agent looks up the price of each, then lets Python add them up. Goods and
+ * A customer orders two or three goods; the agent looks up the price of each, then lets Python add them up. Goods and
  * prices are new in every task, so that only the procedure can be learned: copy names exactly, take the tool's advice
  * where a name is misspelt, carry quantities and prices over into the sum. One slip spoils the answer.
  */

@@ -1,5 +1,7 @@
 #include "gemm.h"
 
+#include <omp.h>
+
 #include <array>
 #include <list>
 #include <map>
@@ -36,7 +38,7 @@ struct Product {
   dnnl::matmul primitive;
   memory::desc x, w, y, scratch;
 };
-using Key = std::array<i64, 10>;
+using Key = std::array<i64, 11>;
 
 class ProductCache {
  public:
@@ -125,7 +127,7 @@ void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk
   if (m == 0) return;
   const bool forward = packed.direction == Direction::forward;
   const i64 k = forward ? packed.columns : chunk.rows, n = forward ? chunk.rows : packed.columns;
-  const Key key{0, m, n, k, i64(packed.dtype), i64(yType), ldx, ldy, accumulate, i64(packed.direction)};
+  const Key key{0, m, n, k, i64(packed.dtype), i64(yType), ldx, ldy, accumulate, i64(packed.direction), omp_get_max_threads()};
   Product& product = products.get(key, [&] {
     return makeProduct(memory::desc({m, k}, typeOf(packed.dtype), dims{ldx, 1}), chunk.memory.get_desc(),
                        memory::desc({m, n}, typeOf(yType), dims{ldy, 1}), accumulate);
@@ -135,7 +137,7 @@ void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk
 
 void accumulateOuter(DType dtype, const void* a, i64 lda, const void* b, i64 ldb, float* c, i64 m, i64 n, i64 k) {
   if (k == 0) return;
-  const Key key{1, m, n, k, i64(dtype), 0, lda, ldb, 1, 0};
+  const Key key{1, m, n, k, i64(dtype), 0, lda, ldb, 1, 0, omp_get_max_threads()};
   Product& product = products.get(key, [&] {
     return makeProduct(memory::desc({m, k}, typeOf(dtype), dims{1, lda}), memory::desc({k, n}, typeOf(dtype), dims{ldb, 1}),
                        memory::desc({m, n}, memory::data_type::f32, dims{n, 1}), true);

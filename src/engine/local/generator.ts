@@ -1,6 +1,8 @@
 import { UserError } from '../../errors.ts';
+import { parameterCount } from '../../model/config.ts';
 import { decode } from '../../model/decoder.ts';
 import type { Weights } from '../../model/weights.ts';
+import { native } from '../../tensor/native.ts';
 import { cachedAttention, copyPage, type LayerCache, lmHeadLogits, sample } from '../../tensor/ops.ts';
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
 import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
@@ -16,6 +18,12 @@ export interface GeneratorOptions {
 }
 
 const pageTokens = 32;
+
+/**
+ * Multiply-adds of a step below which one thread does it: in so short a time a second one gains little by the waiting for
+ * each other, and the tools have better use for its core.
+ */
+const singleThreadWork = 100e6;
 
 /** A request under way. `tokens` grows with what is sampled; keys and values exist for its first `cached` tokens. */
 interface Sequence {
@@ -46,12 +54,14 @@ export class Generator {
   readonly #layers: LayerCache[];
   readonly #waiting: Sequence[] = [];
   readonly #running: Sequence[] = [];
+  readonly #parameters: number;
   #computedRows = 0;
 
   constructor(weights: Weights, rotary: Tensor, options: GeneratorOptions) {
     const { config, dtype } = weights;
     this.#weights = weights;
     this.#rotary = rotary;
+    this.#parameters = parameterCount(config);
     const pages = Math.max(2, Math.ceil(options.cacheTokens / pageTokens));
     this.#options = { ...options, cacheTokens: pages * pageTokens };
     const shape = [pages, config.kvHeads, config.headDim * pageTokens];
@@ -132,7 +142,7 @@ export class Generator {
     try {
       this.#admit();
       const batch = this.#nextRows();
-      if (batch.length > 0) scope(() => this.#advance(batch));
+      if (batch.length > 0) this.#withFittingThreads(batch, () => scope(() => this.#advance(batch)));
     } catch (error) {
       for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
         this.#letGo(sequence);
@@ -145,6 +155,18 @@ export class Generator {
     for (const { keys, values } of this.#layers) {
       keys.free();
       values.free();
+    }
+  }
+
+  #withFittingThreads(batch: { rows: number }[], body: () => void): void {
+    const work = batch.reduce((sum, { rows }) => sum + rows, 0) * this.#parameters;
+    const { threads } = native.cpu();
+    if (work > singleThreadWork) return body();
+    native.setThreads(1);
+    try {
+      body();
+    } finally {
+      native.setThreads(threads);
     }
   }
 

@@ -161,8 +161,7 @@ export class Generator {
   #withFittingThreads(batch: { rows: number }[], body: () => void): void {
     const work = batch.reduce((sum, { rows }) => sum + rows, 0) * this.#parameters;
     const { threads } = native.cpu();
-    if (work > singleThreadWork) return body();
-    native.setThreads(1);
+    native.setThreads(work > singleThreadWork ? threads : 1);
     try {
       body();
     } finally {

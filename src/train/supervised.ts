@@ -38,28 +38,22 @@ export function supervised(recipe: SftRecipe, studio: Studio): Learner {
   };
 }
 
-/** Demonstrations under way at once: enough to keep every interpreter busy while others are written down. */
-const concurrency = 16;
-
-/** The expert's solutions of the first training tasks, as tokens with the expert's own words to be learned. */
+/**
+ * The expert's solutions of the first training tasks, as tokens with the expert's own words to be learned. One after the
+ * other: sessions that take turns in one interpreter would have to be swapped at every call.
+ */
 async function demonstrate(recipe: SftRecipe, { chat, world, signal, onProgress }: Studio): Promise<Datum[]> {
   const { demonstrations, maxTokens } = recipe.training;
   if (!world.demonstrate)
     throw new UserError(`world ${world.name} has no expert to learn from: sft needs its demonstrate`);
-  const data = new Array<Datum>(demonstrations);
-  let next = 0;
-  let done = 0;
-  const lane = async () => {
-    while (next < demonstrations && !signal.aborted) {
-      const index = next++;
-      const task = world.task('train', index);
-      const solution = await world.demonstrate!(task, Random.of(recipe.seed, 'demonstration', index));
-      const prompt = chat.prompt(task.messages, world.tools(task).map(toolSchema));
-      data[index] = sft(demonstrationTokens(chat, prompt, solution), maxTokens);
-      if (++done % 50 === 0) onProgress({ phase: 'demonstrations', done, total: demonstrations });
-    }
-  };
-  await Promise.all(Array.from({ length: concurrency }, lane));
+  const data: Datum[] = [];
+  for (let index = 0; index < demonstrations && !signal.aborted; index++) {
+    const task = world.task('train', index);
+    const solution = await world.demonstrate(task, Random.of(recipe.seed, 'demonstration', index));
+    const prompt = chat.prompt(task.messages, world.tools(task).map(toolSchema));
+    data.push(sft(demonstrationTokens(chat, prompt, solution), maxTokens));
+    if (data.length % 50 === 0) onProgress({ phase: 'demonstrations', done: data.length, total: demonstrations });
+  }
   return data;
 }
 

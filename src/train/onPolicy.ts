@@ -73,13 +73,13 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
 async function sampleGroups(recipe: OnPolicyRecipe, studio: Studio, iteration: number): Promise<Trajectory[][]> {
   const { seed, rollout, training } = recipe;
   const { trainer, chat, world, signal, onProgress } = studio;
-  const { promptsPerIteration, tasks: trainingSet } = training;
+  const { promptsPerIteration, tasks: trainingSet, firstTask } = training;
   const { groupSize } = rollout;
   const sampler = await trainer.sampler();
   const indices = taskIndices(seed, iteration * promptsPerIteration, promptsPerIteration, trainingSet);
 
   const requests = indices.flatMap((index, position) => {
-    const task = world.task('train', index);
+    const task = world.task('train', firstTask + index);
     return Array.from({ length: groupSize }, (_, sample) => ({
       task,
       tools: () => world.tools(task),

@@ -117,6 +117,8 @@ const onPolicy = {
     promptsPerUpdate: count.default(16),
     /** Size of the training set; without it every iteration sees new tasks. */
     tasks: count.optional(),
+    /** First task of that set: those before it are left out, because demonstrations have shown them, for instance. */
+    firstTask: z.number().int().nonnegative().default(0),
   }).prefault({}),
   optimizer: optimizer({ learningRate: 1e-6, schedule: 'constant', warmup: 0, beta2: 0.999 }),
   loss: section({

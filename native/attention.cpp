@@ -277,10 +277,9 @@ Napi::Value attention(Args& args) {
   args.require(heads == h.heads, "lse", "is not heads wide");
   withType(out.dtype, [&](auto zero) {
     using T = decltype(zero);
-    const i64 tasks = layout.trees.size() * h.kvHeads;
-#pragma omp parallel for schedule(dynamic, 1)
-    for (i64 t = 0; t < tasks; t++)
+    parallelTasks(layout.trees.size() * h.kvHeads, [&](i64 t) {
       forwardTask(layout, layout.trees[t / h.kvHeads], t % h.kvHeads, h, qk.as<T>(), qkv.as<T>(), out.as<T>(), lse.as<float>());
+    });
   });
   return args.info().Env().Undefined();
 }
@@ -300,11 +299,10 @@ Napi::Value attentionBackward(Args& args) {
   args.require(heads == h.heads, "lse", "is not heads wide");
   withType(dqk.dtype, [&](auto zero) {
     using T = decltype(zero);
-    const i64 tasks = layout.trees.size() * h.kvHeads;
-#pragma omp parallel for schedule(dynamic, 1)
-    for (i64 t = 0; t < tasks; t++)
+    parallelTasks(layout.trees.size() * h.kvHeads, [&](i64 t) {
       backwardTask(layout, layout.trees[t / h.kvHeads], t % h.kvHeads, h, qk.as<T>(), qkv.as<T>(), out.as<T>(), lse.as<float>(),
                    dout.as<T>(), dqk.as<T>(), dqkv.as<T>());
+    });
   });
   return args.info().Env().Undefined();
 }

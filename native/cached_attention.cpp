@@ -141,13 +141,11 @@ Napi::Value cachedAttention(Args& args) {
   args.require(row == n, "sequences", "must cover all rows");
   withType(out.dtype, [&](auto zero) {
     using T = decltype(zero);
-    const i64 tasks = count * s.kvHeads;
-#pragma omp parallel for schedule(dynamic, 1)
-    for (i64 t = 0; t < tasks; t++) {
+    parallelTasks(count * s.kvHeads, [&](i64 t) {
       const Sequence& sequence = list[t / s.kvHeads];
       store(s, sequence, t % s.kvHeads, qk.as<T>(), qkv.as<T>(), keys.as<T>(), values.as<T>());
       attend(s, sequence, t % s.kvHeads, qk.as<T>(), keys.as<T>(), values.as<T>(), out.as<T>());
-    }
+    });
   });
   return args.info().Env().Undefined();
 }

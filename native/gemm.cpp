@@ -38,7 +38,7 @@ struct Product {
   dnnl::matmul primitive;
   memory::desc x, w, y, scratch;
 };
-using Key = std::array<i64, 11>;
+using Key = std::array<i64, 9>;
 
 class ProductCache {
  public:
@@ -122,24 +122,24 @@ void repackWeight(PackedWeight& packed, const Tensor& w) {
   for (auto& chunk : packed.chunks) fill(packed, chunk, w);
 }
 
-void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, i64 ldx, void* y,
-                    DType yType, i64 ldy, bool accumulate) {
+void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
+                    bool accumulate) {
   if (m == 0) return;
   const bool forward = packed.direction == Direction::forward;
   const i64 k = forward ? packed.columns : chunk.rows, n = forward ? chunk.rows : packed.columns;
-  const Key key{0, m, n, k, i64(packed.dtype), i64(yType), ldx, ldy, accumulate, i64(packed.direction), omp_get_max_threads()};
+  const Key key{0, m, n, k, i64(packed.dtype), i64(yType), accumulate, i64(packed.direction), omp_get_max_threads()};
   Product& product = products.get(key, [&] {
-    return makeProduct(memory::desc({m, k}, typeOf(packed.dtype), dims{ldx, 1}), chunk.memory.get_desc(),
-                       memory::desc({m, n}, typeOf(yType), dims{ldy, 1}), accumulate);
+    return makeProduct(memory::desc({m, k}, typeOf(packed.dtype), dims{k, 1}), chunk.memory.get_desc(),
+                       memory::desc({m, n}, typeOf(yType), dims{n, 1}), accumulate);
   });
   run(product, x, chunk.memory.get_data_handle(), y);
 }
 
-void accumulateOuter(DType dtype, const void* a, i64 lda, const void* b, i64 ldb, float* c, i64 m, i64 n, i64 k) {
+void accumulateOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k) {
   if (k == 0) return;
-  const Key key{1, m, n, k, i64(dtype), 0, lda, ldb, 1, 0, omp_get_max_threads()};
+  const Key key{1, m, n, k, i64(dtype), 0, 1, 0, omp_get_max_threads()};
   Product& product = products.get(key, [&] {
-    return makeProduct(memory::desc({m, k}, typeOf(dtype), dims{1, lda}), memory::desc({k, n}, typeOf(dtype), dims{ldb, 1}),
+    return makeProduct(memory::desc({m, k}, typeOf(dtype), dims{1, m}), memory::desc({k, n}, typeOf(dtype), dims{n, 1}),
                        memory::desc({m, n}, memory::data_type::f32, dims{n, 1}), true);
   });
   run(product, a, const_cast<void*>(b), c);

@@ -26,11 +26,13 @@ struct PackedWeight {
 PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows);
 void repackWeight(PackedWeight& packed, const Tensor& w);
 
-// y[m, n] (+)= x[m, k] · chunk, n and k by the chunk's direction. `ldx`, `ldy`: elements between rows.
-void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, i64 ldx, void* y,
-                    DType yType, i64 ldy, bool accumulate);
+// Rows follow each other without gaps in every operand: oneDNN has no fast code for others.
 
-// c[m, n] (f32) += aᵀ b with a [k, m], b [k, n], both `dtype`: the gradient of a weight. `lda`, `ldb`: elements between rows.
-void accumulateOuter(DType dtype, const void* a, i64 lda, const void* b, i64 ldb, float* c, i64 m, i64 n, i64 k);
+// y[m, n] (+)= x[m, k] · chunk, n and k by the chunk's direction.
+void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
+                    bool accumulate);
+
+// c[m, n] (f32) += aᵀ b with a [k, m], b [k, n], both `dtype`: the gradient of a weight.
+void accumulateOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k);
 
 }  // namespace sod

@@ -36,8 +36,8 @@ Napi::Value linear(Args& args) {
   PackedWeight& w = args.packed("w", Direction::forward);
   args.require(w.rows == rows && w.columns == columns, "w", "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}));
   args.require(x.dtype == w.dtype, "x", std::string("has dtype ") + name(x.dtype) + ", the weight " + name(w.dtype));
-  for (auto& chunk : w.chunks)
-    multiplyPacked(w, chunk, x.bytes, n, columns, y.bytes + chunk.firstRow * bytesOf(y.dtype), y.dtype, rows, false);
+  args.require(w.chunks.size() == 1, "w", "is packed in chunks");
+  multiplyPacked(w, w.chunks[0], x.bytes, n, y.bytes, y.dtype, false);
   return args.info().Env().Undefined();
 }
 
@@ -50,7 +50,7 @@ Napi::Value linearBackward(Args& args) {
   args.require(w.rows == rows && w.columns == columns, "w", "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}));
   args.require(w.chunks.size() == 1, "w", "is packed in chunks");
   args.require(dy.dtype == w.dtype, "dy", std::string("has dtype ") + name(dy.dtype) + ", the weight " + name(w.dtype));
-  multiplyPacked(w, w.chunks[0], dy.bytes, n, rows, dx.bytes, dx.dtype, columns, false);
+  multiplyPacked(w, w.chunks[0], dy.bytes, n, dx.bytes, dx.dtype, false);
   return args.info().Env().Undefined();
 }
 
@@ -60,7 +60,7 @@ Napi::Value linearWeightGrad(Args& args) {
   Tensor& dw = args.tensor("dw", {DType::f32}, {&rows, &columns});
   Tensor& dy = args.tensor("dy", {DType::f32, DType::bf16}, {&n, &rows});
   Tensor& x = args.tensor("x", {dy.dtype}, {&n, &columns});
-  accumulateOuter(dy.dtype, dy.bytes, rows, x.bytes, columns, dw.as<float>(), rows, columns, n);
+  accumulateOuter(dy.dtype, dy.bytes, x.bytes, dw.as<float>(), rows, columns, n);
   return args.info().Env().Undefined();
 }
 

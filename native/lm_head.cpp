@@ -6,7 +6,7 @@
 namespace sod {
 namespace {
 
-constexpr i64 rowsPerBlock = 256;
+constexpr i64 rowsPerBlock = 512;
 
 struct Head {
   i64 n, h, vocab, count;
@@ -47,9 +47,9 @@ Napi::Value lmHead(Args& args) {
       s[1] = s[2] = s[3] = 0;
     }
     for (auto& chunk : w.chunks) {
-      multiplyPacked(w, chunk, gathered.bytes, count, h, logits.bytes, DType::f32, width, false);
+      multiplyPacked(w, chunk, gathered.bytes, count, logits.bytes, DType::f32, false);
       parallelFor(count, chunk.rows * 8, [&](i64 i) {
-        const float* l = logits.as<float>() + i * width;
+        const float* l = logits.as<float>() + i * chunk.rows;
         float* s = state.as<float>() + i * 4;
         const i64 target = targets.as<int32_t>()[first + i] - chunk.firstRow;
         if (target >= 0 && target < chunk.rows) s[3] = l[target];
@@ -113,19 +113,19 @@ Napi::Value lmHeadBackward(Args& args) {
     gather(gathered.bytes, x, rows.as<int32_t>(), first, count, h);
     for (size_t c = 0; c < forward.chunks.size(); c++) {
       auto& chunk = forward.chunks[c];
-      multiplyPacked(forward, chunk, gathered.bytes, count, h, logits.bytes, DType::f32, width, false);
+      multiplyPacked(forward, chunk, gathered.bytes, count, logits.bytes, DType::f32, false);
       withType(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         parallelFor(count, chunk.rows * 8, [&](i64 i) {
-          const float *l = logits.as<float>() + i * width, g = dlogprobs.as<float>()[first + i], norm = lse.as<float>()[first + i];
-          T* out = slopes.as<T>() + i * width;
+          const float *l = logits.as<float>() + i * chunk.rows, g = dlogprobs.as<float>()[first + i], norm = lse.as<float>()[first + i];
+          T* out = slopes.as<T>() + i * chunk.rows;
           for (i64 j = 0; j < chunk.rows; j++) out[j] = fromFloat<T>(-g * fastExp(l[j] - norm));
           const i64 target = targets.as<int32_t>()[first + i] - chunk.firstRow;
           if (target >= 0 && target < chunk.rows) out[target] = fromFloat<T>(g - g * fastExp(l[target] - norm));
         });
       });
-      multiplyPacked(backward, backward.chunks[c], slopes.bytes, count, width, dgathered.bytes, DType::f32, h, c > 0);
-      accumulateOuter(x.dtype, slopes.bytes, width, gathered.bytes, h, dw.as<float>() + chunk.firstRow * h, chunk.rows, h, count);
+      multiplyPacked(backward, backward.chunks[c], slopes.bytes, count, dgathered.bytes, DType::f32, c > 0);
+      accumulateOuter(x.dtype, slopes.bytes, gathered.bytes, dw.as<float>() + chunk.firstRow * h, chunk.rows, h, count);
     }
     for (i64 i = 0; i < count; i++) {
       float* to = dx.as<float>() + rows.as<int32_t>()[first + i] * h;
@@ -147,8 +147,15 @@ Napi::Value lmHeadLogits(Args& args) {
   args.within("rows", rows, 0, n);
   Tensor gathered = makeTensor(x.dtype, {m, h});
   gather(gathered.bytes, x, rows.as<int32_t>(), 0, m, h);
-  for (auto& chunk : w.chunks)
-    multiplyPacked(w, chunk, gathered.bytes, m, h, logits.as<float>() + chunk.firstRow, DType::f32, vocab, false);
+  Tensor part = makeTensor(DType::f32, {m, widest(w)});
+  for (auto& chunk : w.chunks) {
+    const bool whole = chunk.rows == vocab;
+    multiplyPacked(w, chunk, gathered.bytes, m, whole ? logits.bytes : part.bytes, DType::f32, false);
+    if (whole) break;
+    parallelFor(m, chunk.rows, [&](i64 i) {
+      std::memcpy(logits.as<float>() + i * vocab + chunk.firstRow, part.as<float>() + i * chunk.rows, chunk.rows * sizeof(float));
+    });
+  }
   return args.info().Env().Undefined();
 }
 

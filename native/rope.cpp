@@ -7,14 +7,29 @@
 namespace sod {
 namespace {
 
+// What forward and backward both take behind their own tensors.
 struct RopeArgs {
-  Dim n{"n"}, width{"width"}, normed{"normed"}, d{"d"}, positions{"positions"}, half{-1};
+  Dim n{"n"}, width{"width"}, normed{"normed"}, d{"d"}, positions{"positions"};
+  const float *wq, *wk, *table;
+  const int32_t* at;
   i64 heads, kvHeads;
-};
+  float epsilon;
 
-void checkHeads(Args& args, RopeArgs& a) {
-  args.require(a.width == (a.heads + 2 * a.kvHeads) * a.d, "qkv", "is not (heads + 2·kvHeads)·d = " + std::to_string((a.heads + 2 * a.kvHeads) * a.d) + " wide");
-}
+  void read(Args& args) {
+    wq = args.tensor("wq", {DType::f32}, {&d}).as<float>();
+    wk = args.tensor("wk", {DType::f32}, {&d}).as<float>();
+    table = args.tensor("table", {DType::f32}, {&positions, &d}).as<float>();
+    Tensor& rows = args.tensor("at", {DType::i32}, {&n});
+    at = rows.as<int32_t>();
+    heads = args.integer("heads", 1);
+    kvHeads = args.integer("kvHeads", 1);
+    epsilon = args.number("epsilon");
+    args.require(d > 0 && d % 2 == 0, "wq", "must have an even length");
+    args.require(width == (heads + 2 * kvHeads) * d, "qkv", "is not (heads + 2·kvHeads)·d = " + std::to_string((heads + 2 * kvHeads) * d) + " wide");
+    args.require(normed == (heads + kvHeads) * d, "y", "is not (heads + kvHeads)·d wide");
+    args.within("at", rows, 0, positions);
+  }
+};
 
 // qkNormRope(y [n, (heads + kvHeads)·d], qkv [n, (heads + 2·kvHeads)·d], wq [d], wk [d], table [positions, d] (cos | sin halves),
 //            at [n], heads, kvHeads, epsilon)
@@ -22,30 +37,20 @@ Napi::Value qkNormRope(Args& args) {
   RopeArgs a;
   Tensor& y = args.tensor("y", {DType::f32, DType::bf16}, {&a.n, &a.normed});
   Tensor& qkv = args.tensor("qkv", {y.dtype}, {&a.n, &a.width});
-  Tensor& wq = args.tensor("wq", {DType::f32}, {&a.d});
-  Tensor& wk = args.tensor("wk", {DType::f32}, {&a.d});
-  Tensor& table = args.tensor("table", {DType::f32}, {&a.positions, &a.d});
-  Tensor& at = args.tensor("at", {DType::i32}, {&a.n});
-  a.heads = args.integer("heads", 1);
-  a.kvHeads = args.integer("kvHeads", 1);
-  const float epsilon = args.number("epsilon");
-  checkHeads(args, a);
-  args.require(a.d > 0 && a.d % 2 == 0, "wq", "must have an even length");
-  args.require(a.normed == (a.heads + a.kvHeads) * a.d, "y", "is not (heads + kvHeads)·d wide");
-  args.within("at", at, 0, a.positions);
+  a.read(args);
   const i64 d = a.d, half = d / 2;
   withType(y.dtype, [&](auto zero) {
     using T = decltype(zero);
     parallelFor(a.n, a.normed * 4, [&](i64 i) {
-      const float *cos = table.as<float>() + at.as<int32_t>()[i] * d, *sin = cos + half;
+      const float *cos = a.table + a.at[i] * d, *sin = cos + half;
       for (i64 head = 0; head < a.heads + a.kvHeads; head++) {
         const T* x = qkv.as<T>() + i * a.width + head * d;
         T* out = y.as<T>() + i * a.normed + head * d;
-        const float* w = (head < a.heads ? wq : wk).as<float>();
+        const float* w = head < a.heads ? a.wq : a.wk;
         float squares = 0;
 #pragma omp simd reduction(+ : squares)
         for (i64 j = 0; j < d; j++) squares += toFloat(x[j]) * toFloat(x[j]);
-        const float r = 1.0f / std::sqrt(squares / d + epsilon);
+        const float r = 1.0f / std::sqrt(squares / d + a.epsilon);
         for (i64 j = 0; j < half; j++) {
           const float p = toFloat(x[j]) * r * w[j], q = toFloat(x[j + half]) * r * w[j + half];
           out[j] = fromFloat<T>(p * cos[j] - q * sin[j]);
@@ -66,17 +71,7 @@ Napi::Value qkNormRopeBackward(Args& args) {
   Tensor& dwk = args.tensor("dwk", {DType::f32}, {&a.d});
   Tensor& dy = args.tensor("dy", {dqkv.dtype}, {&a.n, &a.normed});
   Tensor& qkv = args.tensor("qkv", {dqkv.dtype}, {&a.n, &a.width});
-  Tensor& wq = args.tensor("wq", {DType::f32}, {&a.d});
-  Tensor& wk = args.tensor("wk", {DType::f32}, {&a.d});
-  Tensor& table = args.tensor("table", {DType::f32}, {&a.positions, &a.d});
-  Tensor& at = args.tensor("at", {DType::i32}, {&a.n});
-  a.heads = args.integer("heads", 1);
-  a.kvHeads = args.integer("kvHeads", 1);
-  const float epsilon = args.number("epsilon");
-  checkHeads(args, a);
-  args.require(a.d > 0 && a.d % 2 == 0, "dwq", "must have an even length");
-  args.require(a.normed == (a.heads + a.kvHeads) * a.d, "dy", "is not (heads + kvHeads)·d wide");
-  args.within("at", at, 0, a.positions);
+  a.read(args);
   const i64 n = a.n, d = a.d, half = d / 2;
   const i64 threads = n * a.normed > 8192 ? omp_get_max_threads() : 1;
   Tensor partial = makeTensor(DType::f32, {threads, 3 * d});
@@ -87,12 +82,12 @@ Napi::Value qkNormRopeBackward(Args& args) {
     for (i64 t = 0; t < threads; t++) {
       float *sumQ = partial.as<float>() + t * 3 * d, *sumK = sumQ + d, *g = sumK + d;
       for (i64 i = n * t / threads; i < n * (t + 1) / threads; i++) {
-        const float *cos = table.as<float>() + at.as<int32_t>()[i] * d, *sin = cos + half;
+        const float *cos = a.table + a.at[i] * d, *sin = cos + half;
         for (i64 head = 0; head < a.heads + a.kvHeads; head++) {
           const T* x = qkv.as<T>() + i * a.width + head * d;
           const T* grad = dy.as<T>() + i * a.normed + head * d;
           T* out = dqkv.as<T>() + i * a.width + head * d;
-          const float* w = (head < a.heads ? wq : wk).as<float>();
+          const float* w = head < a.heads ? a.wq : a.wk;
           float* sums = head < a.heads ? sumQ : sumK;
           for (i64 j = 0; j < half; j++) {
             const float p = toFloat(grad[j]), q = toFloat(grad[j + half]);
@@ -106,7 +101,7 @@ Napi::Value qkNormRopeBackward(Args& args) {
             squares += v * v;
             dot += g[j] * w[j] * v;
           }
-          const float r = 1.0f / std::sqrt(squares / d + epsilon), mean = dot * r * r / d;
+          const float r = 1.0f / std::sqrt(squares / d + a.epsilon), mean = dot * r * r / d;
           for (i64 j = 0; j < d; j++) {
             const float v = toFloat(x[j]);
             out[j] = fromFloat<T>(r * (g[j] * w[j] - v * mean));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <exception>
 
 #include "tensor.h"
 
@@ -53,11 +54,42 @@ inline float fastExp(float x) {
   return p * scale;
 }
 
+// An exception must not leave a parallel region: the first one is kept, to be thrown behind it.
+class FirstError {
+ public:
+  template <typename F>
+  void guard(F&& body) {
+    try {
+      body();
+    } catch (...) {
+#pragma omp critical(firstError)
+      if (!error_) error_ = std::current_exception();
+    }
+  }
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  std::exception_ptr error_;
+};
+
 // Runs body(i) for i in [0, n) on all threads when the work is worth waking them. `cost`: elements touched per i.
 template <typename F>
 void parallelFor(i64 n, i64 cost, F&& body) {
+  FirstError error;
 #pragma omp parallel for schedule(static) if (n > 1 && n * cost > 8192)
-  for (i64 i = 0; i < n; i++) body(i);
+  for (i64 i = 0; i < n; i++) error.guard([&] { body(i); });
+  error.rethrow();
+}
+
+// Runs body(i) for i in [0, n), uneven pieces of work that each thread takes when it is free.
+template <typename F>
+void parallelTasks(i64 n, F&& body) {
+  FirstError error;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (i64 i = 0; i < n; i++) error.guard([&] { body(i); });
+  error.rethrow();
 }
 
 }  // namespace sod

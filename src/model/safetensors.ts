@@ -79,8 +79,7 @@ export function writeSafetensors(path: string, tensors: readonly StoredTensor[])
 
   writeFileWhole(path, fd => {
     writeFully(fd, head);
-    const chunk = new Uint8Array(chunkBytes);
-    for (const tensor of ordered) writeValues(fd, tensor, chunk);
+    for (const tensor of ordered) writeValues(fd, tensor);
   });
 }
 
@@ -163,7 +162,8 @@ function readValues(fd: number, position: number, dtype: Dtype, into: Float32Arr
   }
 }
 
-function writeValues(fd: number, tensor: StoredTensor, chunk: Uint8Array<ArrayBuffer>): void {
+/** Appends a tensor's values to a file, in the tensor's dtype. */
+export function writeValues(fd: number, tensor: StoredTensor): void {
   const { name, dtype, shape } = tensor;
   const values = tensor.read();
   if (values.length !== elements(shape)) {
@@ -175,11 +175,11 @@ function writeValues(fd: number, tensor: StoredTensor, chunk: Uint8Array<ArrayBu
   }
   const convert = dtype === 'BF16' ? toBf16 : toF16;
   const bits = bitsOf(values);
-  const narrow = new Uint16Array(chunk.buffer);
+  const narrow = new Uint16Array(chunkBytes / 2);
   for (let done = 0; done < bits.length; done += narrow.length) {
     const part = bits.subarray(done, done + narrow.length);
     convert(part, narrow);
-    writeFully(fd, chunk.subarray(0, part.length * 2));
+    writeFully(fd, bytesOf(narrow.subarray(0, part.length)));
   }
 }
 

@@ -1,3 +1,4 @@
+import { distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 
 /**
@@ -22,22 +23,9 @@ function unknownKey(key: string, known: string[]): string {
 /** The known name that is fewest edits away, if that is few enough to be a slip. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const ranked = known
-    .map(candidate => ({ candidate, edits: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .map(candidate => ({ candidate, edits: distance(name.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.edits - b.edits);
   return ranked.length && ranked[0].edits <= Math.max(2, name.length / 3) ? ranked[0].candidate : undefined;
-}
-
-/** Levenshtein distance, one row of the table at a time. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length];
 }
 
 /** What is wrong, as one line: where, what, what is allowed. A misspelt key goes before the key that it leaves missing. */

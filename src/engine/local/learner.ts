@@ -36,7 +36,7 @@ export function forwardBackward(
       output.logprobs.push(...logprobs);
     });
   }
-  for (const [name, sum] of Object.entries(sums)) output.metrics[name] = sum / output.tokens;
+  for (const [name, sum] of Object.entries(sums)) output.metrics[name] = sum / Math.max(output.tokens, 1);
   return output;
 }
 

@@ -1,4 +1,5 @@
 /** Names of goods that nobody has seen before, and the mistakes that people make in writing them. */
+import { distance } from 'fastest-levenshtein';
 import type { Random } from '../../random.ts';
 
 const CONSONANTS = [...'bdfgklmnprstvz'];
@@ -16,7 +17,7 @@ export function randomNames(count: number, random: Random): string[] {
   for (;;) {
     const syllables = random.shuffled(SYLLABLES);
     const names = Array.from({ length: count }, () => syllables.splice(0, 2).join(''));
-    const areApart = names.every((a, i) => names.slice(0, i).every(b => editDistance(a, b) >= NAME_DISTANCE));
+    const areApart = names.every((a, i) => names.slice(0, i).every(b => distance(a, b) >= NAME_DISTANCE));
     if (areApart) return names;
   }
 }
@@ -32,21 +33,8 @@ export function nearestName(name: string, names: Iterable<string>): string | und
   let best: string | undefined;
   let bestDistance = NAME_DISTANCE;
   for (const candidate of names) {
-    const distance = editDistance(name, candidate);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+    const edits = distance(name, candidate);
+    if (edits < bestDistance) [best, bestDistance] = [candidate, edits];
   }
   return best;
-}
-
-/** Letters to insert, drop or replace (Levenshtein). */
-export function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length];
 }

@@ -5,7 +5,7 @@ import { mathReward } from '../../../src/rewards/math.ts';
 import { callTool } from '../../../src/tools/call.ts';
 import { PythonPool } from '../../../src/tools/python/pool.ts';
 import { pythonTool } from '../../../src/tools/python/tool.ts';
-import { editDistance, misspelt, nearestName, randomNames } from '../../../src/worlds/shop/catalogue.ts';
+import { misspelt, nearestName, randomNames } from '../../../src/worlds/shop/catalogue.ts';
 import { orderOfTask } from '../../../src/worlds/shop/order.ts';
 import { shopWorld } from '../../../src/worlds/shop/world.ts';
 
@@ -65,18 +65,6 @@ test('a misspelt name is told from all others, a strange one is not guessed', ()
       const names = randomNames(count, random);
       for (const name of names) expect(nearestName(misspelt(name, random), names)).toBe(name);
       expect(nearestName('', names)).toBeUndefined();
-    }),
-  );
-});
-
-test('the edit distance is a metric that counts single letters', () => {
-  const word = fc.stringMatching(/^[ab]{0,6}$/);
-  fc.assert(
-    fc.property(word, word, word, (a, b, c) => {
-      expect(editDistance(a, b)).toBe(editDistance(b, a));
-      expect(editDistance(a, b) === 0).toBe(a === b);
-      expect(editDistance(a, c)).toBeLessThanOrEqual(editDistance(a, b) + editDistance(b, c));
-      expect(editDistance(`${a}x${b}`, a + b)).toBe(1);
     }),
   );
 });

@@ -12,7 +12,7 @@ constexpr i64 queriesPerBlock = 48;  // rows times heads of a group
 
 struct KeyBlock {
   i64 firstRow, rows, width;  // width: rows padded to 16
-  i64 offset;                 // floats before it in a transposed copy
+  i64 column;                 // widths of the tree's blocks before it
 };
 
 struct Segment {
@@ -22,7 +22,7 @@ struct Segment {
 
 // A root segment and its descendants: what one task works on, for one key/value head.
 struct Tree {
-  i64 firstSegment, segments, firstRow, rows, transposedFloats;
+  i64 firstSegment, segments, firstRow, rows, columns;
 };
 
 struct Layout {
@@ -32,7 +32,7 @@ struct Layout {
 };
 
 // Segments [count, 3]: first row, rows, parent (-1: none). They follow each other without gaps, a tree's in one run, parents first.
-Layout layoutOf(Args& args, const Tensor& table, i64 n, i64 d) {
+Layout layoutOf(Args& args, const Tensor& table, i64 n) {
   Layout layout;
   i64 row = 0;
   for (i64 s = 0; s < table.shape[0]; s++) {
@@ -47,8 +47,8 @@ Layout layoutOf(Args& args, const Tensor& table, i64 n, i64 d) {
     layout.segments.push_back({row, rows, parent, i64(layout.blocks.size()), 0});
     for (i64 r = 0; r < rows; r += keysPerBlock) {
       const i64 count = std::min(keysPerBlock, rows - r), width = padded(count);
-      layout.blocks.push_back({row + r, count, width, tree.transposedFloats});
-      tree.transposedFloats += width * d;
+      layout.blocks.push_back({row + r, count, width, tree.columns});
+      tree.columns += width;
       layout.segments.back().blocks++;
     }
     row += rows;
@@ -77,7 +77,8 @@ Layout prepare(Args& args, Heads& h, i64 n, i64 outWidth, i64 qkWidth, i64 qkvWi
   h.qkvWidth = qkvWidth;
   args.require(qkWidth == (h.heads + h.kvHeads) * h.d, "qk", "is not (heads + kvHeads)·d wide");
   args.require(qkvWidth == (h.heads + 2 * h.kvHeads) * h.d, "qkv", "is not (heads + 2·kvHeads)·d wide");
-  return layoutOf(args, segments, n, h.d);
+  args.require(h.d % 2 == 0, "out", "has heads of an odd length");
+  return layoutOf(args, segments, n);
 }
 
 // The blocks a segment's query sees: those of its ancestors, nearest last, then its own.
@@ -95,41 +96,34 @@ i64 visible(const Segment& segment, const KeyBlock& block, i64 row) {
   return block.firstRow < segment.firstRow ? block.rows : std::min(block.rows, row - block.firstRow + 1);
 }
 
-template <typename T>
-void transposeBlock(float* to, const T* from, i64 stride, const KeyBlock& block, i64 d) {
-  for (i64 j = 0; j < d; j++)
-    for (i64 r = block.rows; r < block.width; r++) to[j * block.width + r] = 0;
-  for (i64 r = 0; r < block.rows; r++)
-    for (i64 j = 0; j < d; j++) to[j * block.width + r] = toFloat(from[(block.firstRow + r) * stride + j]);
-}
-
-// Rows of a head as fp32 [rows][dp], padding zero.
-template <typename T>
-void copyRows(float* to, const T* from, i64 stride, i64 rows, i64 d, i64 dp) {
-  for (i64 r = 0; r < rows; r++) {
-    loadRow(to + r * dp, from + r * stride, d);
-    for (i64 j = d; j < dp; j++) to[r * dp + j] = 0;
-  }
+// The blocks of a tree.
+std::pair<const KeyBlock*, const KeyBlock*> blocksOf(const Layout& layout, const Tree& tree) {
+  const Segment& first = layout.segments[tree.firstSegment];
+  const Segment& last = layout.segments[tree.firstSegment + tree.segments - 1];
+  return {&layout.blocks[first.firstBlock], &layout.blocks[0] + last.firstBlock + last.blocks};
 }
 
 template <typename T>
 void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h, const T* qk, const T* qkv, T* out, float* lse) {
+  using E = Element<T>;
   const i64 d = h.d, dp = h.dp, rowsPerBlock = std::max<i64>(1, queriesPerBlock / h.group), m = rowsPerBlock * h.group;
-  Scratch scratch(tree.transposedFloats + tree.rows * dp + m * (2 * dp + keysPerBlock + 2) + 256);
-  float* keys = scratch.take(tree.transposedFloats);
-  float* values = scratch.take(tree.rows * dp);
-  float* q = scratch.take(m * dp);
+  Scratch scratch(2 * tree.columns * dp + m * (2 * dp + 3 * keysPerBlock + 2) + 256);
+  E* keys = scratch.take<E>(tree.columns * d);
+  E* values = scratch.take<E>(tree.columns * dp);
+  E* q = scratch.take<E>(m * dp);
+  E* weights = scratch.take<E>(m * 2 * keysPerBlock);
   float* o = scratch.take(m * dp);
-  float* p = scratch.take(m * keysPerBlock);
+  float* scores = scratch.take(m * keysPerBlock);
   float* top = scratch.take(m);
   float* sum = scratch.take(m);
 
   const T* k = qk + (h.heads + kv) * d;
   const T* v = qkv + (h.heads + h.kvHeads + kv) * d;
-  const Segment& lastSegment = layout.segments[tree.firstSegment + tree.segments - 1];
-  for (i64 b = layout.segments[tree.firstSegment].firstBlock; b < lastSegment.firstBlock + lastSegment.blocks; b++)
-    transposeBlock(keys + layout.blocks[b].offset, k, h.qkWidth, layout.blocks[b], d);
-  copyRows(values, v + tree.firstRow * h.qkvWidth, h.qkvWidth, tree.rows, d, dp);
+  const auto [firstBlock, lastBlock] = blocksOf(layout, tree);
+  for (const KeyBlock* block = firstBlock; block < lastBlock; block++) {
+    interleaveColumns(keys + block->column * d, k + block->firstRow * h.qkWidth, h.qkWidth, block->rows, d, block->width);
+    interleaveRows(values + block->column * dp, v + block->firstRow * h.qkvWidth, h.qkvWidth, block->rows, d, block->width, dp);
+  }
 
   const float scale = 1.0f / std::sqrt(float(d));
   std::vector<const KeyBlock*> chain;
@@ -139,36 +133,38 @@ void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h,
     for (i64 row = segment.firstRow; row < segment.firstRow + segment.rows; row += rowsPerBlock) {
       const i64 rows = std::min(rowsPerBlock, segment.firstRow + segment.rows - row), queries = rows * h.group;
       for (i64 i = 0; i < queries; i++) {
-        loadRow(q + i * dp, qk + (row + i / h.group) * h.qkWidth + (kv * h.group + i % h.group) * d, d, scale);
+        loadRow(q + i * dp, qk + (row + i / h.group) * h.qkWidth + (kv * h.group + i % h.group) * d, d, dp);
         top[i] = -INFINITY;
         sum[i] = 0;
       }
       std::memset(o, 0, queries * dp * 4);
       for (const KeyBlock* block : chain) {
         if (block->firstRow >= row + rows && block->firstRow >= segment.firstRow) break;
-        blockProduct<false>(queries, block->width, d, q, dp, 1, keys + block->offset, block->width, p, keysPerBlock);
+        const i64 width = block->width;
+        blockProduct<false>(queries, width, d, q, dp, keys + block->column * d, width, scores, keysPerBlock);
         for (i64 i = 0; i < queries; i++) {
-          float* weights = p + i * keysPerBlock;
+          float* score = scores + i * keysPerBlock;
           const i64 seen = std::max<i64>(0, visible(segment, *block, row + i / h.group));
-          float best = top[i];
+          float best = -INFINITY;
 #pragma omp simd reduction(max : best)
-          for (i64 j = 0; j < seen; j++) best = std::max(best, weights[j]);
-          const float correction = fastExp(top[i] - best);
+          for (i64 j = 0; j < seen; j++) best = std::max(best, score[j]);
+          best = std::max(top[i], best * scale);
           float total = 0;
 #pragma omp simd reduction(+ : total)
           for (i64 j = 0; j < seen; j++) {
-            weights[j] = fastExp(weights[j] - best);
-            total += weights[j];
+            score[j] = fastExp(score[j] * scale - best);
+            total += score[j];
           }
-          for (i64 j = seen; j < block->width; j++) weights[j] = 0;
+          splitRow(weights + i * 2 * keysPerBlock, score, seen, width);
           if (seen > 0) {
+            const float correction = fastExp(top[i] - best);
             sum[i] = sum[i] * correction + total;
             top[i] = best;
             if (correction != 1.0f)
               for (i64 j = 0; j < dp; j++) o[i * dp + j] *= correction;
           }
         }
-        blockProduct<true>(queries, dp, block->rows, p, keysPerBlock, 1, values + (block->firstRow - tree.firstRow) * dp, dp, o, dp);
+        splitProduct(queries, dp, width, weights, 2 * keysPerBlock, width, values + block->column * dp, dp, o, dp);
       }
       for (i64 i = 0; i < queries; i++) {
         const i64 at = row + i / h.group, head = kv * h.group + i % h.group;
@@ -181,33 +177,41 @@ void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h,
   }
 }
 
+// With S = scale·QKᵀ, P = exp(S − lse), D = rowsum(dO ∘ O): dS = P ∘ (dO Vᵀ − D), dQ = scale·dS K, dKᵀ = scale·Qᵀ dS, dVᵀ = dOᵀ P.
 template <typename T>
 void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h, const T* qk, const T* qkv, const T* out,
                   const float* lse, const T* dout, T* dqk, T* dqkv) {
-  const i64 d = h.d, dp = h.dp, rowsPerBlock = std::max<i64>(1, queriesPerBlock / h.group), m = rowsPerBlock * h.group;
-  Scratch scratch(2 * tree.transposedFloats + 3 * tree.rows * dp + m * (3 * dp + 2 * keysPerBlock + 1) + 256);
-  float* keysT = scratch.take(tree.transposedFloats);
-  float* valuesT = scratch.take(tree.transposedFloats);
-  float* keys = scratch.take(tree.rows * dp);
-  float* dkeys = scratch.take(tree.rows * dp);
-  float* dvalues = scratch.take(tree.rows * dp);
-  float* q = scratch.take(m * dp);
+  using E = Element<T>;
+  const i64 d = h.d, dp = h.dp, rowsPerBlock = std::max<i64>(1, queriesPerBlock / h.group), m = paddedToLanes<E>(rowsPerBlock * h.group);
+  Scratch scratch(5 * tree.columns * dp + m * (5 * dp + 5 * keysPerBlock + 1) + 256);
+  E* keyColumns = scratch.take<E>(tree.columns * d);
+  E* keyRows = scratch.take<E>(tree.columns * dp);
+  E* valueColumns = scratch.take<E>(tree.columns * d);
+  float* dkeys = scratch.take(tree.columns * d);  // [d][width] for each block
+  float* dvalues = scratch.take(tree.columns * d);
+  E* q = scratch.take<E>(m * dp);
+  E* dO = scratch.take<E>(m * dp);
+  E* qT = scratch.take<E>(m * dp);
+  E* dOT = scratch.take<E>(m * dp);
   float* dq = scratch.take(m * dp);
-  float* dO = scratch.take(m * dp);
   float* p = scratch.take(m * keysPerBlock);
   float* ds = scratch.take(m * keysPerBlock);
+  E* dsRows = scratch.take<E>(m * keysPerBlock);
+  E* pInterleaved = scratch.take<E>(m * keysPerBlock);
+  E* dsInterleaved = scratch.take<E>(m * keysPerBlock);
   float* dots = scratch.take(m);
 
   const T* k = qk + (h.heads + kv) * d;
   const T* v = qkv + (h.heads + h.kvHeads + kv) * d;
-  const Segment& lastSegment = layout.segments[tree.firstSegment + tree.segments - 1];
-  for (i64 b = layout.segments[tree.firstSegment].firstBlock; b < lastSegment.firstBlock + lastSegment.blocks; b++) {
-    transposeBlock(keysT + layout.blocks[b].offset, k, h.qkWidth, layout.blocks[b], d);
-    transposeBlock(valuesT + layout.blocks[b].offset, v, h.qkvWidth, layout.blocks[b], d);
+  const auto [firstBlock, lastBlock] = blocksOf(layout, tree);
+  for (const KeyBlock* block = firstBlock; block < lastBlock; block++) {
+    const T* keyRow = k + block->firstRow * h.qkWidth;
+    interleaveColumns(keyColumns + block->column * d, keyRow, h.qkWidth, block->rows, d, block->width);
+    interleaveRows(keyRows + block->column * dp, keyRow, h.qkWidth, block->rows, d, block->width, dp);
+    interleaveColumns(valueColumns + block->column * d, v + block->firstRow * h.qkvWidth, h.qkvWidth, block->rows, d, block->width);
   }
-  copyRows(keys, k + tree.firstRow * h.qkWidth, h.qkWidth, tree.rows, d, dp);
-  std::memset(dkeys, 0, tree.rows * dp * 4);
-  std::memset(dvalues, 0, tree.rows * dp * 4);
+  std::memset(dkeys, 0, tree.columns * d * 4);
+  std::memset(dvalues, 0, tree.columns * d * 4);
 
   const float scale = 1.0f / std::sqrt(float(d));
   std::vector<const KeyBlock*> chain;
@@ -216,37 +220,42 @@ void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h
     chainOf(layout, s, chain);
     for (i64 row = segment.firstRow; row < segment.firstRow + segment.rows; row += rowsPerBlock) {
       const i64 rows = std::min(rowsPerBlock, segment.firstRow + segment.rows - row), queries = rows * h.group;
+      const i64 depth = paddedToLanes<E>(queries);
       for (i64 i = 0; i < queries; i++) {
         const i64 at = row + i / h.group, head = kv * h.group + i % h.group;
-        loadRow(q + i * dp, qk + at * h.qkWidth + head * d, d, scale);
-        loadRow(dO + i * dp, dout + (at * h.heads + head) * d, d);
-        for (i64 j = d; j < dp; j++) q[i * dp + j] = dO[i * dp + j] = 0;
-        const T* o = out + (at * h.heads + head) * d;
+        const T *o = out + (at * h.heads + head) * d, *slope = dout + (at * h.heads + head) * d;
+        loadRow(q + i * dp, qk + at * h.qkWidth + head * d, d, dp);
+        loadRow(dO + i * dp, slope, d, dp);
         float dot = 0;
 #pragma omp simd reduction(+ : dot)
-        for (i64 j = 0; j < d; j++) dot += toFloat(o[j]) * dO[i * dp + j];
+        for (i64 j = 0; j < d; j++) dot += toFloat(o[j]) * toFloat(slope[j]);
         dots[i] = dot;
       }
+      transpose(qT, q, dp, queries, d, depth);
+      transpose(dOT, dO, dp, queries, d, depth);
       std::memset(dq, 0, queries * dp * 4);
       for (const KeyBlock* block : chain) {
         if (block->firstRow >= row + rows && block->firstRow >= segment.firstRow) break;
-        const i64 local = (block->firstRow - tree.firstRow) * dp;
-        blockProduct<false>(queries, block->width, d, q, dp, 1, keysT + block->offset, block->width, p, keysPerBlock);
-        blockProduct<false>(queries, block->width, d, dO, dp, 1, valuesT + block->offset, block->width, ds, keysPerBlock);
+        const i64 width = block->width, at = block->column * d;
+        blockProduct<false>(queries, width, d, q, dp, keyColumns + at, width, p, keysPerBlock);
+        blockProduct<false>(queries, width, d, dO, dp, valueColumns + at, width, ds, keysPerBlock);
         for (i64 i = 0; i < queries; i++) {
           const i64 seen = std::max<i64>(0, visible(segment, *block, row + i / h.group));
           const float norm = lse[(row + i / h.group) * h.heads + kv * h.group + i % h.group];
           float *weights = p + i * keysPerBlock, *slopes = ds + i * keysPerBlock;
 #pragma omp simd
           for (i64 j = 0; j < seen; j++) {
-            weights[j] = fastExp(weights[j] - norm);
+            weights[j] = fastExp(weights[j] * scale - norm);
             slopes[j] = weights[j] * (slopes[j] - dots[i]);
           }
-          for (i64 j = seen; j < block->width; j++) weights[j] = slopes[j] = 0;
+          for (i64 j = seen; j < width; j++) weights[j] = slopes[j] = 0;
+          loadRow(dsRows + i * keysPerBlock, slopes, width, width);
         }
-        blockProduct<true>(block->rows, dp, queries, p, 1, keysPerBlock, dO, dp, dvalues + local, dp);
-        blockProduct<true>(block->rows, dp, queries, ds, 1, keysPerBlock, q, dp, dkeys + local, dp);
-        blockProduct<true>(queries, dp, block->rows, ds, keysPerBlock, 1, keys + local, dp, dq, dp);
+        interleaveRows(pInterleaved, p, keysPerBlock, queries, width, depth, width);
+        interleaveRows(dsInterleaved, ds, keysPerBlock, queries, width, depth, width);
+        blockProduct<true>(d, width, depth, dOT, depth, pInterleaved, width, dvalues + at, width);
+        blockProduct<true>(d, width, depth, qT, depth, dsInterleaved, width, dkeys + at, width);
+        blockProduct<true>(queries, dp, width, dsRows, keysPerBlock, keyRows + block->column * dp, dp, dq, dp);
       }
       for (i64 i = 0; i < queries; i++) {
         T* to = dqk + (row + i / h.group) * h.qkWidth + (kv * h.group + i % h.group) * d;
@@ -254,12 +263,15 @@ void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h
       }
     }
   }
-  for (i64 r = 0; r < tree.rows; r++) {
-    T* toK = dqk + (tree.firstRow + r) * h.qkWidth + (h.heads + kv) * d;
-    T* toV = dqkv + (tree.firstRow + r) * h.qkvWidth + (h.heads + h.kvHeads + kv) * d;
-    for (i64 j = 0; j < d; j++) {
-      toK[j] = fromFloat<T>(dkeys[r * dp + j]);
-      toV[j] = fromFloat<T>(dvalues[r * dp + j]);
+  for (const KeyBlock* block = firstBlock; block < lastBlock; block++) {
+    const float *fromK = dkeys + block->column * d, *fromV = dvalues + block->column * d;
+    for (i64 r = 0; r < block->rows; r++) {
+      T* toK = dqk + (block->firstRow + r) * h.qkWidth + (h.heads + kv) * d;
+      T* toV = dqkv + (block->firstRow + r) * h.qkvWidth + (h.heads + h.kvHeads + kv) * d;
+      for (i64 j = 0; j < d; j++) {
+        toK[j] = fromFloat<T>(fromK[j * block->width + r] * scale);
+        toV[j] = fromFloat<T>(fromV[j * block->width + r]);
+      }
     }
   }
 }

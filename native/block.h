@@ -1,31 +1,63 @@
-// Small dense products on fp32 blocks that fit the cache, for attention. Rows are 64-byte aligned and padded to 16 floats.
+// Small dense products on blocks that fit the cache, for attention: bf16 where the CPU multiplies it, else fp32; sums in fp32.
+// Rows are 64-byte aligned and padded to 16.
 #pragma once
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 #include "vec.h"
 
 namespace sod {
+
+// What activations of type T are multiplied as.
+#ifdef __AVX512BF16__
+template <typename T>
+using Element = T;
+#else
+template <typename T>
+using Element = float;
+#endif
+
+// Elements in a 32-bit lane. A product's right-hand side interleaves so many of its rows, [k / lanes][n][lanes], since the
+// bf16 instruction multiplies pairs (vdpbf16ps).
+template <typename E>
+constexpr i64 lanes = 4 / sizeof(E);
 
 typedef float v16 __attribute__((vector_size(64)));
 
 inline i64 padded(i64 n) { return (n + 15) / 16 * 16; }
 
-// c[rows][16·vectors] (+)= Σ_k a(r, k) · b[k][…]; every sum runs over k in order, whatever the tiling, so that a row's result
+template <typename E>
+i64 paddedToLanes(i64 n) {
+  return (n + lanes<E> - 1) / lanes<E> * lanes<E>;
+}
+
+inline void multiplyAdd(v16& sum, const float* left, v16 right) { sum += *left * right; }
+#ifdef __AVX512BF16__
+inline void multiplyAdd(v16& sum, const bf16* left, v16 right) {
+  int32_t pair;
+  std::memcpy(&pair, left, 4);
+  sum = (v16)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(pair), (__m512bh)right);
+}
+#endif
+
+// c[rows][16·vectors] (+)= Σ_k a[r][k] · b(k, …); every sum runs over k in order, whatever the tiling, so that a row's result
 // does not depend on its neighbours.
-template <int rows, int vectors, bool add>
-inline void tile(const float* a, i64 aRow, i64 aK, const float* b, i64 ldb, float* c, i64 ldc, i64 k) {
+template <int rows, int vectors, bool add, typename E>
+inline void tile(const E* a, i64 lda, const E* b, i64 ldb, float* c, i64 ldc, i64 k) {
   v16 sum[rows][vectors];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++) sum[r][v] = add ? *(const v16*)(c + r * ldc + v * 16) : v16{};
-  for (i64 i = 0; i < k; i++) {
+  for (i64 i = 0; i < k; i += lanes<E>) {
     v16 right[vectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) right[v] = *(const v16*)(b + i * ldb + v * 16);
+    for (int v = 0; v < vectors; v++) right[v] = *(const v16*)(b + i * ldb + v * 16 * lanes<E>);
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
-      const float left = a[r * aRow + i * aK];
 #pragma GCC unroll 8
-      for (int v = 0; v < vectors; v++) sum[r][v] += left * right[v];
+      for (int v = 0; v < vectors; v++) multiplyAdd(sum[r][v], a + r * lda + i, right[v]);
     }
   }
 #pragma GCC unroll 8
@@ -34,21 +66,21 @@ inline void tile(const float* a, i64 aRow, i64 aK, const float* b, i64 ldb, floa
     for (int v = 0; v < vectors; v++) *(v16*)(c + r * ldc + v * 16) = sum[r][v];
 }
 
-template <int vectors, bool add>
-inline void tileColumn(i64 m, const float* a, i64 aRow, i64 aK, const float* b, i64 ldb, float* c, i64 ldc, i64 k) {
+template <int vectors, bool add, typename E>
+inline void tileColumn(i64 m, const E* a, i64 lda, const E* b, i64 ldb, float* c, i64 ldc, i64 k) {
   i64 r = 0;
-  for (; r + 6 <= m; r += 6) tile<6, vectors, add>(a + r * aRow, aRow, aK, b, ldb, c + r * ldc, ldc, k);
-  for (; r + 2 <= m; r += 2) tile<2, vectors, add>(a + r * aRow, aRow, aK, b, ldb, c + r * ldc, ldc, k);
-  for (; r < m; r++) tile<1, vectors, add>(a + r * aRow, aRow, aK, b, ldb, c + r * ldc, ldc, k);
+  for (; r + 6 <= m; r += 6) tile<6, vectors, add>(a + r * lda, lda, b, ldb, c + r * ldc, ldc, k);
+  for (; r + 2 <= m; r += 2) tile<2, vectors, add>(a + r * lda, lda, b, ldb, c + r * ldc, ldc, k);
+  for (; r < m; r++) tile<1, vectors, add>(a + r * lda, lda, b, ldb, c + r * ldc, ldc, k);
 }
 
-// c[m][n] (+)= a · b with a(r, k) = a[r·aRow + k·aK], b [k][n]; n is a multiple of 16.
-template <bool add>
-inline void blockProduct(i64 m, i64 n, i64 k, const float* a, i64 aRow, i64 aK, const float* b, i64 ldb, float* c, i64 ldc) {
+// c[m][n] (+)= a · b with a [m][k] and b interleaved, [k / lanes][ldb][lanes]; n is a multiple of 16, k one of the lanes.
+template <bool add, typename E>
+inline void blockProduct(i64 m, i64 n, i64 k, const E* a, i64 lda, const E* b, i64 ldb, float* c, i64 ldc) {
   i64 j = 0;
-  for (; j + 64 <= n; j += 64) tileColumn<4, add>(m, a, aRow, aK, b + j, ldb, c + j, ldc, k);
-  for (; j + 32 <= n; j += 32) tileColumn<2, add>(m, a, aRow, aK, b + j, ldb, c + j, ldc, k);
-  for (; j < n; j += 16) tileColumn<1, add>(m, a, aRow, aK, b + j, ldb, c + j, ldc, k);
+  for (; j + 64 <= n; j += 64) tileColumn<4, add>(m, a, lda, b + j * lanes<E>, ldb, c + j, ldc, k);
+  for (; j + 32 <= n; j += 32) tileColumn<2, add>(m, a, lda, b + j * lanes<E>, ldb, c + j, ldc, k);
+  for (; j < n; j += 16) tileColumn<1, add>(m, a, lda, b + j * lanes<E>, ldb, c + j, ldc, k);
 }
 
 // Memory of one thread for the length of a task: `need` floats in all, handed out in aligned pieces.
@@ -59,9 +91,10 @@ class Scratch {
     if (i64(memory.size()) < need + 16) memory.resize(need + 16);
     at_ = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
   }
-  float* take(i64 floats) {
-    float* piece = at_;
-    at_ += padded(floats);
+  template <typename E = float>
+  E* take(i64 count) {
+    E* piece = reinterpret_cast<E*>(at_);
+    at_ += padded((count + lanes<E> - 1) / lanes<E>);
     return piece;
   }
 
@@ -69,9 +102,56 @@ class Scratch {
   float* at_;
 };
 
-template <typename T>
-inline void loadRow(float* to, const T* from, i64 n, float scale = 1.0f) {
-  for (i64 j = 0; j < n; j++) to[j] = toFloat(from[j]) * scale;
+// to[j] = from[j] for j < n, 0 up to `width`.
+template <typename E, typename T>
+inline void loadRow(E* to, const T* from, i64 n, i64 width) {
+  for (i64 j = 0; j < n; j++) to[j] = fromFloat<E>(toFloat(from[j]));
+  for (i64 j = n; j < width; j++) to[j] = fromFloat<E>(0.0f);
+}
+
+// Rows of a left-hand side that has to be more exact than bf16: [high | low] with high + low = from, each `width` long.
+template <typename E>
+inline void splitRow(E* to, const float* from, i64 n, i64 width) {
+  loadRow(to, from, n, width);
+  if constexpr (lanes<E> > 1) {
+    for (i64 j = 0; j < n; j++) to[width + j] = fromFloat<E>(from[j] - toFloat(to[j]));
+    for (i64 j = n; j < width; j++) to[width + j] = fromFloat<E>(0.0f);
+  }
+}
+
+// c += a · b for rows that `splitRow` made, `part` elements from high to low.
+template <typename E>
+inline void splitProduct(i64 m, i64 n, i64 k, const E* a, i64 lda, i64 part, const E* b, i64 ldb, float* c, i64 ldc) {
+  blockProduct<true>(m, n, k, a, lda, b, ldb, c, ldc);
+  if constexpr (lanes<E> > 1) blockProduct<true>(m, n, k, a + part, lda, b, ldb, c, ldc);
+}
+
+// Rows [count][n] as the right-hand side of a product over them: to(r, j) = from[r][j], 0 up to `width` columns and `depth` rows.
+template <typename E, typename T>
+inline void interleaveRows(E* to, const T* from, i64 stride, i64 count, i64 n, i64 depth, i64 width) {
+  for (i64 r = 0; r < depth; r += lanes<E>)
+    for (i64 lane = 0; lane < lanes<E>; lane++) {
+      E* row = to + r * width + lane;
+      const bool present = r + lane < count;
+      const T* source = from + (r + lane) * stride;
+      for (i64 j = 0; j < width; j++) row[j * lanes<E>] = fromFloat<E>(present && j < n ? toFloat(source[j]) : 0.0f);
+    }
+}
+
+// The same rows as the right-hand side of a product over their columns: to(j, r) = from[r][j], 0 up to `width` rows.
+template <typename E, typename T>
+inline void interleaveColumns(E* to, const T* from, i64 stride, i64 count, i64 n, i64 width) {
+  for (i64 j = 0; j < n; j += lanes<E>)
+    for (i64 r = 0; r < width; r++)
+      for (i64 lane = 0; lane < lanes<E>; lane++)
+        to[j * width + r * lanes<E> + lane] = fromFloat<E>(r < count ? toFloat(from[r * stride + j + lane]) : 0.0f);
+}
+
+// to[j][r] = from[r][j] for `count` rows, 0 up to `width`.
+template <typename E>
+inline void transpose(E* to, const E* from, i64 stride, i64 count, i64 n, i64 width) {
+  for (i64 j = 0; j < n; j++)
+    for (i64 r = 0; r < width; r++) to[j * width + r] = r < count ? from[r * stride + j] : fromFloat<E>(0.0f);
 }
 
 }  // namespace sod

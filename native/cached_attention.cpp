@@ -1,5 +1,6 @@
 // Attention of new tokens over a paged key/value cache (pages as in vLLM, arXiv 2309.06180), for prefill and decoding alike.
-// A page holds the keys and values of `page` consecutive tokens of one layer: keys [kvHeads][d][page], values [kvHeads][page][d].
+// A page holds the keys and values of `page` consecutive tokens of one layer, for each head as the right-hand sides of the two
+// products: keys (d, page), values (page, d), interleaved as in block.h.
 // A query's result does not depend on what else is in the batch, nor on how its sequence was cut into calls.
 #include "args.h"
 #include "block.h"
@@ -21,74 +22,83 @@ struct Sequence {
 
 template <typename T>
 void store(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* qkv, T* keys, T* values) {
+  constexpr i64 lane = lanes<Element<T>>;
   for (i64 r = 0; r < sequence.rows; r++) {
     const i64 position = sequence.before + r, slot = position % s.page;
     const i64 base = (i64(sequence.pages[position / s.page]) * s.kvHeads + kv) * s.d * s.page;
     const T* k = qk + (sequence.firstRow + r) * s.qkWidth + (s.heads + kv) * s.d;
     const T* v = qkv + (sequence.firstRow + r) * s.qkvWidth + (s.heads + s.kvHeads + kv) * s.d;
-    for (i64 j = 0; j < s.d; j++) keys[base + j * s.page + slot] = k[j];
-    std::memcpy(values + base + slot * s.d, v, s.d * sizeof(T));
+    T* toK = keys + base + slot * lane;
+    for (i64 j = 0; j < s.d; j++) toK[j / lane * lane * s.page + j % lane] = k[j];
+    T* toV = values + base + slot / lane * lane * s.d;
+    for (i64 j = 0; j < s.d; j++) toV[j * lane + slot % lane] = v[j];
+    // The rest of the lane takes part in products, with weight 0.
+    for (i64 rest = slot % lane + 1; rest < lane; rest++)
+      for (i64 j = 0; j < s.d; j++) toV[j * lane + rest] = fromFloat<T>(0.0f);
   }
 }
 
-// A page's keys or values as fp32, in place where they are that already.
-const float* asFloats(const float* page, float*, i64) { return page; }
-const float* asFloats(const bf16* page, float* scratch, i64 count) {
-  loadRow(scratch, page, count);
+// A part of a page as a product takes it: in place, or where the CPU multiplies no bf16, as fp32.
+template <typename E>
+const E* asElements(const E* part, E*, i64) {
+  return part;
+}
+inline const float* asElements(const bf16* part, float* scratch, i64 count) {
+  loadRow(scratch, part, count, count);
+  return scratch;
+}
+
+// Rows of a part padded to a multiple of 16, where they are not that already.
+template <typename E, typename T>
+const E* asPaddedElements(const T* part, E* scratch, i64 count, i64 d, i64 dp) {
+  if (d == dp) return asElements(part, scratch, count * d);
+  for (i64 r = 0; r < count; r += lanes<E>) loadRow(scratch + r * dp, part + r * d, d * lanes<E>, dp * lanes<E>);
   return scratch;
 }
 
 template <typename T>
 void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* keys, const T* values, T* out) {
+  using E = Element<T>;
   const i64 d = s.d, dp = padded(d), page = s.page;
   const i64 rowsPerBlock = std::min(sequence.rows, std::max<i64>(1, queriesPerBlock / s.group)), m = rowsPerBlock * s.group;
   const i64 longest = padded(sequence.before + sequence.rows + page);
-  Scratch scratch(m * (2 * dp + longest) + 2 * page * dp + 256);
-  float* q = scratch.take(m * dp);
+  Scratch scratch(m * (2 * dp + 3 * longest) + page * dp + 256);
+  E* q = scratch.take<E>(m * d);
+  E* weights = scratch.take<E>(m * 2 * longest);
+  E* converted = scratch.take<E>(page * dp);
   float* o = scratch.take(m * dp);
-  float* p = scratch.take(m * longest);
-  float* keyPage = scratch.take(page * dp);
-  float* valuePage = scratch.take(page * dp);
+  float* scores = scratch.take(m * longest);
   const float scale = 1.0f / std::sqrt(float(d));
 
   for (i64 row = 0; row < sequence.rows; row += rowsPerBlock) {
     const i64 rows = std::min(rowsPerBlock, sequence.rows - row), queries = rows * s.group;
     const i64 length = sequence.before + row + rows;  // keys that the last query of the block sees
     for (i64 i = 0; i < queries; i++)
-      loadRow(q + i * dp, qk + (sequence.firstRow + row + i / s.group) * s.qkWidth + (kv * s.group + i % s.group) * d, d, scale);
+      loadRow(q + i * d, qk + (sequence.firstRow + row + i / s.group) * s.qkWidth + (kv * s.group + i % s.group) * d, d, d);
     for (i64 first = 0; first < length; first += page) {
       const i64 base = (i64(sequence.pages[first / page]) * s.kvHeads + kv) * d * page;
-      blockProduct<false>(queries, page, d, q, dp, 1, asFloats(keys + base, keyPage, d * page), page, p + first, longest);
+      blockProduct<false>(queries, page, d, q, d, asElements(keys + base, converted, d * page), page, scores + first, longest);
     }
     for (i64 i = 0; i < queries; i++) {
-      float* weights = p + i * longest;
+      float* score = scores + i * longest;
       const i64 seen = sequence.before + row + i / s.group + 1;
-      float best = weights[0], total = 0;
+      float best = score[0], total = 0;
 #pragma omp simd reduction(max : best)
-      for (i64 j = 0; j < seen; j++) best = std::max(best, weights[j]);
+      for (i64 j = 0; j < seen; j++) best = std::max(best, score[j]);
 #pragma omp simd reduction(+ : total)
       for (i64 j = 0; j < seen; j++) {
-        weights[j] = fastExp(weights[j] - best);
-        total += weights[j];
+        score[j] = fastExp((score[j] - best) * scale);
+        total += score[j];
       }
       const float inverse = 1.0f / total;
-      for (i64 j = 0; j < seen; j++) weights[j] *= inverse;
-      for (i64 j = seen; j < length; j++) weights[j] = 0;
+      for (i64 j = 0; j < seen; j++) score[j] *= inverse;
+      splitRow(weights + i * 2 * longest, score, seen, longest);
     }
     std::memset(o, 0, queries * dp * 4);
     for (i64 first = 0; first < length; first += page) {
-      const i64 base = (i64(sequence.pages[first / page]) * s.kvHeads + kv) * d * page, count = std::min(page, length - first);
-      const float* v;
-      if (d == dp) {
-        v = asFloats(values + base, valuePage, count * d);
-      } else {
-        for (i64 r = 0; r < count; r++) {
-          loadRow(valuePage + r * dp, values + base + r * d, d);
-          for (i64 j = d; j < dp; j++) valuePage[r * dp + j] = 0;
-        }
-        v = valuePage;
-      }
-      blockProduct<true>(queries, dp, count, p + first, longest, 1, v, dp, o, dp);
+      const i64 base = (i64(sequence.pages[first / page]) * s.kvHeads + kv) * d * page;
+      const i64 count = paddedToLanes<E>(std::min(page, length - first));
+      splitProduct(queries, dp, count, weights + first, 2 * longest, longest, asPaddedElements(values + base, converted, count, d, dp), dp, o, dp);
     }
     for (i64 i = 0; i < queries; i++) {
       T* to = out + ((sequence.firstRow + row + i / s.group) * s.heads + kv * s.group + i % s.group) * d;

@@ -1,4 +1,4 @@
-import { addRmsNorm, embedding, linear, qkNormRope, swiglu } from '../tensor/ops.ts';
+import { addRmsNorm, embedding, type Gain, linear, qkNormRope, swiglu } from '../tensor/ops.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { scope, Tensor, unscoped } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
@@ -23,16 +23,20 @@ export function decode(
   const epsilon = config.rmsNormEps;
   const at = Tensor.from(positions);
   const heads = { heads: config.heads, kvHeads: config.kvHeads, epsilon };
+  // What a norm gave is cheap to compute once more from the stream, and not kept for the backward pass.
+  const again = (sum: Tensor, gain: Gain) =>
+    tape && (() => scope(() => addRmsNorm(undefined, sum, undefined, gain, epsilon, dtype).normed));
   let stream = embedding(tape, weights.embedding, Tensor.from(ids));
   let delta: Tensor | undefined;
   weights.layers.forEach((layer, index) => {
     const compute = () => {
       const attentionIn = addRmsNorm(tape, stream, delta, layer.attentionNorm, epsilon, dtype);
-      const qkv = linear(tape, attentionIn.normed, layer.qkv);
+      const qkv = linear(tape, attentionIn.normed, layer.qkv, again(attentionIn.sum, layer.attentionNorm));
       const qk = qkNormRope(tape, qkv, layer.queryNorm, layer.keyNorm, rotary, at, heads);
       const attended = linear(tape, attend(index, qk, qkv), layer.attentionOut);
       const mlpIn = addRmsNorm(tape, attentionIn.sum, attended, layer.mlpNorm, epsilon, dtype);
-      const mlp = linear(tape, swiglu(tape, linear(tape, mlpIn.normed, layer.gateUp)), layer.down);
+      const gateUp = linear(tape, mlpIn.normed, layer.gateUp, again(mlpIn.sum, layer.mlpNorm));
+      const mlp = linear(tape, swiglu(tape, gateUp), layer.down, tape && (() => swiglu(undefined, gateUp)));
       return [mlpIn.sum, mlp];
     };
     if (tape) {

@@ -29,7 +29,8 @@ export function embedding(tape: Tape | undefined, table: { weight: Tensor; grad?
 }
 
 /**
- * s = x + delta, y = s / rms(s) · weight. `x` [n, h] f32 is the residual stream, `delta` a sublayer's output or nothing.
+ * s = x + delta, y = s / rms(s) · weight. `x` [n, h] f32 is the residual stream, `delta` a sublayer's output, freed once it is
+ * added, or nothing.
  * @returns the stream after the addition and its norm in `dtype`
  */
 export function addRmsNorm(
@@ -45,6 +46,7 @@ export function addRmsNorm(
   const rstd = Tensor.allocate('f32', [n]);
   const sum = delta ? Tensor.allocate('f32', x.shape) : x;
   native.rmsNorm(normed.id, rstd.id, delta ? sum.id : null, x.id, delta?.id, gain.weight.id, epsilon);
+  delta?.free();
   tape?.record(delta ? [normed, rstd, sum] : [normed, rstd], () => {
     const dsum = tape.takeResidual(sum);
     native.rmsNormBackward(dsum.id, gain.grad!.id, tape.gradient(normed).id, sum.id, rstd.id, gain.weight.id);
@@ -57,15 +59,21 @@ export function addRmsNorm(
   return { sum, normed };
 }
 
-/** y = x Wᵀ: [n, columns] → [n, rows]. */
-export function linear(tape: Tape | undefined, x: Tensor, weight: Linear): Tensor {
+/**
+ * y = x Wᵀ: [n, columns] → [n, rows]. With `again`, which computes x once more, x is freed until the backward pass needs it:
+ * for what costs little to compute and much to keep.
+ */
+export function linear(tape: Tape | undefined, x: Tensor, weight: Linear, again?: () => Tensor): Tensor {
   const y = Tensor.allocate(x.dtype, [x.shape[0], weight.forward.shape[0]]);
   native.linear(y.id, x.id, weight.forward.id);
+  if (again) x.free();
   tape?.record([y], () => {
     const dy = tape.gradient(y);
     const dx = Tensor.allocate(x.dtype, x.shape);
     native.linearBackward(dx.id, dy.id, weight.backward!.id);
-    native.linearWeightGrad(weight.grad!.id, dy.id, x.id);
+    const input = again?.() ?? x;
+    native.linearWeightGrad(weight.grad!.id, dy.id, input.id);
+    if (again) input.free();
     tape.give(x, dx);
   });
   return y;

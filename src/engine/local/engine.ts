@@ -26,7 +26,7 @@ const GiB = 2 ** 30;
 const defaults: WorkerOptions = {
   dtype: 'auto',
   threads: 0,
-  activationBytes: 3 * GiB,
+  activationBytes: 2.5 * GiB,
   cacheBytes: 1 * GiB,
   maxBatch: 64,
 };

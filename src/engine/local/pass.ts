@@ -109,7 +109,7 @@ function commonPrefix(a: TokenIds, b: TokenIds): number {
 export function activationBytes(config: ModelConfig, dtype: 'f32' | 'bf16'): number {
   const { hiddenSize, headDim, heads, kvHeads, intermediateSize, layers } = config;
   const stream = 2 * 4 * hiddenSize;
-  const qkv = (heads + 2 * kvHeads + (heads + kvHeads) + heads) * headDim;
-  const others = qkv + 4 * hiddenSize + 3 * intermediateSize;
-  return layers * (stream + others * (dtype === 'bf16' ? 2 : 4));
+  const attention = (heads + 2 * kvHeads + (heads + kvHeads) + heads) * headDim;
+  const gateUp = 2 * intermediateSize;
+  return layers * (stream + (attention + gateUp) * (dtype === 'bf16' ? 2 : 4));
 }

@@ -1,0 +1,271 @@
+import { readCheckpoint } from '../../src/model/checkpoint.ts';
+import type { ModelConfig } from '../../src/model/config.ts';
+import { forwardFlops, trainingFlops } from './flops.ts';
+import { Peer } from './peer.ts';
+import type { Models } from './prepare.ts';
+import { median } from './productPeak.ts';
+
+/** One line of the table. */
+export interface Figure {
+  figure: string;
+  value: number;
+  unit: string;
+  target: number;
+  meets: boolean;
+}
+
+export interface Bench {
+  models: Models;
+  threads: number;
+  /** Pairs of runs, ours and the peer's in turn; medians are reported. */
+  pairs: number;
+}
+
+type Measurement = (bench: Bench) => Promise<Figure[]>;
+
+/** Every part of the table by the name that `--only` knows it by. */
+export const measurements: Record<string, Measurement> = {
+  training,
+  scoring,
+  decode,
+  prefill,
+  group,
+  memory,
+  small,
+  length,
+};
+
+const GiB = 2 ** 30;
+
+const atLeast = (figure: string, value: number, target: number, unit = '×'): Figure => ({
+  figure,
+  value,
+  unit,
+  target,
+  meets: value >= target,
+});
+const atMost = (figure: string, value: number, target: number, unit: string): Figure => ({
+  figure,
+  value,
+  unit,
+  target,
+  meets: value <= target,
+});
+
+/** A full update of the 0.6B shape: 4 sequences of 512, loss on the second half of each. */
+async function training({ models, threads, pairs }: Bench): Promise<Figure[]> {
+  const config = configOf(models.large);
+  const work = { op: 'train', batch: 4, length: 512, repeats: 1 };
+  const tokens = 4 * 512;
+  const flops = trainingFlops(config, 4, 512, 4 * 256);
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  const fractions: number[] = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    await withSod({ checkpoint: models.large, role: 'trainer' }, async sod => {
+      const peak = await sod.peak();
+      const [seconds] = await sod.seconds(work);
+      ours.push(seconds);
+      fractions.push(flops / seconds / Math.max(peak, await sod.peak()));
+    });
+    await withTorch(config, 'bfloat16', threads, async torch => theirs.push(...(await torch(work))));
+  }
+  note(`training: ${rate(tokens, ours)} tokens/s, PyTorch ${rate(tokens, theirs)}`);
+  return [
+    atLeast('training 0.6B, against PyTorch', median(theirs) / median(ours), 2),
+    atLeast('training 0.6B, fraction of the product peak', median(fractions), 0.7, ''),
+  ];
+}
+
+async function scoring({ models, pairs }: Bench): Promise<Figure[]> {
+  const config = configOf(models.large);
+  const flops = forwardFlops(config, 4, 512, 4 * 256);
+  return withSod({ checkpoint: models.large, role: 'scorer' }, async sod => {
+    const fractions: number[] = [];
+    for (let pair = 0; pair < pairs; pair++) {
+      const peak = await sod.peak();
+      const seconds = await sod.seconds({ op: 'score', batch: 4, length: 512, repeats: 1 });
+      fractions.push(flops / median(seconds) / Math.max(peak, await sod.peak()));
+    }
+    return [atLeast('scoring 0.6B, fraction of the product peak', median(fractions), 0.75, '')];
+  });
+}
+
+/** Tokens a second behind contexts of 512, at three batch sizes; all three programs stay loaded and take turns. */
+async function decode({ models, threads, pairs }: Bench): Promise<Figure[]> {
+  const config = configOf(models.large);
+  const options = { cacheBytes: 5 * GiB };
+  return withSod({ checkpoint: models.large, role: 'sampler', options }, sod =>
+    withTorch(config, 'bfloat16', threads, torch =>
+      withLlama(models.largeGguf, threads, async llama => {
+        const figures: Figure[] = [];
+        for (const [batch, llamaTarget] of [
+          [64, 2],
+          [16, 1.7],
+          [1, 1],
+        ]) {
+          const work = { op: 'decode', batch, context: 512, steps: batch === 1 ? 16 : 8, repeats: pairs };
+          const theirs = await llama(work);
+          const ours = await sod.seconds(work);
+          const pytorch = await torch({ ...work, steps: 3 });
+          const perStep = (seconds: number[], steps = work.steps) => median(seconds) / steps;
+          note(`decode ${batch}: ms a step ${[perStep(ours), perStep(theirs), perStep(pytorch, 3)].map(ms)}`);
+          figures.push(
+            atLeast(`decode 0.6B, batch ${batch}, against PyTorch`, perStep(pytorch, 3) / perStep(ours), 2),
+            atLeast(`decode 0.6B, batch ${batch}, against llama.cpp`, perStep(theirs) / perStep(ours), llamaTarget),
+          );
+        }
+        return figures;
+      }),
+    ),
+  );
+}
+
+async function prefill({ models, threads, pairs }: Bench): Promise<Figure[]> {
+  const work = { op: 'prefill', length: 2048, repeats: 1 };
+  return withSod({ checkpoint: models.large, role: 'sampler' }, sod =>
+    withLlama(models.largeGguf, threads, async llama => {
+      const ratios: number[] = [];
+      for (let pair = 0; pair < pairs; pair++) {
+        const theirs = median(await llama(work));
+        const ours = median(await sod.seconds(work));
+        ratios.push(theirs / ours);
+        note(`prefill: ${ours.toFixed(2)} s, llama.cpp ${theirs.toFixed(2)} s`);
+      }
+      return [atLeast('prefill 0.6B of 2048 tokens, against llama.cpp', median(ratios), 2)];
+    }),
+  );
+}
+
+/** 16 samples of one 512-token prompt, 128 tokens each, against the same with 16 prompts. */
+async function group({ models, pairs }: Bench): Promise<Figure[]> {
+  const work = { batch: 16, prompt: 512, steps: 128, repeats: 1 };
+  return withSod({ checkpoint: models.large, role: 'trainer', options: { cacheBytes: 2 * GiB } }, async sod => {
+    const ratio = async (op: string) => {
+      const ratios: number[] = [];
+      for (let pair = 0; pair < Math.min(pairs, 2); pair++) {
+        const alone = median(await sod.seconds({ op, ...work, shared: false }));
+        const shared = median(await sod.seconds({ op, ...work, shared: true }));
+        ratios.push(alone / shared);
+        note(`${op}: ${shared.toFixed(1)} s shared, ${alone.toFixed(1)} s not`);
+      }
+      return median(ratios);
+    };
+    return [
+      atLeast('group of 16, rollout, prompt shared against not', await ratio('group'), 2.5),
+      atLeast('group of 16, training, prompt shared against not', await ratio('trainGroup'), 2.5),
+    ];
+  });
+}
+
+async function memory({ models }: Bench): Promise<Figure[]> {
+  return withSod({ checkpoint: models.large, role: 'trainer' }, async sod => {
+    await sod.seconds({ op: 'train', batch: 8, length: 512, repeats: 1 });
+    return [atMost('full fine-tuning 0.6B, 4096 tokens: peak memory', (await sod.memory()) / GiB, 14, 'GiB')];
+  });
+}
+
+/** Models of about a million parameters, in fp32 on both sides. */
+async function small({ models, threads, pairs }: Bench): Promise<Figure[]> {
+  const config = configOf(models.small);
+  const options = { dtype: 'f32' as const };
+  return withSod({ checkpoint: models.small, role: 'trainer', options }, sod =>
+    withTorch(config, 'float32', threads, async torch => {
+      const update = { op: 'train', batch: 32, length: 256, repeats: 3 };
+      const steps = { op: 'decode', batch: 64, context: 128, steps: 64, repeats: 3 };
+      const training: number[] = [];
+      const decoding: number[] = [];
+      for (let pair = 0; pair < pairs; pair++) {
+        const times = [];
+        for (const work of [update, steps]) times.push([median(await sod.seconds(work)), median(await torch(work))]);
+        training.push(times[0][1] / times[0][0]);
+        decoding.push(times[1][1] / times[1][0]);
+        note(`demo-sized: ms ${times.map(([ours, theirs]) => `${ms(ours)} against ${ms(theirs)}`).join(', ')}`);
+      }
+      return [
+        atLeast('training of a demo-sized model, against PyTorch', median(training), 4),
+        atLeast('decode steps of a demo-sized model, batch 64, against PyTorch', median(decoding), 5),
+      ];
+    }),
+  );
+}
+
+/** Whether the time for a token stays the same when more sequences are packed. */
+async function length({ models, pairs }: Bench): Promise<Figure[]> {
+  return withSod({ checkpoint: models.large, role: 'scorer' }, async sod => {
+    const growth: number[] = [];
+    for (let pair = 0; pair < pairs; pair++) {
+      const [few] = await sod.seconds({ op: 'score', batch: 2, length: 512, repeats: 1 });
+      const [many] = await sod.seconds({ op: 'score', batch: 16, length: 512, repeats: 1 });
+      growth.push((many / 16 / (few / 2) - 1) * 100);
+    }
+    return [atMost('time a token, from 1k to 8k packed tokens', median(growth), 10, '%')];
+  });
+}
+
+interface Load {
+  checkpoint: string;
+  role: 'trainer' | 'scorer' | 'sampler';
+  options?: Record<string, unknown>;
+}
+
+async function withSod<T>(load: Load, body: (sod: SodPeer) => Promise<T>): Promise<T> {
+  const peer = Peer.sod();
+  try {
+    await peer.request({ op: 'load', ...load });
+    return await body({
+      seconds: async work => (await peer.request(work)).seconds,
+      peak: async () => (await peer.request<{ flops: number }>({ op: 'peak' })).flops,
+      memory: async () => (await peer.request<{ bytes: number }>({ op: 'memory' })).bytes,
+    });
+  } finally {
+    await peer.close();
+  }
+}
+interface SodPeer {
+  seconds(work: Record<string, unknown>): Promise<number[]>;
+  /** Operations a second of the matrix product alone, now. */
+  peak(): Promise<number>;
+  /** Most bytes that were resident so far. */
+  memory(): Promise<number>;
+}
+
+type Run = (work: Record<string, unknown>) => Promise<number[]>;
+
+async function withTorch<T>(config: ModelConfig, dtype: string, threads: number, body: (run: Run) => Promise<T>) {
+  const peer = Peer.torch();
+  try {
+    await peer.request({ op: 'load', config, dtype, threads });
+    return await body(async work => (await peer.request(work)).seconds);
+  } finally {
+    await peer.close();
+  }
+}
+
+async function withLlama<T>(gguf: string, threads: number, body: (run: Run) => Promise<T>) {
+  const peer = Peer.llama();
+  try {
+    await peer.request({ op: 'load', gguf, threads });
+    return await body(async work => (await peer.request(work)).seconds);
+  } finally {
+    await peer.close();
+  }
+}
+
+function configOf(checkpoint: string): ModelConfig {
+  const opened = readCheckpoint(checkpoint);
+  opened.close();
+  return opened.config;
+}
+
+function rate(tokens: number, seconds: number[]): string {
+  return (tokens / median(seconds)).toFixed(0);
+}
+
+function ms(seconds: number): string {
+  return (seconds * 1000).toFixed(1);
+}
+
+function note(text: string): void {
+  process.stderr.write(`  ${text}\n`);
+}

@@ -1,0 +1,142 @@
+/** This project's engine as one of the programs compared: requests and answers as in `torch_qwen3.py`. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/engine.ts';
+import type { Datum, Sampler, Scorer, Trainer } from '../../../src/engine/types.ts';
+import { Random } from '../../../src/random.ts';
+import { productPeak } from '../productPeak.ts';
+
+interface Loaded {
+  engine: LocalEngine;
+  trainer?: Trainer;
+  scorer?: Scorer;
+  sampler?: Sampler;
+}
+interface Work {
+  op: string;
+  repeats: number;
+  batch: number;
+  length: number;
+  context: number;
+  steps: number;
+  prompt: number;
+  shared: boolean;
+}
+
+let vocabulary = 0;
+/** Contexts to decode behind, computed once and found again in the page cache. */
+const contexts: number[][] = [];
+const random = Random.of('bench');
+let loaded: Loaded | undefined;
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line) as Work;
+  process.stdout.write(`${JSON.stringify(await answer(request))}\n`);
+}
+
+async function answer(request: Work): Promise<unknown> {
+  switch (request.op) {
+    case 'load':
+      return load(request as unknown as Parameters<typeof load>[0]);
+    case 'peak':
+      return { flops: productPeak() };
+    case 'memory':
+      return { bytes: peakResidentBytes() };
+    case 'train':
+      return timed(request, () => train(halfTrained(request)));
+    case 'score':
+      return timed(request, () => score(request));
+    case 'prefill':
+      return timed(request, () => generate([tokens(request.length)], 1));
+    case 'decode':
+      return decode(request);
+    case 'group':
+      return timed(request, () => generate(prompts(request), request.steps));
+    case 'trainGroup':
+      return timed(request, () => train(groupData(request)));
+  }
+  throw new Error(`unknown op ${request.op}`);
+}
+
+async function load(request: {
+  checkpoint: string;
+  role: 'trainer' | 'scorer' | 'sampler';
+  options?: LocalEngineOptions;
+}) {
+  const engine = await LocalEngine.start(request.options);
+  vocabulary = JSON.parse(readFileSync(join(request.checkpoint, 'config.json'), 'utf8')).vocab_size;
+  loaded = { engine, [request.role]: await engine[request.role](request.checkpoint) };
+  if (request.role === 'trainer') loaded.sampler = await loaded.trainer!.sampler();
+  return {};
+}
+
+/** Seconds of each repetition, after one that does not count. */
+async function timed({ repeats }: Work, body: () => Promise<unknown>): Promise<{ seconds: number[] }> {
+  const seconds: number[] = [];
+  for (let i = 0; i <= repeats; i++) {
+    const start = performance.now();
+    await body();
+    if (i > 0) seconds.push((performance.now() - start) / 1000);
+  }
+  return { seconds };
+}
+
+async function train(data: Datum[]): Promise<void> {
+  await loaded!.trainer!.forwardBackward(data, { kind: 'cross_entropy' });
+  await loaded!.trainer!.optimStep({
+    learningRate: 1e-6,
+    betas: [0.9, 0.999],
+    epsilon: 1e-8,
+    weightDecay: 0.01,
+    clipNorm: 1,
+  });
+}
+
+/** Sequences of which the second half has a loss. */
+function halfTrained({ batch, length }: Work): Datum[] {
+  return Array.from({ length: batch }, () => ({
+    tokens: tokens(length),
+    weights: new Float32Array(length).fill(1, length / 2),
+  }));
+}
+
+function groupData(request: Work): Datum[] {
+  return prompts(request).map(prompt => ({
+    tokens: [...prompt, ...tokens(request.steps)],
+    weights: new Float32Array(prompt.length + request.steps).fill(1, prompt.length),
+  }));
+}
+
+async function score({ batch, length }: Work): Promise<void> {
+  const sequences = Array.from({ length: batch }, () => ({
+    tokens: tokens(length),
+    mask: new Uint8Array(length).fill(1, length / 2),
+  }));
+  await loaded!.scorer!.score(sequences);
+}
+
+function prompts({ batch, prompt, shared }: Work): number[][] {
+  const one = tokens(prompt);
+  return Array.from({ length: batch }, () => (shared ? one : tokens(prompt)));
+}
+
+/** A completion of exactly `steps` tokens for each prompt, all under way at once. */
+async function generate(all: number[][], steps: number): Promise<void> {
+  await Promise.all(all.map((prompt, seed) => loaded!.sampler!.generate(prompt, { maxTokens: steps, seed })));
+}
+
+/** Contexts are computed once; what is timed is one token after the other for all of them. */
+async function decode({ batch, context, steps, repeats }: Work): Promise<{ seconds: number[] }> {
+  while (contexts.length < batch) contexts.push(tokens(context));
+  const used = contexts.slice(0, batch);
+  await generate(used, 1);
+  return timed({ repeats } as Work, () => generate(used, steps));
+}
+function tokens(length: number): number[] {
+  return Array.from({ length }, () => random.below(vocabulary));
+}
+
+function peakResidentBytes(): number {
+  return 1024 * Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]);
+}

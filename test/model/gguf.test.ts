@@ -1,0 +1,54 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
+import { expect, test } from 'vitest';
+import { readCheckpoint } from '../../src/model/checkpoint.ts';
+import { writeGguf } from '../../src/model/gguf.ts';
+import { elements } from '../../src/model/safetensors.ts';
+import { initializeCheckpoint } from '../../src/train/initialize.ts';
+import { openWorld } from '../../src/worlds/open.ts';
+import { temporaryFolder } from '../engine/tinyModel.ts';
+
+const shape = {
+  hiddenSize: 32,
+  intermediateSize: 48,
+  layers: 2,
+  heads: 2,
+  kvHeads: 1,
+  headDim: 16,
+  tieEmbeddings: false,
+};
+
+test('a checkpoint as GGUF: shape, tokenizer and every tensor, as another reader sees them', async () => {
+  const folder = temporaryFolder();
+  const [model, file] = [join(folder, 'model'), join(folder, 'model.gguf')];
+  const { world, close } = await openWorld('shop');
+  await initializeCheckpoint(model, shape, world, 1);
+  await close();
+  const checkpoint = readCheckpoint(model);
+  writeGguf(file, checkpoint);
+
+  const { metadata, tensorInfos, tensorDataOffset } = await gguf(file, { allowLocalFile: true });
+  const { config } = checkpoint;
+  expect(metadata).toMatchObject({
+    'general.architecture': 'qwen3',
+    'qwen3.block_count': 2,
+    'qwen3.embedding_length': 32,
+    'qwen3.attention.head_count': 2,
+    'qwen3.attention.head_count_kv': 1,
+    'qwen3.attention.key_length': 16,
+    'qwen3.rope.freq_base': config.ropeTheta,
+  });
+  const tokens = (metadata as Record<string, unknown>)['tokenizer.ggml.tokens'] as string[];
+  expect(tokens).toHaveLength(config.vocabSize);
+  expect(tokens[config.eosTokenIds[0]]).toBe('<|im_end|>');
+
+  expect(tensorInfos).toHaveLength(checkpoint.tensors.length);
+  const byName = new Map(tensorInfos.map(info => [info.name, info]));
+  const query = byName.get('blk.1.attn_q.weight')!;
+  expect(query.shape.map(Number)).toEqual([32, 32]);
+  expect(query.dtype).toBe(GGMLQuantizationType.F32);
+  const bytes = checkpoint.tensors.reduce((sum, tensor) => sum + elements(tensor.shape) * 4, 0);
+  expect(statSync(file).size - Number(tensorDataOffset)).toBe(bytes);
+  checkpoint.close();
+});

@@ -130,8 +130,10 @@ Napi::Value convert(Args& args) {
       using From = decltype(fromZero);
       To* to = y.as<To>();
       const From* from = x.as<From>();
-      parallelFor((y.size() + 4095) / 4096, 4096, [&](i64 block) {
-        for (i64 i = block * 4096; i < std::min(y.size(), block * 4096 + 4096); i++) to[i] = fromFloat<To>(toFloat(from[i]));
+      const i64 size = y.size();
+      parallelFor((size + 4095) / 4096, 4096, [=](i64 block) {
+        const i64 end = std::min(size, block * 4096 + 4096);
+        for (i64 i = block * 4096; i < end; i++) to[i] = fromFloat<To>(toFloat(from[i]));
       });
     });
   });

@@ -1,5 +1,9 @@
+import type { Trajectory } from '../../src/agent/trajectory.ts';
+import { distillationDiagnostics } from '../../src/methods/diagnostics.ts';
+import { stepDivergences, stepRanges, stepWeights } from '../../src/methods/stepwise.ts';
 import { readCheckpoint } from '../../src/model/checkpoint.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
+import { Random } from '../../src/random.ts';
 import { forwardFlops, trainingFlops } from './flops.ts';
 import { Peer } from './peer.ts';
 import type { Models } from './prepare.ts';
@@ -33,6 +37,8 @@ export const measurements: Record<string, Measurement> = {
   memory,
   small,
   length,
+  tools,
+  weights,
 };
 
 const GiB = 2 ** 30;
@@ -200,6 +206,49 @@ async function length({ models, pairs }: Bench): Promise<Figure[]> {
     }
     return [atMost('time a token, from 1k to 8k packed tokens', median(growth), 10, '%')];
   });
+}
+
+/** How long the engine has nothing to do because tools are slow: what their 200 ms a call add to the time of 64 rollouts. */
+async function tools({ models }: Bench): Promise<Figure[]> {
+  const options = { cacheBytes: 2 * GiB };
+  return withSod({ checkpoint: models.large, role: 'sampler', options }, async sod => {
+    const work = { op: 'conversations', batch: 64, prompt: 64, turns: 3, steps: 16, repeats: 1 };
+    const quick = median(await sod.seconds({ ...work, toolMs: 0 }));
+    const slow = median(await sod.seconds({ ...work, toolMs: 200 }));
+    note(`64 rollouts: ${slow.toFixed(1)} s, ${quick.toFixed(1)} s with tools that take no time`);
+    return [atMost('64 rollouts with tools of 200 ms, engine waiting', Math.max(0, 1 - quick / slow) * 100, 10, '%')];
+  });
+}
+
+/** d_k, w_k and what is reported of them, beside the update that they belong to: 4 trajectories of 512 tokens. */
+async function weights({ models }: Bench): Promise<Figure[]> {
+  const random = Random.of('weights');
+  const trajectories = Array.from({ length: 4 }, () => randomTrajectory(512, random));
+  const teacher = trajectories.map(({ logprobs }) => logprobs.map(s => s + 0.2 * random.normal()));
+  const steps = () => {
+    const weighting = trajectories.map(({ mask, logprobs }, i) => {
+      const divergence = stepDivergences(stepRanges(mask), logprobs, teacher[i]);
+      return { divergence, weight: stepWeights(divergence) };
+    });
+    distillationDiagnostics(trajectories, teacher, weighting);
+  };
+  const milliseconds = Array.from({ length: 21 }, () => {
+    const start = performance.now();
+    steps();
+    return performance.now() - start;
+  });
+  const [update] = await withSod({ checkpoint: models.large, role: 'trainer' }, sod =>
+    sod.seconds({ op: 'train', batch: 4, length: 512, repeats: 1 }),
+  );
+  return [atMost('step weights, share of the update', (median(milliseconds) / 1000 / update) * 100, 0.1, '%')];
+}
+
+/** Eight steps, each followed by an observation of the same length. */
+function randomTrajectory(length: number, random: Random): Trajectory {
+  const mask = Uint8Array.from({ length }, (_, t) => (Math.floor((t * 16) / length) % 2 === 0 ? 1 : 0));
+  const logprobs = Float32Array.from(mask, sampled => sampled * -Math.abs(random.normal()));
+  const tokens = Array.from({ length }, () => random.below(1000));
+  return { taskId: '', tokens, promptTokens: 0, mask, logprobs, steps: [], end: 'answer', reward: 0, correct: false };
 }
 
 interface Load {

@@ -6,8 +6,8 @@ import { PackedWeight, scope, Tensor } from '../../src/tensor/tensor.ts';
 export function productPeak(dtype: 'f32' | 'bf16' = native.cpu().bf16 ? 'bf16' : 'f32'): number {
   const [rows, columns, outputs] = [2048, 1024, 3072];
   return scope(() => {
-    const weight = PackedWeight.of(Tensor.zeros('f32', [outputs, columns]), dtype, 'forward');
-    const x = Tensor.zeros(dtype, [rows, columns]);
+    const weight = PackedWeight.of(noise(outputs, columns, 'f32'), dtype, 'forward');
+    const x = noise(rows, columns, dtype);
     const seconds = Array.from({ length: 15 }, () => {
       const start = performance.now();
       linear(undefined, x, { forward: weight }).free();
@@ -15,6 +15,14 @@ export function productPeak(dtype: 'f32' | 'bf16' = native.cpu().bf16 ? 'bf16' :
     });
     return (2 * rows * columns * outputs) / median(seconds);
   });
+}
+
+function noise(rows: number, columns: number, dtype: 'f32' | 'bf16'): Tensor {
+  return Tensor.from(
+    Float32Array.from({ length: rows * columns }, () => Math.random() - 0.5),
+    [rows, columns],
+    dtype,
+  );
 }
 
 export function median(values: readonly number[]): number {

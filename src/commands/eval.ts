@@ -48,7 +48,7 @@ right. The defaults are the paper's sampling settings: k 32, temperature 1.0, to
       ]);
       const settings = { ...options, tasks: Number(count ?? 100), maxResponseTokens: options.maxTokens };
       const { world, close } = await openWorld(worldName);
-      const engine = await LocalEngine.start();
+      const engine = await LocalEngine.start({ onNotice: console.error });
       const result = await interruptible(signal =>
         evaluateCheckpoint(engine, checkpoint, world, settings, {
           signal,

@@ -24,7 +24,8 @@ export class Progress {
 
   show(event: TrainEvent): void {
     if (event.kind === 'phase') this.#phase(event);
-    else this.#iteration(event);
+    else if (event.kind === 'iteration') this.#iteration(event);
+    else console.error(this.#prefix + event.notice);
   }
 
   close(): void {

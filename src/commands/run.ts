@@ -41,7 +41,7 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
         import('../worlds/judge.ts'),
         import('../agent/rollout.ts'),
       ]);
-      const engine = await LocalEngine.start();
+      const engine = await LocalEngine.start({ onNotice: console.error });
       try {
         const sampler = await engine.sampler(checkpoint);
         const chat = loadChat(checkpoint);

@@ -25,7 +25,9 @@ export interface TrainOptions {
 
 export type TrainEvent =
   | ({ kind: 'phase'; iteration: number; iterations: number } & PhaseProgress)
-  | { kind: 'iteration'; iterations: number; metrics: Metrics };
+  | { kind: 'iteration'; iterations: number; metrics: Metrics }
+  /** What the engine chose for a model: precision, threads, memory. */
+  | { kind: 'engine'; notice: string };
 
 export interface TrainResult {
   /** False if the signal ended the run early. */
@@ -54,9 +56,10 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
       return { finished: true, alreadyFinished: true, checkpoint: run.final, metrics: readMetrics(runDir) };
 
     const { world, close } = await openWorld(recipe.world, worldLimits(recipe));
-    const engine = options.engine ?? (await startEngine(recipe));
+    const onProgress = options.onProgress ?? (() => {});
+    const engine = options.engine ?? (await startEngine(recipe, notice => onProgress({ kind: 'engine', notice })));
     try {
-      const finished = await runLearner(recipe, run, engine, world, signal, options.onProgress ?? (() => {}));
+      const finished = await runLearner(recipe, run, engine, world, signal, onProgress);
       return { finished, checkpoint: finished ? run.final : run.latest()!, metrics: readMetrics(runDir) };
     } finally {
       if (!options.engine) await engine.close();
@@ -118,9 +121,12 @@ async function runLearner(
 }
 
 /** A local engine as a recipe describes it. */
-export async function startEngine({ engine }: Pick<Recipe, 'engine'>): Promise<Engine> {
+export async function startEngine(
+  { engine }: Pick<Recipe, 'engine'>,
+  onNotice?: (notice: string) => void,
+): Promise<Engine> {
   const { LocalEngine } = await import('../engine/local/engine.ts');
-  return LocalEngine.start(engine);
+  return LocalEngine.start({ ...engine, onNotice });
 }
 
 function worldLimits(recipe: Recipe) {

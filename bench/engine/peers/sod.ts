@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/engine.ts';
 import type { Datum, Sampler, Scorer, Trainer } from '../../../src/engine/types.ts';
 import { Random } from '../../../src/random.ts';
@@ -22,6 +23,8 @@ interface Work {
   steps: number;
   prompt: number;
   shared: boolean;
+  turns: number;
+  toolMs: number;
 }
 
 let vocabulary = 0;
@@ -53,6 +56,8 @@ async function answer(request: Work): Promise<unknown> {
       return decode(request);
     case 'group':
       return timed(request, () => generate(prompts(request), request.steps));
+    case 'conversations':
+      return timed(request, () => conversations(request));
     case 'trainGroup':
       return timed(request, () => train(groupData(request)));
   }
@@ -124,6 +129,20 @@ function prompts({ batch, prompt, shared }: Work): number[][] {
 /** A completion of exactly `steps` tokens for each prompt, all under way at once. */
 async function generate(all: number[][], steps: number): Promise<void> {
   await Promise.all(all.map((prompt, seed) => loaded!.sampler!.generate(prompt, { maxTokens: steps, seed })));
+}
+
+/** `batch` conversations at once: in every turn `steps` tokens, then a tool that takes its time and says as many. */
+async function conversations({ batch, prompt, turns, steps, toolMs }: Work): Promise<void> {
+  const one = async (seed: number) => {
+    const conversation = await loaded!.sampler!.open(tokens(prompt));
+    for (let turn = 0; turn < turns; turn++) {
+      await conversation.generate({ maxTokens: steps, seed });
+      await sleep(toolMs);
+      conversation.append(tokens(steps));
+    }
+    conversation.close();
+  };
+  await Promise.all(Array.from({ length: batch }, (_, seed) => one(seed)));
 }
 
 /** Contexts are computed once; what is timed is one token after the other for all of them. */

@@ -20,7 +20,10 @@ import type {
 } from '../types.ts';
 import type { FromWorker, Request, ToWorker, WorkerOptions } from './protocol.ts';
 
-export type LocalEngineOptions = Partial<WorkerOptions>;
+export interface LocalEngineOptions extends Partial<WorkerOptions> {
+  /** Told what the engine chose for each model that it opens: precision, threads, memory. */
+  onNotice?: (notice: string) => void;
+}
 
 const GiB = 2 ** 30;
 const defaults: WorkerOptions = {
@@ -38,18 +41,21 @@ export class LocalEngine implements Engine {
   #nextId = 0;
   #closed: Error | undefined;
 
-  private constructor(options: WorkerOptions) {
+  private constructor(options: WorkerOptions, onNotice?: (notice: string) => void) {
     // OpenMP's threads wait for work by spinning, by default for so long that tools and the event loop starve beside them.
     process.env.GOMP_SPINCOUNT ??= '20000';
     this.#worker = startWorker(new URL('./engine.worker.ts', import.meta.url), { workerData: options });
-    this.#worker.on('message', (message: FromWorker) => this.#settle(message));
+    this.#worker.on('message', (message: FromWorker) => {
+      if ('notice' in message) onNotice?.(message.notice);
+      else this.#settle(message);
+    });
     this.#worker.on('error', error => this.#end(error as Error));
     this.#worker.on('exit', () => this.#end(new Error('the engine was closed')));
     this.#worker.unref();
   }
 
-  static async start(options: LocalEngineOptions = {}): Promise<LocalEngine> {
-    return new LocalEngine({ ...defaults, ...options });
+  static async start({ onNotice, ...options }: LocalEngineOptions = {}): Promise<LocalEngine> {
+    return new LocalEngine({ ...defaults, ...options }, onNotice);
   }
 
   async trainer(checkpoint: string): Promise<Trainer> {
@@ -109,7 +115,7 @@ export class LocalEngine implements Engine {
     return request;
   }
 
-  #settle(message: FromWorker): void {
+  #settle(message: Exclude<FromWorker, { notice: string }>): void {
     const request = this.#take(message.id);
     if ('error' in message) request?.reject(revive(message.error));
     else request?.resolve(message.value);

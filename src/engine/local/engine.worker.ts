@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
 import { native } from '../../tensor/native.ts';
+import { availableMemory, inGiB } from './memory.ts';
 import { LocalModel } from './model.ts';
 import type { FromWorker, Request, ToWorker, WorkerOptions } from './protocol.ts';
 
@@ -60,7 +61,15 @@ function open(checkpoint: string, trainable: boolean): number {
     throw new UserError('this CPU has no bf16 products (AVX512-BF16); use dtype f32 or auto');
   }
   const dtype = options.dtype === 'auto' ? (bf16 ? 'bf16' : 'f32') : options.dtype;
-  models.push(new LocalModel(checkpoint, { ...options, dtype, trainable }));
+  const model = new LocalModel(checkpoint, { ...options, dtype, trainable });
+  models.push(model);
+  const { weights, optimizer, activations } = model.need;
+  const why = options.dtype !== 'auto' ? 'as asked' : bf16 ? 'the CPU multiplies it' : 'the CPU multiplies no bf16';
+  answer({
+    notice:
+      `${checkpoint}: ${dtype} (${why}), ${native.cpu().threads} threads, ` +
+      `up to ${inGiB(weights + optimizer + activations)} GiB; ${inGiB(availableMemory())} GiB are free`,
+  });
   return models.length - 1;
 }
 

@@ -12,7 +12,7 @@ import { scope, type Tensor } from '../../tensor/tensor.ts';
 import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../types.ts';
 import { Generator, type GeneratorOptions } from './generator.ts';
 import { forwardBackward, update } from './learner.ts';
-import { activationBytes } from './pass.ts';
+import { availableMemory, type MemoryNeed, memoryNeed, refuseTooLarge, rowsPerPass } from './memory.ts';
 import { score } from './scorer.ts';
 
 export interface ModelOptions {
@@ -30,6 +30,8 @@ const trainerFile = 'trainer.json';
 
 /** One checkpoint in this thread's memory: scores, samples and, where it is trainable, learns. */
 export class LocalModel {
+  /** What it takes beside the cache of what it samples. */
+  readonly need: MemoryNeed;
   readonly #checkpointDir: string;
   readonly #weights: Weights;
   readonly #rotary: Tensor;
@@ -43,6 +45,8 @@ export class LocalModel {
   constructor(checkpointDir: string, options: ModelOptions) {
     const checkpoint = readCheckpoint(checkpointDir);
     try {
+      this.need = memoryNeed(checkpoint.config, options);
+      refuseTooLarge(checkpointDir, this.need, availableMemory());
       this.#weights = loadWeights(checkpoint, options);
     } finally {
       checkpoint.close();
@@ -51,8 +55,7 @@ export class LocalModel {
     this.#options = options;
     this.#dtypes = new Map(checkpoint.tensors.map(tensor => [tensor.name, tensor.dtype]));
     this.#rotary = rotaryTable(checkpoint.config, checkpoint.config.maxPositions);
-    const rows = Math.floor(options.activationBytes / activationBytes(checkpoint.config, options.dtype));
-    this.#rowsPerPass = Math.min(Math.max(rows, 512), 8192);
+    this.#rowsPerPass = rowsPerPass(checkpoint.config, options);
   }
 
   get generator(): Generator {

@@ -13,7 +13,9 @@ export type Request =
 /** Requests carry an id; `abort` names the id of a generation under way and is not answered itself. */
 export type ToWorker = { id: number; request: Request } | { abort: number };
 
+/** Answers, and in between what the person may want to know. */
 export type FromWorker =
+  | { notice: string }
   | { id: number; value: unknown }
   | { id: number; error: { name: string; message: string; stack?: string } };
 

@@ -1,0 +1,62 @@
+import { freemem } from 'node:os';
+import { UserError } from '../../errors.ts';
+import { type ModelConfig, parameterCount, tensorShapes } from '../../model/config.ts';
+import { elements } from '../../model/safetensors.ts';
+import type { ModelOptions } from './model.ts';
+import { activationBytes } from './pass.ts';
+
+/** Bytes that a model takes, keys and values of what it samples aside. */
+export interface MemoryNeed {
+  weights: number;
+  /** fp32 parameters, gradients and two moments. */
+  optimizer: number;
+  activations: number;
+}
+
+const GiB = 2 ** 30;
+
+/** Packed rows of one training or scoring pass: as many as the memory for activations allows, within sensible bounds. */
+export function rowsPerPass(config: ModelConfig, options: Pick<ModelOptions, 'dtype' | 'activationBytes'>): number {
+  const rows = Math.floor(options.activationBytes / activationBytes(config, options.dtype));
+  return Math.min(Math.max(rows, 512), 8192);
+}
+
+export function memoryNeed(
+  config: ModelConfig,
+  options: Pick<ModelOptions, 'dtype' | 'trainable' | 'activationBytes'>,
+): MemoryNeed {
+  const bytes = options.dtype === 'bf16' ? 2 : 4;
+  const embedding = config.vocabSize * config.hiddenSize;
+  const matrices = [...tensorShapes(config).values()].filter(shape => shape.length === 2);
+  const products = matrices.reduce((sum, shape) => sum + elements(shape), 0) - (config.tied ? 0 : embedding);
+  const pass = rowsPerPass(config, options) * activationBytes(config, options.dtype);
+  if (options.trainable) {
+    return { weights: 2 * products * bytes, optimizer: 4 * 4 * parameterCount(config), activations: pass };
+  }
+  // Without a backward pass, a layer's activations are gone when the next layer has its own.
+  return { weights: (products + embedding) * bytes, optimizer: 0, activations: (2 * pass) / config.layers };
+}
+
+/** Memory that the system can still give, in bytes. */
+export function availableMemory(): number {
+  return process.availableMemory?.() ?? freemem();
+}
+
+/** @throws UserError when a model cannot fit, with the numbers and what can be done. */
+export function refuseTooLarge(checkpoint: string, need: MemoryNeed, available: number): void {
+  const { weights, optimizer, activations } = need;
+  if (weights + optimizer + activations <= available) return;
+  const parts = [
+    `weights ${inGiB(weights)}`,
+    ...(optimizer ? [`optimizer ${inGiB(optimizer)}`] : []),
+    `activations ${inGiB(activations)}`,
+  ];
+  throw new UserError(
+    `${checkpoint} does not fit into memory: it needs ${parts.join(' + ')} GiB, and ${inGiB(available)} GiB are free; ` +
+      'close other programs, lower engine.activationBytes, or take a smaller model',
+  );
+}
+
+export function inGiB(bytes: number): string {
+  return (bytes / GiB).toFixed(1);
+}

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { availableMemory, memoryNeed, refuseTooLarge } from '../../../src/engine/local/memory.ts';
+import { LocalModel } from '../../../src/engine/local/model.ts';
+import { parseConfig } from '../../../src/model/config.ts';
+import { native } from '../../../src/tensor/native.ts';
+import { temporaryFolder, writeTinyModel } from '../tinyModel.ts';
+
+const options = { dtype: 'f32' as const, activationBytes: 2 ** 20, cacheBytes: 2 ** 20, maxBatch: 4 };
+
+test('training needs four fp32 numbers a parameter and every product twice', () => {
+  const config = parseConfig({
+    architectures: ['Qwen3ForCausalLM'],
+    hidden_size: 64,
+    intermediate_size: 128,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    num_key_value_heads: 1,
+    head_dim: 32,
+    vocab_size: 100,
+    tie_word_embeddings: true,
+  });
+  const matrices = 100 * 64 + 64 * 32 * (2 + 1 + 1 + 2) + 3 * 64 * 128;
+  const vectors = 3 * 64 + 2 * 32;
+  const need = memoryNeed(config, { dtype: 'bf16', trainable: true, activationBytes: 0 });
+  expect(need).toMatchObject({ weights: 2 * 2 * matrices, optimizer: 16 * (matrices + vectors) });
+});
+
+test.each([true, false])('what is loaded takes what was foreseen (trainable: %s)', async trainable => {
+  const dir = await writeTinyModel(temporaryFolder());
+  const before = native.memory().liveBytes;
+  const model = new LocalModel(dir, { ...options, trainable });
+  const rotary = 512 * 12 * 4;
+  const taken = native.memory().liveBytes - before - rotary;
+  const { weights, optimizer } = model.need;
+  model.free();
+  expect(taken).toBeGreaterThanOrEqual(weights + optimizer);
+  expect(taken).toBeLessThan(2 * (weights + optimizer)); // tiny matrices are padded to blocks of 64
+});
+
+test('a model that cannot fit is refused with the numbers', () => {
+  const need = { weights: 3 * 2 ** 30, optimizer: 9 * 2 ** 30, activations: 2 ** 30 };
+  expect(() => refuseTooLarge('model', need, 8 * 2 ** 30)).toThrow(
+    /needs weights 3.0 \+ optimizer 9.0 \+ activations 1.0 GiB, and 8.0 GiB are free/,
+  );
+  expect(() => refuseTooLarge('model', need, 14 * 2 ** 30)).not.toThrow();
+  expect(availableMemory()).toBeGreaterThan(2 ** 28);
+});

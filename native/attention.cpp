@@ -62,24 +62,42 @@ struct Heads {
   i64 qkWidth, qkvWidth;
 };
 
-// Shared checks of forward and backward; reads `segments`, heads and kvHeads from the arguments.
-Layout prepare(Args& args, Heads& h, i64 n, i64 outWidth, i64 qkWidth, i64 qkvWidth) {
-  Dim count("segments"), three(3);
-  Tensor& segments = args.tensor("segments", {DType::i32}, {&count, &three});
-  h.heads = args.integer("heads", 1);
-  h.kvHeads = args.integer("kvHeads", 1);
-  args.require(h.heads % h.kvHeads == 0, "kvHeads", "does not divide heads");
-  args.require(outWidth > 0 && outWidth % h.heads == 0, "out", "is not heads·d wide");
-  h.d = outWidth / h.heads;
-  h.dp = padded(h.d);
-  h.group = h.heads / h.kvHeads;
-  h.qkWidth = qkWidth;
-  h.qkvWidth = qkvWidth;
-  args.require(qkWidth == (h.heads + h.kvHeads) * h.d, "qk", "is not (heads + kvHeads)·d wide");
-  args.require(qkvWidth == (h.heads + 2 * h.kvHeads) * h.d, "qkv", "is not (heads + 2·kvHeads)·d wide");
-  args.require(h.d % 2 == 0, "out", "has heads of an odd length");
-  return layoutOf(args, segments, n);
-}
+// What forward and backward both take behind their own tensors: out, lse, qk, qkv, segments, heads, kvHeads.
+struct Inputs {
+  Dim n{"n"}, width{"width"}, qkWidth{"qkWidth"}, qkvWidth{"qkvWidth"};
+  Tensor *out, *lse, *qk, *qkv;
+  Heads h;
+  Layout layout;
+
+  void read(Args& args, std::initializer_list<DType> dtypes) {
+    Dim lseWidth("heads"), count("segments"), three(3);
+    out = &args.tensor("out", dtypes, {&n, &width});
+    lse = &args.tensor("lse", {DType::f32}, {&n, &lseWidth});
+    qk = &args.tensor("qk", {out->dtype}, {&n, &qkWidth});
+    qkv = &args.tensor("qkv", {out->dtype}, {&n, &qkvWidth});
+    Tensor& segments = args.tensor("segments", {DType::i32}, {&count, &three});
+    h.heads = args.integer("heads", 1);
+    h.kvHeads = args.integer("kvHeads", 1);
+    args.require(lseWidth == h.heads, "lse", "is not heads wide");
+    args.require(h.heads % h.kvHeads == 0, "kvHeads", "does not divide heads");
+    args.require(width > 0 && width % h.heads == 0, "out", "is not heads·d wide");
+    h.d = width / h.heads;
+    h.dp = padded(h.d);
+    h.group = h.heads / h.kvHeads;
+    h.qkWidth = qkWidth;
+    h.qkvWidth = qkvWidth;
+    args.require(qkWidth == (h.heads + h.kvHeads) * h.d, "qk", "is not (heads + kvHeads)·d wide");
+    args.require(qkvWidth == (h.heads + 2 * h.kvHeads) * h.d, "qkv", "is not (heads + 2·kvHeads)·d wide");
+    args.require(h.d % 2 == 0, "out", "has heads of an odd length");
+    layout = layoutOf(args, segments, n);
+  }
+
+  // One task for each tree and key/value head.
+  template <typename F>
+  void forEachTask(F&& body) const {
+    parallelTasks(layout.trees.size() * h.kvHeads, [&](i64 t) { body(layout.trees[t / h.kvHeads], t % h.kvHeads); });
+  }
+};
 
 // The blocks a segment's query sees: those of its ancestors, nearest last, then its own.
 void chainOf(const Layout& layout, i64 s, std::vector<const KeyBlock*>& chain) {
@@ -279,18 +297,12 @@ void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h
 // attention(out [n, heads·d], lse [n, heads], qk [n, (heads + kvHeads)·d], qkv [n, (heads + 2·kvHeads)·d] (its value part),
 //           segments [count, 3], heads, kvHeads)
 Napi::Value attention(Args& args) {
-  Dim n("n"), width("width"), heads("heads"), qkWidth("qkWidth"), qkvWidth("qkvWidth");
-  Tensor& out = args.tensor("out", {DType::f32, DType::bf16}, {&n, &width});
-  Tensor& lse = args.tensor("lse", {DType::f32}, {&n, &heads});
-  Tensor& qk = args.tensor("qk", {out.dtype}, {&n, &qkWidth});
-  Tensor& qkv = args.tensor("qkv", {out.dtype}, {&n, &qkvWidth});
-  Heads h;
-  const Layout layout = prepare(args, h, n, width, qkWidth, qkvWidth);
-  args.require(heads == h.heads, "lse", "is not heads wide");
-  withType(out.dtype, [&](auto zero) {
+  Inputs in;
+  in.read(args, {DType::f32, DType::bf16});
+  withType(in.out->dtype, [&](auto zero) {
     using T = decltype(zero);
-    parallelTasks(layout.trees.size() * h.kvHeads, [&](i64 t) {
-      forwardTask(layout, layout.trees[t / h.kvHeads], t % h.kvHeads, h, qk.as<T>(), qkv.as<T>(), out.as<T>(), lse.as<float>());
+    in.forEachTask([&](const Tree& tree, i64 kv) {
+      forwardTask(in.layout, tree, kv, in.h, in.qk->as<T>(), in.qkv->as<T>(), in.out->as<T>(), in.lse->as<float>());
     });
   });
   return args.info().Env().Undefined();
@@ -298,22 +310,16 @@ Napi::Value attention(Args& args) {
 
 // attentionBackward(dqk, dqkv (its value part is written), dout, out, lse, qk, qkv, segments, heads, kvHeads)
 Napi::Value attentionBackward(Args& args) {
-  Dim n("n"), width("width"), heads("heads"), qkWidth("qkWidth"), qkvWidth("qkvWidth");
-  Tensor& dqk = args.tensor("dqk", {DType::f32, DType::bf16}, {&n, &qkWidth});
-  Tensor& dqkv = args.tensor("dqkv", {dqk.dtype}, {&n, &qkvWidth});
-  Tensor& dout = args.tensor("dout", {dqk.dtype}, {&n, &width});
-  Tensor& out = args.tensor("out", {dqk.dtype}, {&n, &width});
-  Tensor& lse = args.tensor("lse", {DType::f32}, {&n, &heads});
-  Tensor& qk = args.tensor("qk", {dqk.dtype}, {&n, &qkWidth});
-  Tensor& qkv = args.tensor("qkv", {dqk.dtype}, {&n, &qkvWidth});
-  Heads h;
-  const Layout layout = prepare(args, h, n, width, qkWidth, qkvWidth);
-  args.require(heads == h.heads, "lse", "is not heads wide");
+  Inputs in;
+  Tensor& dqk = args.tensor("dqk", {DType::f32, DType::bf16}, {&in.n, &in.qkWidth});
+  Tensor& dqkv = args.tensor("dqkv", {dqk.dtype}, {&in.n, &in.qkvWidth});
+  Tensor& dout = args.tensor("dout", {dqk.dtype}, {&in.n, &in.width});
+  in.read(args, {dqk.dtype});
   withType(dqk.dtype, [&](auto zero) {
     using T = decltype(zero);
-    parallelTasks(layout.trees.size() * h.kvHeads, [&](i64 t) {
-      backwardTask(layout, layout.trees[t / h.kvHeads], t % h.kvHeads, h, qk.as<T>(), qkv.as<T>(), out.as<T>(), lse.as<float>(),
-                   dout.as<T>(), dqk.as<T>(), dqkv.as<T>());
+    in.forEachTask([&](const Tree& tree, i64 kv) {
+      backwardTask(in.layout, tree, kv, in.h, in.qk->as<T>(), in.qkv->as<T>(), in.out->as<T>(), in.lse->as<float>(), dout.as<T>(),
+                   dqk.as<T>(), dqkv.as<T>());
     });
   });
   return args.info().Env().Undefined();

@@ -8,11 +8,6 @@ namespace {
 
 constexpr i64 rowsPerBlock = 512;
 
-struct Head {
-  i64 n, h, vocab, count;
-  DType dtype;
-};
-
 // Rows `first`… of the wanted ones, gathered: [rows, h].
 void gather(char* to, const Tensor& x, const int32_t* rows, i64 first, i64 count, i64 h) {
   const size_t bytes = size_t(h) * bytesOf(x.dtype);

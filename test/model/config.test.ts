@@ -1,32 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { qwen3Small as qwen3Config } from '../../bench/randomQwen3.ts';
 import { UserError } from '../../src/errors.ts';
 import { parameterCount, parseConfig, tensorShapes } from '../../src/model/config.ts';
 
-/** As published with Qwen3-0.6B. */
+/** With the keys that say nothing for this model, as published. */
 const qwen3Small = {
-  architectures: ['Qwen3ForCausalLM'],
-  attention_bias: false,
-  eos_token_id: 151645,
-  head_dim: 128,
-  hidden_act: 'silu',
-  hidden_size: 1024,
-  initializer_range: 0.02,
-  intermediate_size: 3072,
-  max_position_embeddings: 40960,
+  ...qwen3Config,
   max_window_layers: 28,
-  model_type: 'qwen3',
-  num_attention_heads: 16,
-  num_hidden_layers: 28,
-  num_key_value_heads: 8,
-  rms_norm_eps: 1e-6,
   rope_scaling: null,
-  rope_theta: 1000000,
   sliding_window: null,
-  tie_word_embeddings: true,
-  torch_dtype: 'bfloat16',
   use_sliding_window: false,
-  vocab_size: 151936,
 };
 
 describe('parseConfig', () => {

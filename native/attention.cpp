@@ -111,7 +111,7 @@ void chainOf(const Layout& layout, i64 s, std::vector<const KeyBlock*>& chain) {
 
 // Keys of `block` that the query in `row` of `segment` sees.
 i64 visible(const Segment& segment, const KeyBlock& block, i64 row) {
-  return block.firstRow < segment.firstRow ? block.rows : std::min(block.rows, row - block.firstRow + 1);
+  return block.firstRow < segment.firstRow ? block.rows : std::clamp<i64>(row - block.firstRow + 1, 0, block.rows);
 }
 
 // The blocks of a tree.
@@ -133,7 +133,7 @@ void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h,
   float* o = scratch.take(m * dp);
   float* scores = scratch.take(m * keysPerBlock);
   float* top = scratch.take(m);
-  float* sum = scratch.take(m);
+  float* sums = scratch.take(m);
 
   const T* k = qk + (h.heads + kv) * d;
   const T* v = qkv + (h.heads + h.kvHeads + kv) * d;
@@ -153,43 +153,42 @@ void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h,
       for (i64 i = 0; i < queries; i++) {
         loadRow(q + i * dp, qk + (row + i / h.group) * h.qkWidth + (kv * h.group + i % h.group) * d, d, dp);
         top[i] = -INFINITY;
-        sum[i] = 0;
+        sums[i] = 0;
       }
       std::memset(o, 0, queries * dp * 4);
       for (const KeyBlock* block : chain) {
         if (block->firstRow >= row + rows && block->firstRow >= segment.firstRow) break;
-        const i64 width = block->width;
-        blockProduct<false>(queries, width, d, q, dp, keys + block->column * d, width, scores, keysPerBlock);
+        const i64 width = padded(visible(segment, *block, row + rows - 1));
+        blockProduct<false>(queries, width, d, q, dp, keys + block->column * d, block->width, scores, keysPerBlock);
         for (i64 i = 0; i < queries; i++) {
-          float* score = scores + i * keysPerBlock;
-          const i64 seen = std::max<i64>(0, visible(segment, *block, row + i / h.group));
-          float best = -INFINITY;
-#pragma omp simd reduction(max : best)
-          for (i64 j = 0; j < seen; j++) best = std::max(best, score[j]);
-          best = std::max(top[i], best * scale);
-          float total = 0;
-#pragma omp simd reduction(+ : total)
-          for (i64 j = 0; j < seen; j++) {
-            score[j] = fastExp(score[j] * scale - best);
-            total += score[j];
+          const float* score = scores + i * keysPerBlock;
+          E* weight = weights + i * 2 * keysPerBlock;
+          const i64 seen = visible(segment, *block, row + i / h.group);
+          v16 highest = all(-INFINITY);
+          for (i64 j = 0; j < width; j += 16) highest = maximum(highest, firstOf(load(score + j), seen - j, -INFINITY));
+          const float best = std::max(top[i], maximum(highest) * scale);
+          v16 total = {};
+          for (i64 j = 0; j < width; j += 16) {
+            const v16 e = firstOf(fastExp(load(score + j) * scale - best), seen - j, 0);
+            total += e;
+            storeSplit(weight + j, keysPerBlock, e);
           }
-          splitRow(weights + i * 2 * keysPerBlock, score, seen, width);
-          if (seen > 0) {
+          if (best > top[i]) {
             const float correction = fastExp(top[i] - best);
-            sum[i] = sum[i] * correction + total;
+            sums[i] *= correction;
+            for (i64 j = 0; j < dp; j += 16) store(o + i * dp + j, load(o + i * dp + j) * correction);
             top[i] = best;
-            if (correction != 1.0f)
-              for (i64 j = 0; j < dp; j++) o[i * dp + j] *= correction;
           }
+          sums[i] += sum(total);
         }
-        splitProduct(queries, dp, width, weights, 2 * keysPerBlock, width, values + block->column * dp, dp, o, dp);
+        splitProduct(queries, dp, width, weights, 2 * keysPerBlock, keysPerBlock, values + block->column * dp, dp, o, dp);
       }
       for (i64 i = 0; i < queries; i++) {
         const i64 at = row + i / h.group, head = kv * h.group + i % h.group;
         T* to = out + at * h.heads * d + head * d;
-        const float inverse = 1.0f / sum[i];
-        for (i64 j = 0; j < d; j++) to[j] = fromFloat<T>(o[i * dp + j] * inverse);
-        lse[at * h.heads + head] = top[i] + std::log(sum[i]);
+        const float inverse = 1.0f / sums[i];
+        for (i64 j = 0; j < d; j += 16) store(to + j, load(o + i * dp + j) * inverse, d - j);
+        lse[at * h.heads + head] = top[i] + std::log(sums[i]);
       }
     }
   }
@@ -244,40 +243,39 @@ void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h
         const T *o = out + (at * h.heads + head) * d, *slope = dout + (at * h.heads + head) * d;
         loadRow(q + i * dp, qk + at * h.qkWidth + head * d, d, dp);
         loadRow(dO + i * dp, slope, d, dp);
-        float dot = 0;
-#pragma omp simd reduction(+ : dot)
-        for (i64 j = 0; j < d; j++) dot += toFloat(o[j]) * toFloat(slope[j]);
-        dots[i] = dot;
+        v16 dot = {};
+        for (i64 j = 0; j < d; j += 16) dot += load(o + j, d - j) * load(slope + j, d - j);
+        dots[i] = sum(dot);
       }
       transpose(qT, q, dp, queries, d, depth);
       transpose(dOT, dO, dp, queries, d, depth);
       std::memset(dq, 0, queries * dp * 4);
       for (const KeyBlock* block : chain) {
         if (block->firstRow >= row + rows && block->firstRow >= segment.firstRow) break;
-        const i64 width = block->width, at = block->column * d;
-        blockProduct<false>(queries, width, d, q, dp, keyColumns + at, width, p, keysPerBlock);
-        blockProduct<false>(queries, width, d, dO, dp, valueColumns + at, width, ds, keysPerBlock);
+        const i64 width = padded(visible(segment, *block, row + rows - 1)), at = block->column * d;
+        blockProduct<false>(queries, width, d, q, dp, keyColumns + at, block->width, p, keysPerBlock);
+        blockProduct<false>(queries, width, d, dO, dp, valueColumns + at, block->width, ds, keysPerBlock);
         for (i64 i = 0; i < queries; i++) {
-          const i64 seen = std::max<i64>(0, visible(segment, *block, row + i / h.group));
+          const i64 seen = visible(segment, *block, row + i / h.group);
           const float norm = lse[(row + i / h.group) * h.heads + kv * h.group + i % h.group];
           float *weights = p + i * keysPerBlock, *slopes = ds + i * keysPerBlock;
-#pragma omp simd
-          for (i64 j = 0; j < seen; j++) {
-            weights[j] = fastExp(weights[j] * scale - norm);
-            slopes[j] = weights[j] * (slopes[j] - dots[i]);
+          for (i64 j = 0; j < width; j += 16) {
+            const v16 weight = firstOf(fastExp(load(weights + j) * scale - norm), seen - j, 0);
+            const v16 slope = weight * (load(slopes + j) - dots[i]);
+            store(weights + j, weight);
+            store(slopes + j, slope);
+            store(dsRows + i * keysPerBlock + j, slope);
           }
-          for (i64 j = seen; j < width; j++) weights[j] = slopes[j] = 0;
-          loadRow(dsRows + i * keysPerBlock, slopes, width, width);
         }
         interleaveRows(pInterleaved, p, keysPerBlock, queries, width, depth, width);
         interleaveRows(dsInterleaved, ds, keysPerBlock, queries, width, depth, width);
-        blockProduct<true>(d, width, depth, dOT, depth, pInterleaved, width, dvalues + at, width);
-        blockProduct<true>(d, width, depth, qT, depth, dsInterleaved, width, dkeys + at, width);
+        blockProduct<true>(d, width, depth, dOT, depth, pInterleaved, width, dvalues + at, block->width);
+        blockProduct<true>(d, width, depth, qT, depth, dsInterleaved, width, dkeys + at, block->width);
         blockProduct<true>(queries, dp, width, dsRows, keysPerBlock, keyRows + block->column * dp, dp, dq, dp);
       }
       for (i64 i = 0; i < queries; i++) {
         T* to = dqk + (row + i / h.group) * h.qkWidth + (kv * h.group + i % h.group) * d;
-        for (i64 j = 0; j < d; j++) to[j] = fromFloat<T>(dq[i * dp + j] * scale);
+        for (i64 j = 0; j < d; j += 16) store(to + j, load(dq + i * dp + j) * scale, d - j);
       }
     }
   }

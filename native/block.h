@@ -1,9 +1,7 @@
 // Small dense products on blocks that fit the cache, for attention: bf16 where the CPU multiplies it, else fp32; sums in fp32.
 // Rows are 64-byte aligned and padded to 16.
 #pragma once
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
+#include <type_traits>
 
 #include "vec.h"
 
@@ -22,8 +20,6 @@ using Element = float;
 // bf16 instruction multiplies pairs (vdpbf16ps).
 template <typename E>
 constexpr i64 lanes = 4 / sizeof(E);
-
-typedef float v16 __attribute__((vector_size(64)));
 
 inline i64 padded(i64 n) { return (n + 15) / 16 * 16; }
 
@@ -102,24 +98,47 @@ class Scratch {
   float* at_;
 };
 
+// What one 32-bit lane of a right-hand side holds.
+template <typename E>
+struct Lane {
+  E part[lanes<E>];
+};
+
+// 16 lanes from a row and, where a lane holds two, the row behind it.
+inline void storeLanes(float* to, v16 row, v16) { store(to, row); }
+inline void storeLanes(bf16* to, v16 row, v16 next) {
+#ifdef __AVX512BF16__
+  const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)row));
+  const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)next));
+  _mm512_storeu_si512(to, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+#else
+  for (int j = 0; j < 16; j++) {
+    to[2 * j] = fromFloat<bf16>(row[j]);
+    to[2 * j + 1] = fromFloat<bf16>(next[j]);
+  }
+#endif
+}
+
 // to[j] = from[j] for j < n, 0 up to `width`.
 template <typename E, typename T>
 inline void loadRow(E* to, const T* from, i64 n, i64 width) {
-  for (i64 j = 0; j < n; j++) to[j] = fromFloat<E>(toFloat(from[j]));
-  for (i64 j = n; j < width; j++) to[j] = fromFloat<E>(0.0f);
-}
-
-// Rows of a left-hand side that has to be more exact than bf16: [high | low] with high + low = from, each `width` long.
-template <typename E>
-inline void splitRow(E* to, const float* from, i64 n, i64 width) {
-  loadRow(to, from, n, width);
-  if constexpr (lanes<E> > 1) {
-    for (i64 j = 0; j < n; j++) to[width + j] = fromFloat<E>(from[j] - toFloat(to[j]));
-    for (i64 j = n; j < width; j++) to[width + j] = fromFloat<E>(0.0f);
+  i64 j = 0;
+  for (; j + 16 <= n; j += 16) store(to + j, load(from + j));
+  if (j < n) {
+    store(to + j, load(from + j, n - j), width - j);
+    j += 16;
   }
+  for (; j < width; j++) to[j] = fromFloat<E>(0.0f);
 }
 
-// c += a · b for rows that `splitRow` made, `part` elements from high to low.
+// 16 elements of a left-hand side that has to be more exact than bf16: high at `to`, low `part` behind it, high + low = x.
+inline void storeSplit(float* to, i64, v16 x) { store(to, x); }
+inline void storeSplit(bf16* to, i64 part, v16 x) {
+  store(to, x);
+  store(to + part, x - load(to));
+}
+
+// c += a · b for rows that `storeSplit` made.
 template <typename E>
 inline void splitProduct(i64 m, i64 n, i64 k, const E* a, i64 lda, i64 part, const E* b, i64 ldb, float* c, i64 ldc) {
   blockProduct<true>(m, n, k, a, lda, b, ldb, c, ldc);
@@ -130,28 +149,38 @@ inline void splitProduct(i64 m, i64 n, i64 k, const E* a, i64 lda, i64 part, con
 template <typename E, typename T>
 inline void interleaveRows(E* to, const T* from, i64 stride, i64 count, i64 n, i64 depth, i64 width) {
   for (i64 r = 0; r < depth; r += lanes<E>)
-    for (i64 lane = 0; lane < lanes<E>; lane++) {
-      E* row = to + r * width + lane;
-      const bool present = r + lane < count;
-      const T* source = from + (r + lane) * stride;
-      for (i64 j = 0; j < width; j++) row[j * lanes<E>] = fromFloat<E>(present && j < n ? toFloat(source[j]) : 0.0f);
+    for (i64 j = 0; j < width; j += 16) {
+      const auto part = [&](i64 row) { return row < count && j < n ? load(from + row * stride + j, n - j) : v16{}; };
+      storeLanes(to + r * width + j * lanes<E>, part(r), part(r + 1));
     }
 }
 
 // The same rows as the right-hand side of a product over their columns: to(j, r) = from[r][j], 0 up to `width` rows.
 template <typename E, typename T>
 inline void interleaveColumns(E* to, const T* from, i64 stride, i64 count, i64 n, i64 width) {
-  for (i64 j = 0; j < n; j += lanes<E>)
-    for (i64 r = 0; r < width; r++)
-      for (i64 lane = 0; lane < lanes<E>; lane++)
-        to[j * width + r * lanes<E> + lane] = fromFloat<E>(r < count ? toFloat(from[r * stride + j + lane]) : 0.0f);
+  Lane<E>* columns = reinterpret_cast<Lane<E>*>(to);
+  for (i64 r = 0; r < count; r++)
+    for (i64 j = 0; j < n; j += lanes<E>) {
+      Lane<E> lane;
+      if constexpr (std::is_same_v<E, T>)
+        std::memcpy(&lane, from + r * stride + j, sizeof lane);
+      else
+        lane.part[0] = toFloat(from[r * stride + j]);
+      columns[j / lanes<E> * width + r] = lane;
+    }
+  for (i64 j = 0; j < n / lanes<E>; j++)
+    for (i64 r = count; r < width; r++) columns[j * width + r] = {};
 }
 
-// to[j][r] = from[r][j] for `count` rows, 0 up to `width`.
+// to[j][r] = from[r][j] for `count` rows, 0 up to `width`, which is a multiple of the lanes.
 template <typename E>
 inline void transpose(E* to, const E* from, i64 stride, i64 count, i64 n, i64 width) {
-  for (i64 j = 0; j < n; j++)
-    for (i64 r = 0; r < width; r++) to[j * width + r] = r < count ? from[r * stride + j] : fromFloat<E>(0.0f);
+  for (i64 r = 0; r < width; r += lanes<E>)
+    for (i64 j = 0; j < n; j++) {
+      Lane<E> lane;
+      for (i64 part = 0; part < lanes<E>; part++) lane.part[part] = r + part < count ? from[(r + part) * stride + j] : fromFloat<E>(0.0f);
+      std::memcpy(to + j * width + r, &lane, sizeof lane);
+    }
 }
 
 }  // namespace sod

@@ -21,7 +21,7 @@ struct Sequence {
 };
 
 template <typename T>
-void store(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* qkv, T* keys, T* values) {
+void keep(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* qkv, T* keys, T* values) {
   constexpr i64 lane = lanes<Element<T>>;
   for (i64 r = 0; r < sequence.rows; r++) {
     const i64 position = sequence.before + r, slot = position % s.page;
@@ -81,18 +81,19 @@ void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, 
     }
     for (i64 i = 0; i < queries; i++) {
       float* score = scores + i * longest;
+      E* weight = weights + i * 2 * longest;
       const i64 seen = sequence.before + row + i / s.group + 1;
-      float best = score[0], total = 0;
-#pragma omp simd reduction(max : best)
-      for (i64 j = 0; j < seen; j++) best = std::max(best, score[j]);
-#pragma omp simd reduction(+ : total)
-      for (i64 j = 0; j < seen; j++) {
-        score[j] = fastExp((score[j] - best) * scale);
-        total += score[j];
+      v16 highest = all(-INFINITY), totals = {};
+      for (i64 j = 0; j < seen; j += 16) highest = maximum(highest, firstOf(load(score + j), seen - j, -INFINITY));
+      const float best = maximum(highest);
+      for (i64 j = 0; j < seen; j += 16) {
+        const v16 e = firstOf(fastExp((load(score + j) - best) * scale), seen - j, 0);
+        totals += e;
+        store(score + j, e);
       }
-      const float inverse = 1.0f / total;
-      for (i64 j = 0; j < seen; j++) score[j] *= inverse;
-      splitRow(weights + i * 2 * longest, score, seen, longest);
+      const float inverse = 1.0f / sum(totals);
+      for (i64 j = 0; j < seen; j += 16) storeSplit(weight + j, longest, load(score + j) * inverse);
+      for (i64 j = padded(seen); j < padded(length); j += 16) storeSplit(weight + j, longest, v16{});
     }
     std::memset(o, 0, queries * dp * 4);
     for (i64 first = 0; first < length; first += page) {
@@ -102,7 +103,7 @@ void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, 
     }
     for (i64 i = 0; i < queries; i++) {
       T* to = out + ((sequence.firstRow + row + i / s.group) * s.heads + kv * s.group + i % s.group) * d;
-      for (i64 j = 0; j < d; j++) to[j] = fromFloat<T>(o[i * dp + j]);
+      for (i64 j = 0; j < d; j += 16) store(to + j, load(o + i * dp + j), d - j);
     }
   }
 }
@@ -153,7 +154,7 @@ Napi::Value cachedAttention(Args& args) {
     using T = decltype(zero);
     parallelTasks(count * s.kvHeads, [&](i64 t) {
       const Sequence& sequence = list[t / s.kvHeads];
-      store(s, sequence, t % s.kvHeads, qk.as<T>(), qkv.as<T>(), keys.as<T>(), values.as<T>());
+      keep(s, sequence, t % s.kvHeads, qk.as<T>(), qkv.as<T>(), keys.as<T>(), values.as<T>());
       attend(s, sequence, t % s.kvHeads, qk.as<T>(), keys.as<T>(), values.as<T>(), out.as<T>());
     });
   });

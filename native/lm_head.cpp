@@ -1,5 +1,6 @@
 // The LM head where it is wanted: log-probabilities and entropies of given targets at given rows, block by block of rows and
-// of the vocabulary, so that the logits of a whole pack are never in memory. The backward pass makes the logits again.
+// of the vocabulary, so that fp32 logits of a whole pack are never in memory. For a backward pass the exponentials are kept, in
+// the activations' precision, and become the logits' gradient in place.
 #include "args.h"
 #include "vec.h"
 
@@ -16,111 +17,138 @@ void gather(char* to, const Tensor& x, const int32_t* rows, i64 first, i64 count
 
 i64 widest(const PackedWeight& w) { return std::min(w.chunkRows, w.rows); }
 
-// lmHead(logprobs [m], entropies [m], lse [m], x [n, h], rows [m], targets [m], w packed forward)
+// Where what is kept of a block of rows and a chunk of the vocabulary lies: products take it as a dense matrix.
+char* keptOf(const Tensor& kept, i64 first, i64 count, const PackedWeight::Chunk& chunk) {
+  return kept.bytes + size_t(first * kept.shape[1] + count * chunk.firstRow) * bytesOf(kept.dtype);
+}
+
+// A row's softmax as far as it is summed up.
+struct Running {
+  float best = -INFINITY, sum = 0, weighted = 0;  // maximum, Σ e^(l−best), Σ (l−best)·e^(l−best)
+  float target = 0;                               // the target's logit
+
+  // Takes in `count` logits and gives their e^(l−best) to `keep`.
+  template <typename Keep>
+  void add(const float* l, i64 count, Keep&& keep) {
+    const float old = best;
+    v16 highest = all(old), sums = {}, weights = {};
+    for (i64 j = 0; j < count; j += 16) highest = maximum(highest, firstOf(load(l + j, count - j), count - j, -INFINITY));
+    best = maximum(highest);
+    for (i64 j = 0; j < count; j += 16) {
+      const v16 distance = load(l + j, count - j) - best, e = firstOf(fastExp(distance), count - j, 0);
+      sums += e;
+      weights += e * distance;
+      keep(j, e);
+    }
+    if (sum > 0) {
+      const float shrink = fastExp(old - best);
+      weighted = (weighted + (old - best) * sum) * shrink;
+      sum *= shrink;
+    }
+    sum += sod::sum(sums);
+    weighted += sod::sum(weights);
+  }
+};
+
+// lmHead(logprobs [m], entropies [m], kept [m, vocab] | null, scales [m, chunks] | null, x [n, h], rows [m], targets [m],
+//        w packed forward): softmax = kept · scale of its row and chunk
 Napi::Value lmHead(Args& args) {
-  Dim m("m"), n("n"), h("h");
+  Dim m("m"), n("n"), h("h"), vocab("vocab"), chunks("chunks");
   Tensor& logprobs = args.tensor("logprobs", {DType::f32}, {&m});
   Tensor& entropies = args.tensor("entropies", {DType::f32}, {&m});
-  Tensor& lse = args.tensor("lse", {DType::f32}, {&m});
+  Tensor* kept = args.optionalTensor("kept", {DType::f32, DType::bf16}, {&m, &vocab});
+  Tensor* scales = args.optionalTensor("scales", {DType::f32}, {&m, &chunks});
   Tensor& x = args.tensor("x", {DType::f32, DType::bf16}, {&n, &h});
   Tensor& rows = args.tensor("rows", {DType::i32}, {&m});
   Tensor& targets = args.tensor("targets", {DType::i32}, {&m});
   PackedWeight& w = args.packed("w", Direction::forward);
   args.require(w.columns == h && w.dtype == x.dtype, "w", "does not fit x");
+  args.require(!kept == !scales, "scales", "go with kept");
+  args.require(!kept || (kept->dtype == x.dtype && vocab == w.rows && chunks == i64(w.chunks.size())), "kept", "does not fit x and w");
   args.within("rows", rows, 0, n);
   args.within("targets", targets, 0, w.rows);
-  const i64 block = std::min<i64>(rowsPerBlock, std::max<i64>(m, 1)), width = widest(w);
+  const i64 block = std::min<i64>(rowsPerBlock, std::max<i64>(m, 1));
   Tensor gathered = makeTensor(x.dtype, {block, h});
-  Tensor logits = makeTensor(DType::f32, {block, width});
-  Tensor state = makeTensor(DType::f32, {block, 4});  // running maximum, Σ e^(l−max), Σ l·e^(l−max), the target's logit
+  Tensor logits = makeTensor(DType::f32, {block, widest(w)});
+  std::vector<Running> running(block);
   for (i64 first = 0; first < m; first += block) {
     const i64 count = std::min(block, m - first);
     gather(gathered.bytes, x, rows.as<int32_t>(), first, count, h);
-    for (i64 i = 0; i < count; i++) {
-      float* s = state.as<float>() + i * 4;
-      s[0] = -INFINITY;
-      s[1] = s[2] = s[3] = 0;
-    }
-    for (auto& chunk : w.chunks) {
+    std::fill(running.begin(), running.end(), Running());
+    for (size_t c = 0; c < w.chunks.size(); c++) {
+      const PackedWeight::Chunk& chunk = w.chunks[c];
       multiplyPacked(w, chunk, gathered.bytes, count, logits.bytes, DType::f32, false);
-      parallelFor(count, chunk.rows * 8, [&](i64 i) {
-        const float* l = logits.as<float>() + i * chunk.rows;
-        float* s = state.as<float>() + i * 4;
-        const i64 target = targets.as<int32_t>()[first + i] - chunk.firstRow;
-        if (target >= 0 && target < chunk.rows) s[3] = l[target];
-        float best = s[0];
-#pragma omp simd reduction(max : best)
-        for (i64 j = 0; j < chunk.rows; j++) best = std::max(best, l[j]);
-        float sum = 0, weighted = 0;
-#pragma omp simd reduction(+ : sum, weighted)
-        for (i64 j = 0; j < chunk.rows; j++) {
-          const float e = fastExp(l[j] - best);
-          sum += e;
-          weighted += e * (l[j] - best);
-        }
-        if (s[0] == -INFINITY) {
-          s[1] = sum;
-          s[2] = weighted;
-        } else {
-          const float old = fastExp(s[0] - best);
-          s[2] = (s[2] + (s[0] - best) * s[1]) * old + weighted;
-          s[1] = s[1] * old + sum;
-        }
-        s[0] = best;
+      withType(x.dtype, [&](auto zero) {
+        using T = decltype(zero);
+        T* to = kept ? reinterpret_cast<T*>(keptOf(*kept, first, count, chunk)) : nullptr;
+        parallelFor(count, chunk.rows * 8, [&](i64 i) {
+          const float* l = logits.as<float>() + i * chunk.rows;
+          const i64 target = targets.as<int32_t>()[first + i] - chunk.firstRow;
+          if (target >= 0 && target < chunk.rows) running[i].target = l[target];
+          if (kept) {
+            running[i].add(l, chunk.rows, [&](i64 j, v16 e) { store(to + i * chunk.rows + j, e, chunk.rows - j); });
+            scales->as<float>()[(first + i) * chunks + c] = running[i].best;
+          } else {
+            running[i].add(l, chunk.rows, [](i64, v16) {});
+          }
+        });
       });
     }
     for (i64 i = 0; i < count; i++) {
-      const float* s = state.as<float>() + i * 4;
-      const float logSum = std::log(s[1]);
-      lse.as<float>()[first + i] = s[0] + logSum;
-      logprobs.as<float>()[first + i] = s[3] - s[0] - logSum;
-      entropies.as<float>()[first + i] = logSum - s[2] / s[1];
+      const Running& r = running[i];
+      const float logSum = std::log(r.sum);
+      logprobs.as<float>()[first + i] = r.target - r.best - logSum;
+      entropies.as<float>()[first + i] = logSum - r.weighted / r.sum;
+      if (scales)
+        for (i64 c = 0; c < chunks; c++) {
+          float& scale = scales->as<float>()[(first + i) * chunks + c];
+          scale = fastExp(scale - r.best) / r.sum;
+        }
     }
   }
   return args.info().Env().Undefined();
 }
 
-// lmHeadBackward(dx [n, h] f32, dw [vocab, h], dlogprobs [m], lse [m], x, rows, targets, forward, backward):
-// with g = dlogprob: dlogits = g·(onehot − softmax); dx[rows] += dlogits W, dw += dlogitsᵀ x
+// lmHeadBackward(dx [n, h] f32, dw [vocab, h], dlogprobs [m], kept [m, vocab] (overwritten), scales [m, chunks], x, rows, targets,
+//                backward), with g = dlogprob: dlogits = g·(onehot − softmax); dx[rows] += dlogits W, dw += dlogitsᵀ x
 Napi::Value lmHeadBackward(Args& args) {
-  Dim m("m"), n("n"), h("h"), vocab("vocab");
+  Dim m("m"), n("n"), h("h"), vocab("vocab"), chunks("chunks");
   Tensor& dx = args.tensor("dx", {DType::f32}, {&n, &h});
   Tensor& dw = args.tensor("dw", {DType::f32}, {&vocab, &h});
   Tensor& dlogprobs = args.tensor("dlogprobs", {DType::f32}, {&m});
-  Tensor& lse = args.tensor("lse", {DType::f32}, {&m});
-  Tensor& x = args.tensor("x", {DType::f32, DType::bf16}, {&n, &h});
+  Tensor& kept = args.tensor("kept", {DType::f32, DType::bf16}, {&m, &vocab});
+  Tensor& scales = args.tensor("scales", {DType::f32}, {&m, &chunks});
+  Tensor& x = args.tensor("x", {kept.dtype}, {&n, &h});
   Tensor& rows = args.tensor("rows", {DType::i32}, {&m});
   Tensor& targets = args.tensor("targets", {DType::i32}, {&m});
-  PackedWeight& forward = args.packed("forward", Direction::forward);
-  PackedWeight& backward = args.packed("backward", Direction::backward);
-  for (PackedWeight* w : {&forward, &backward})
-    args.require(w->rows == vocab && w->columns == h && w->dtype == x.dtype, "forward or backward", "does not fit x and dw");
-  args.require(forward.chunkRows == backward.chunkRows, "backward", "is cut in other chunks than forward");
+  PackedWeight& w = args.packed("backward", Direction::backward);
+  args.require(w.rows == vocab && w.columns == h && w.dtype == x.dtype, "backward", "does not fit x and dw");
+  args.require(chunks == i64(w.chunks.size()), "backward", "is cut in other chunks than forward");
   args.within("rows", rows, 0, n);
   args.within("targets", targets, 0, vocab);
-  const i64 block = std::min<i64>(rowsPerBlock, std::max<i64>(m, 1)), width = widest(forward);
+  const i64 block = std::min<i64>(rowsPerBlock, std::max<i64>(m, 1));
   Tensor gathered = makeTensor(x.dtype, {block, h});
-  Tensor logits = makeTensor(DType::f32, {block, width});
-  Tensor slopes = makeTensor(x.dtype, {block, width});
   Tensor dgathered = makeTensor(DType::f32, {block, h});
   for (i64 first = 0; first < m; first += block) {
     const i64 count = std::min(block, m - first);
     gather(gathered.bytes, x, rows.as<int32_t>(), first, count, h);
-    for (size_t c = 0; c < forward.chunks.size(); c++) {
-      auto& chunk = forward.chunks[c];
-      multiplyPacked(forward, chunk, gathered.bytes, count, logits.bytes, DType::f32, false);
+    for (size_t c = 0; c < w.chunks.size(); c++) {
+      const PackedWeight::Chunk& chunk = w.chunks[c];
+      char* slopes = keptOf(kept, first, count, chunk);
       withType(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        parallelFor(count, chunk.rows * 8, [&](i64 i) {
-          const float *l = logits.as<float>() + i * chunk.rows, g = dlogprobs.as<float>()[first + i], norm = lse.as<float>()[first + i];
-          T* out = slopes.as<T>() + i * chunk.rows;
-          for (i64 j = 0; j < chunk.rows; j++) out[j] = fromFloat<T>(-g * fastExp(l[j] - norm));
+        parallelFor(count, chunk.rows * 2, [&](i64 i) {
+          T* row = reinterpret_cast<T*>(slopes) + i * chunk.rows;
+          const float g = dlogprobs.as<float>()[first + i], scale = g * scales.as<float>()[(first + i) * chunks + c];
           const i64 target = targets.as<int32_t>()[first + i] - chunk.firstRow;
-          if (target >= 0 && target < chunk.rows) out[target] = fromFloat<T>(g - g * fastExp(l[target] - norm));
+          const bool here = target >= 0 && target < chunk.rows;
+          const float atTarget = here ? g - toFloat(row[target]) * scale : 0;
+          for (i64 j = 0; j < chunk.rows; j += 16) store(row + j, -load(row + j, chunk.rows - j) * scale, chunk.rows - j);
+          if (here) row[target] = fromFloat<T>(atTarget);
         });
       });
-      multiplyPacked(backward, backward.chunks[c], slopes.bytes, count, dgathered.bytes, DType::f32, c > 0);
-      accumulateOuter(x.dtype, slopes.bytes, gathered.bytes, dw.as<float>() + chunk.firstRow * h, chunk.rows, h, count);
+      multiplyPacked(w, chunk, slopes, count, dgathered.bytes, DType::f32, c > 0);
+      accumulateOuter(x.dtype, slopes, gathered.bytes, dw.as<float>() + chunk.firstRow * h, chunk.rows, h, count);
     }
     for (i64 i = 0; i < count; i++) {
       float* to = dx.as<float>() + rows.as<int32_t>()[first + i] * h;

@@ -13,30 +13,29 @@ Napi::Value rmsNorm(Args& args) {
   Dim n("n"), h("h");
   Tensor& y = args.tensor("y", {DType::f32, DType::bf16}, {&n, &h});
   Tensor& rstd = args.tensor("rstd", {DType::f32}, {&n});
-  Tensor* sum = args.optionalTensor("sum", {DType::f32}, {&n, &h});
+  Tensor* total = args.optionalTensor("sum", {DType::f32}, {&n, &h});
   Tensor& x = args.tensor("x", {DType::f32}, {&n, &h});
   Tensor* delta = args.optionalTensor("delta", {y.dtype}, {&n, &h});
   Tensor& w = args.tensor("w", {DType::f32}, {&h});
   const float epsilon = args.number("epsilon");
-  args.require(!delta == !sum, "sum", "goes with delta");
+  args.require(!delta == !total, "sum", "goes with delta");
   withType(y.dtype, [&](auto zero) {
     using T = decltype(zero);
     const float* weight = w.as<float>();
     parallelFor(n, h * 4, [&](i64 i) {
       const float* from = x.as<float>() + i * h;
       if (delta) {
-        float* to = sum->as<float>() + i * h;
+        float* to = total->as<float>() + i * h;
         const T* d = delta->as<T>() + i * h;
-        for (i64 j = 0; j < h; j++) to[j] = from[j] + toFloat(d[j]);
+        for (i64 j = 0; j < h; j += 16) store(to + j, load(from + j, h - j) + load(d + j, h - j), h - j);
         from = to;
       }
-      float squares = 0;
-#pragma omp simd reduction(+ : squares)
-      for (i64 j = 0; j < h; j++) squares += from[j] * from[j];
-      const float r = 1.0f / std::sqrt(squares / h + epsilon);
+      v16 squares = {};
+      for (i64 j = 0; j < h; j += 16) squares += load(from + j, h - j) * load(from + j, h - j);
+      const float r = 1.0f / std::sqrt(sum(squares) / h + epsilon);
       rstd.as<float>()[i] = r;
       T* out = y.as<T>() + i * h;
-      for (i64 j = 0; j < h; j++) out[j] = fromFloat<T>(from[j] * r * weight[j]);
+      for (i64 j = 0; j < h; j += 16) store(out + j, load(from + j, h - j) * r * load(weight + j, h - j), h - j);
     });
   });
   return args.info().Env().Undefined();
@@ -66,14 +65,13 @@ Napi::Value rmsNormBackward(Args& args) {
         const float* in = x.as<float>() + i * h;
         float* out = dx.as<float>() + i * h;
         const float r = rstd.as<float>()[i];
-        float dot = 0;
-#pragma omp simd reduction(+ : dot)
-        for (i64 j = 0; j < h; j++) dot += toFloat(g[j]) * weight[j] * in[j];
-        const float mean = dot * r * r / h;
-        for (i64 j = 0; j < h; j++) {
-          const float gradient = toFloat(g[j]);
-          out[j] += r * (gradient * weight[j] - in[j] * mean);
-          sums[j] += gradient * in[j] * r;
+        v16 dot = {};
+        for (i64 j = 0; j < h; j += 16) dot += load(g + j, h - j) * load(weight + j, h - j) * load(in + j, h - j);
+        const float mean = sum(dot) * r * r / h;
+        for (i64 j = 0; j < h; j += 16) {
+          const v16 gradient = load(g + j, h - j), value = load(in + j, h - j);
+          store(out + j, load(out + j, h - j) + r * (gradient * load(weight + j, h - j) - value * mean), h - j);
+          store(sums + j, load(sums + j, h - j) + gradient * value * r, h - j);
         }
       }
     }

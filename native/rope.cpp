@@ -47,14 +47,15 @@ Napi::Value qkNormRope(Args& args) {
         const T* x = qkv.as<T>() + i * a.width + head * d;
         T* out = y.as<T>() + i * a.normed + head * d;
         const float* w = head < a.heads ? a.wq : a.wk;
-        float squares = 0;
-#pragma omp simd reduction(+ : squares)
-        for (i64 j = 0; j < d; j++) squares += toFloat(x[j]) * toFloat(x[j]);
-        const float r = 1.0f / std::sqrt(squares / d + a.epsilon);
-        for (i64 j = 0; j < half; j++) {
-          const float p = toFloat(x[j]) * r * w[j], q = toFloat(x[j + half]) * r * w[j + half];
-          out[j] = fromFloat<T>(p * cos[j] - q * sin[j]);
-          out[j + half] = fromFloat<T>(q * cos[j] + p * sin[j]);
+        v16 squares = {};
+        for (i64 j = 0; j < d; j += 16) squares += load(x + j, d - j) * load(x + j, d - j);
+        const float r = 1.0f / std::sqrt(sum(squares) / d + a.epsilon);
+        for (i64 j = 0; j < half; j += 16) {
+          const i64 count = half - j;
+          const v16 p = load(x + j, count) * r * load(w + j, count), q = load(x + half + j, count) * r * load(w + half + j, count);
+          const v16 c = load(cos + j, count), s = load(sin + j, count);
+          store(out + j, p * c - q * s, count);
+          store(out + half + j, q * c + p * s, count);
         }
       }
     });
@@ -89,23 +90,24 @@ Napi::Value qkNormRopeBackward(Args& args) {
           T* out = dqkv.as<T>() + i * a.width + head * d;
           const float* w = head < a.heads ? a.wq : a.wk;
           float* sums = head < a.heads ? sumQ : sumK;
-          for (i64 j = 0; j < half; j++) {
-            const float p = toFloat(grad[j]), q = toFloat(grad[j + half]);
-            g[j] = p * cos[j] + q * sin[j];
-            g[j + half] = q * cos[j] - p * sin[j];
+          for (i64 j = 0; j < half; j += 16) {
+            const i64 count = half - j;
+            const v16 p = load(grad + j, count), q = load(grad + half + j, count);
+            const v16 c = load(cos + j, count), s = load(sin + j, count);
+            store(g + j, p * c + q * s, count);
+            store(g + half + j, q * c - p * s, count);
           }
-          float squares = 0, dot = 0;
-#pragma omp simd reduction(+ : squares, dot)
-          for (i64 j = 0; j < d; j++) {
-            const float v = toFloat(x[j]);
+          v16 squares = {}, dot = {};
+          for (i64 j = 0; j < d; j += 16) {
+            const v16 v = load(x + j, d - j);
             squares += v * v;
-            dot += g[j] * w[j] * v;
+            dot += load(g + j, d - j) * load(w + j, d - j) * v;
           }
-          const float r = 1.0f / std::sqrt(squares / d + a.epsilon), mean = dot * r * r / d;
-          for (i64 j = 0; j < d; j++) {
-            const float v = toFloat(x[j]);
-            out[j] = fromFloat<T>(r * (g[j] * w[j] - v * mean));
-            sums[j] += g[j] * v * r;
+          const float r = 1.0f / std::sqrt(sum(squares) / d + a.epsilon), mean = sum(dot) * r * r / d;
+          for (i64 j = 0; j < d; j += 16) {
+            const v16 v = load(x + j, d - j), slope = load(g + j, d - j);
+            store(out + j, r * (slope * load(w + j, d - j) - v * mean), d - j);
+            store(sums + j, load(sums + j, d - j) + slope * v * r, d - j);
           }
         }
       }

@@ -65,11 +65,10 @@ Napi::Value sample(Args& args) {
   parallelFor(m, vocab * 8, [&](i64 i) {
     const float* l = logits.as<float>() + i * vocab;
     const Choice choice{temperatures.as<float>()[i], topPs.as<float>()[i], uniforms.as<float>()[i], topKs.as<int32_t>()[i]};
-    float best = l[0], sum = 0;
-#pragma omp simd reduction(max : best)
-    for (i64 j = 0; j < vocab; j++) best = std::max(best, l[j]);
-#pragma omp simd reduction(+ : sum)
-    for (i64 j = 0; j < vocab; j++) sum += fastExp(l[j] - best);
+    v16 highest = all(-INFINITY), total = {};
+    for (i64 j = 0; j < vocab; j += 16) highest = maximum(highest, firstOf(load(l + j, vocab - j), vocab - j, -INFINITY));
+    const float best = maximum(highest);
+    for (i64 j = 0; j < vocab; j += 16) total += firstOf(fastExp(load(l + j, vocab - j) - best), vocab - j, 0);
     i64 token = 0;
     if (choice.temperature <= 0) {
       while (token + 1 < vocab && !(l[token] >= best)) token++;
@@ -78,14 +77,14 @@ Napi::Value sample(Args& args) {
       weights.resize(vocab);
       float* w = weights.data();
       const float inverse = 1 / choice.temperature;
-      for (i64 j = 0; j < vocab; j++) {
-        const float z = (l[j] - best) * inverse;
-        w[j] = z < -80 ? 0 : fastExp(z);
+      for (i64 j = 0; j < vocab; j += 16) {
+        const v16 z = (load(l + j, vocab - j) - best) * inverse;
+        store(w + j, z < -80.0f ? v16{} : fastExp(z), vocab - j);
       }
       token = draw(w, vocab, choice);
     }
     tokens.as<int32_t>()[i] = token;
-    logprobs.as<float>()[i] = l[token] - best - std::log(sum);
+    logprobs.as<float>()[i] = l[token] - best - std::log(sum(total));
   });
   return args.info().Env().Undefined();
 }

@@ -16,10 +16,9 @@ Napi::Value swiglu(Args& args) {
     parallelFor(n, m * 16, [&](i64 i) {
       const T *gate = x.as<T>() + i * 2 * m, *up = gate + m;
       T* out = y.as<T>() + i * m;
-#pragma omp simd
-      for (i64 j = 0; j < m; j++) {
-        const float g = toFloat(gate[j]);
-        out[j] = fromFloat<T>(g / (1.0f + fastExp(-g)) * toFloat(up[j]));
+      for (i64 j = 0; j < m; j += 16) {
+        const v16 g = load(gate + j, m - j);
+        store(out + j, g / (1.0f + fastExp(-g)) * load(up + j, m - j), m - j);
       }
     });
   });
@@ -39,12 +38,11 @@ Napi::Value swigluBackward(Args& args) {
     parallelFor(n, m * 16, [&](i64 i) {
       const T *gate = x.as<T>() + i * 2 * m, *up = gate + m, *d = dy.as<T>() + i * m;
       T *dgate = dx.as<T>() + i * 2 * m, *dup = dgate + m;
-#pragma omp simd
-      for (i64 j = 0; j < m; j++) {
-        const float g = toFloat(gate[j]), u = toFloat(up[j]), grad = toFloat(d[j]);
-        const float sigmoid = 1.0f / (1.0f + fastExp(-g));
-        dgate[j] = fromFloat<T>(grad * u * sigmoid * (1.0f + g * (1.0f - sigmoid)));
-        dup[j] = fromFloat<T>(grad * g * sigmoid);
+      for (i64 j = 0; j < m; j += 16) {
+        const v16 g = load(gate + j, m - j), u = load(up + j, m - j), grad = load(d + j, m - j);
+        const v16 sigmoid = 1.0f / (1.0f + fastExp(-g));
+        store(dgate + j, grad * u * sigmoid * (1.0f + g * (1.0f - sigmoid)), m - j);
+        store(dup + j, grad * g * sigmoid, m - j);
       }
     });
   });

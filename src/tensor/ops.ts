@@ -191,16 +191,20 @@ export function swiglu(tape: Tape | undefined, gateUp: Tensor): Tensor {
 }
 
 /**
- * Log-probability and predictive entropy of `targets` [m] at `rows` [m] of `x` [n, h]. The logits exist only block by block.
+ * Log-probability and predictive entropy of `targets` [m] at `rows` [m] of `x` [n, h]. The logits exist only block by block;
+ * with a tape, their exponentials are kept in the precision of `x`.
  * With a tape, `setGradient(dlogprobs)` must be called before `tape.backward()`: one number a target.
  */
 export function lmHead(tape: Tape | undefined, x: Tensor, rows: Tensor, targets: Tensor, weight: Linear) {
   const m = rows.size;
-  const [logprobs, entropies, lse] = [0, 1, 2].map(() => Tensor.allocate('f32', [m]));
-  native.lmHead(logprobs.id, entropies.id, lse.id, x.id, rows.id, targets.id, weight.forward.id);
-  tape?.record([logprobs, entropies, lse], () => {
+  const [vocab] = weight.forward.shape;
+  const [logprobs, entropies] = [0, 1].map(() => Tensor.allocate('f32', [m]));
+  const kept = tape && Tensor.allocate(x.dtype, [m, vocab]);
+  const scales = tape && Tensor.allocate('f32', [m, weight.forward.chunks]);
+  native.lmHead(logprobs.id, entropies.id, kept?.id, scales?.id, x.id, rows.id, targets.id, weight.forward.id);
+  tape?.record([logprobs, entropies, kept!, scales!], () => {
     const dx = Tensor.zeros('f32', x.shape);
-    const shared = [lse.id, x.id, rows.id, targets.id, weight.forward.id, weight.backward!.id];
+    const shared = [kept!.id, scales!.id, x.id, rows.id, targets.id, weight.backward!.id];
     native.lmHeadBackward(dx.id, weight.grad!.id, tape.gradient(logprobs).id, ...shared);
     tape.give(x, dx);
   });

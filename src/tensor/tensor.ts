@@ -107,6 +107,8 @@ export class PackedWeight {
   private constructor(
     readonly id: number,
     readonly shape: Shape,
+    /** Into how many runs of rows it is cut. */
+    readonly chunks: number,
   ) {}
 
   /** @param chunkRows rows packed together; fewer than all only for the LM head */
@@ -117,7 +119,7 @@ export class PackedWeight {
     chunkRows = weight.shape[0],
   ): PackedWeight {
     const id = native.pack(weight.id, dtype === 'bf16', direction === 'backward', chunkRows);
-    return tracked(new PackedWeight(id, weight.shape));
+    return tracked(new PackedWeight(id, weight.shape, Math.ceil(weight.shape[0] / chunkRows)));
   }
 
   repack(weight: Tensor): void {

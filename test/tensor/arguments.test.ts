@@ -109,7 +109,8 @@ const valid: Record<string, Arguments> = {
   lmHead: {
     logprobs: floats(2),
     entropies: floats(2),
-    lse: floats(2),
+    kept: floats(2, 5),
+    scales: floats(2, 1),
     x: floats(3, 8),
     rows: ints(0, 2),
     targets: ints(4, 0),
@@ -119,11 +120,11 @@ const valid: Record<string, Arguments> = {
     dx: floats(3, 8),
     dw: floats(5, 8),
     dlogprobs: floats(2),
-    lse: floats(2),
+    kept: floats(2, 5),
+    scales: floats(2, 1),
     x: floats(3, 8),
     rows: ints(0, 2),
     targets: ints(4, 0),
-    forward: packed('forward'),
     backward: packed('backward'),
   },
   lmHeadLogits: { logits: floats(2, 5), x: floats(3, 8), rows: ints(0, 2), w: packed('forward') },
@@ -242,7 +243,7 @@ describe.each(calls)('%s', (kernel, args) => {
       for (const value of never) {
         if (fits(name, right, value)) continue;
         const { message } = failure(kernel, { ...args, [name]: value });
-        expect(message, `${name} = ${inspect(value)}`).toMatch(new RegExp(`^${kernel}: (${name}|sum) `));
+        expect(message, `${name} = ${inspect(value)}`).toMatch(new RegExp(`^${kernel}: (${name}|sum|scales) `));
       }
     }
   });

@@ -31,7 +31,8 @@ export function memoryNeed(
   const products = matrices.reduce((sum, shape) => sum + elements(shape), 0) - (config.tied ? 0 : embedding);
   const pass = rowsPerPass(config, options) * activationBytes(config, options.dtype);
   if (options.trainable) {
-    return { weights: 2 * products * bytes, optimizer: 4 * 4 * parameterCount(config), activations: pass };
+    const softmax = rowsPerPass(config, options) * config.vocabSize * bytes;
+    return { weights: 2 * products * bytes, optimizer: 4 * 4 * parameterCount(config), activations: pass + softmax };
   }
   // Without a backward pass, a layer's activations are gone when the next layer has its own.
   return { weights: (products + embedding) * bytes, optimizer: 0, activations: (2 * pass) / config.layers };

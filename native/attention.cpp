@@ -171,7 +171,7 @@ void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h,
           for (i64 j = 0; j < width; j += 16) {
             const v16 e = firstOf(fastExp(load(score + j) * scale - best), seen - j, 0);
             total += e;
-            storeSplit(weight + j, keysPerBlock, e);
+            storeParts(weight + j, keysPerBlock, e);
           }
           if (best > top[i]) {
             const float correction = fastExp(top[i] - best);
@@ -181,7 +181,8 @@ void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h,
           }
           sums[i] += sum(total);
         }
-        splitProduct(queries, dp, width, weights, 2 * keysPerBlock, keysPerBlock, values + block->column * dp, dp, o, dp);
+        for (i64 part = 0; part < parts<E>; part++)
+          blockProduct<true>(queries, dp, width, weights + part * keysPerBlock, 2 * keysPerBlock, values + block->column * dp, dp, o, dp);
       }
       for (i64 i = 0; i < queries; i++) {
         const i64 at = row + i / h.group, head = kv * h.group + i % h.group;

@@ -66,6 +66,7 @@ template <int vectors, bool add, typename E>
 inline void tileColumn(i64 m, const E* a, i64 lda, const E* b, i64 ldb, float* c, i64 ldc, i64 k) {
   i64 r = 0;
   for (; r + 6 <= m; r += 6) tile<6, vectors, add>(a + r * lda, lda, b, ldb, c + r * ldc, ldc, k);
+  for (; r + 4 <= m; r += 4) tile<4, vectors, add>(a + r * lda, lda, b, ldb, c + r * ldc, ldc, k);
   for (; r + 2 <= m; r += 2) tile<2, vectors, add>(a + r * lda, lda, b, ldb, c + r * ldc, ldc, k);
   for (; r < m; r++) tile<1, vectors, add>(a + r * lda, lda, b, ldb, c + r * ldc, ldc, k);
 }
@@ -131,18 +132,16 @@ inline void loadRow(E* to, const T* from, i64 n, i64 width) {
   for (; j < width; j++) to[j] = fromFloat<E>(0.0f);
 }
 
-// 16 elements of a left-hand side that has to be more exact than bf16: high at `to`, low `part` behind it, high + low = x.
-inline void storeSplit(float* to, i64, v16 x) { store(to, x); }
-inline void storeSplit(bf16* to, i64 part, v16 x) {
-  store(to, x);
-  store(to + part, x - load(to));
-}
-
-// c += a · b for rows that `storeSplit` made.
+// A left-hand side that has to be more exact than bf16 is kept in so many parts: high and low, high + low = x. Their products
+// with the same right-hand side are added.
 template <typename E>
-inline void splitProduct(i64 m, i64 n, i64 k, const E* a, i64 lda, i64 part, const E* b, i64 ldb, float* c, i64 ldc) {
-  blockProduct<true>(m, n, k, a, lda, b, ldb, c, ldc);
-  if constexpr (lanes<E> > 1) blockProduct<true>(m, n, k, a + part, lda, b, ldb, c, ldc);
+constexpr i64 parts = lanes<E>;
+
+// 16 elements in their parts, which lie `stride` from each other.
+inline void storeParts(float* to, i64, v16 x) { store(to, x); }
+inline void storeParts(bf16* to, i64 stride, v16 x) {
+  store(to, x);
+  store(to + stride, x - load(to));
 }
 
 // Rows [count][n] as the right-hand side of a product over them: to(r, j) = from[r][j], 0 up to `width` columns and `depth` rows.

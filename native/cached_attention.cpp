@@ -56,19 +56,27 @@ const E* asPaddedElements(const T* part, E* scratch, i64 count, i64 d, i64 dp) {
   return scratch;
 }
 
+// Pages lie anywhere in memory, so the next one is asked for while this one is worked on.
+template <typename T>
+void prefetch(const T* from, i64 count) {
+  const char* bytes = reinterpret_cast<const char*>(from);
+  for (size_t at = 0; at < count * sizeof(T); at += 64) __builtin_prefetch(bytes + at);
+}
+
 template <typename T>
 void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* keys, const T* values, T* out) {
   using E = Element<T>;
   const i64 d = s.d, dp = padded(d), page = s.page;
   const i64 rowsPerBlock = std::min(sequence.rows, std::max<i64>(1, queriesPerBlock / s.group)), m = rowsPerBlock * s.group;
   const i64 longest = padded(sequence.before + sequence.rows + page);
-  Scratch scratch(m * (2 * dp + 3 * longest) + page * dp + 256);
+  Scratch scratch(m * (3 * dp + 3 * longest) + page * dp + 256);
   E* q = scratch.take<E>(m * d);
   E* weights = scratch.take<E>(m * 2 * longest);
   E* converted = scratch.take<E>(page * dp);
-  float* o = scratch.take(m * dp);
+  float* o = scratch.take(parts<E> * m * dp);
   float* scores = scratch.take(m * longest);
   const float scale = 1.0f / std::sqrt(float(d));
+  const auto pageAt = [&](i64 token) { return (i64(sequence.pages[token / page]) * s.kvHeads + kv) * d * page; };
 
   for (i64 row = 0; row < sequence.rows; row += rowsPerBlock) {
     const i64 rows = std::min(rowsPerBlock, sequence.rows - row), queries = rows * s.group;
@@ -76,12 +84,13 @@ void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, 
     for (i64 i = 0; i < queries; i++)
       loadRow(q + i * d, qk + (sequence.firstRow + row + i / s.group) * s.qkWidth + (kv * s.group + i % s.group) * d, d, d);
     for (i64 first = 0; first < length; first += page) {
-      const i64 base = (i64(sequence.pages[first / page]) * s.kvHeads + kv) * d * page;
-      blockProduct<false>(queries, page, d, q, d, asElements(keys + base, converted, d * page), page, scores + first, longest);
+      if (first + page < length) prefetch(keys + pageAt(first + page), d * page);
+      prefetch(values + pageAt(first), d * page);
+      blockProduct<false>(queries, page, d, q, d, asElements(keys + pageAt(first), converted, d * page), page, scores + first, longest);
     }
     for (i64 i = 0; i < queries; i++) {
       float* score = scores + i * longest;
-      E* weight = weights + i * 2 * longest;
+      E* weight = weights + i * longest;
       const i64 seen = sequence.before + row + i / s.group + 1;
       v16 highest = all(-INFINITY), totals = {};
       for (i64 j = 0; j < seen; j += 16) highest = maximum(highest, firstOf(load(score + j), seen - j, -INFINITY));
@@ -92,18 +101,21 @@ void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, 
         store(score + j, e);
       }
       const float inverse = 1.0f / sum(totals);
-      for (i64 j = 0; j < seen; j += 16) storeSplit(weight + j, longest, load(score + j) * inverse);
-      for (i64 j = padded(seen); j < padded(length); j += 16) storeSplit(weight + j, longest, v16{});
+      for (i64 j = 0; j < seen; j += 16) storeParts(weight + j, queries * longest, load(score + j) * inverse);
+      for (i64 j = padded(seen); j < padded(length); j += 16) storeParts(weight + j, queries * longest, v16{});
     }
-    std::memset(o, 0, queries * dp * 4);
+    std::memset(o, 0, parts<E> * queries * dp * 4);
     for (i64 first = 0; first < length; first += page) {
-      const i64 base = (i64(sequence.pages[first / page]) * s.kvHeads + kv) * d * page;
       const i64 count = paddedToLanes<E>(std::min(page, length - first));
-      splitProduct(queries, dp, count, weights + first, 2 * longest, longest, asPaddedElements(values + base, converted, count, d, dp), dp, o, dp);
+      blockProduct<true>(parts<E> * queries, dp, count, weights + first, longest, asPaddedElements(values + pageAt(first), converted, count, d, dp), dp, o, dp);
     }
     for (i64 i = 0; i < queries; i++) {
       T* to = out + ((sequence.firstRow + row + i / s.group) * s.heads + kv * s.group + i % s.group) * d;
-      for (i64 j = 0; j < d; j += 16) store(to + j, load(o + i * dp + j), d - j);
+      for (i64 j = 0; j < d; j += 16) {
+        v16 total = load(o + i * dp + j);
+        if constexpr (parts<E> > 1) total += load(o + (queries + i) * dp + j);
+        store(to + j, total, d - j);
+      }
     }
   }
 }

@@ -7,12 +7,12 @@
 namespace sod {
 namespace {
 
-// rmsNorm(y [n, h], rstd [n], sum [n, h] | null, x [n, h] f32, delta [n, h] | null, w [h], epsilon):
+// rmsNorm(y [n, h], rstd [n] | null, sum [n, h] | null, x [n, h] f32, delta [n, h] | null, w [h], epsilon):
 // s = x + delta (written to `sum`), rstd = 1/√(mean s² + ε), y = s · rstd · w
 Napi::Value rmsNorm(Args& args) {
   Dim n("n"), h("h");
   Tensor& y = args.tensor("y", {DType::f32, DType::bf16}, {&n, &h});
-  Tensor& rstd = args.tensor("rstd", {DType::f32}, {&n});
+  Tensor* rstd = args.optionalTensor("rstd", {DType::f32}, {&n});
   Tensor* total = args.optionalTensor("sum", {DType::f32}, {&n, &h});
   Tensor& x = args.tensor("x", {DType::f32}, {&n, &h});
   Tensor* delta = args.optionalTensor("delta", {y.dtype}, {&n, &h});
@@ -33,7 +33,7 @@ Napi::Value rmsNorm(Args& args) {
       v16 squares = {};
       for (i64 j = 0; j < h; j += 16) squares += load(from + j, h - j) * load(from + j, h - j);
       const float r = 1.0f / std::sqrt(sum(squares) / h + epsilon);
-      rstd.as<float>()[i] = r;
+      if (rstd) rstd->as<float>()[i] = r;
       T* out = y.as<T>() + i * h;
       for (i64 j = 0; j < h; j += 16) store(out + j, load(from + j, h - j) * r * load(weight + j, h - j), h - j);
     });

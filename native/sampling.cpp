@@ -12,42 +12,46 @@ struct Choice {
   int32_t topK;
 };
 
-// The first index at which the running sum of weights passes `goal`.
-template <typename Weight>
-i64 passing(i64 n, double goal, Weight&& weight) {
-  double sum = 0;
-  i64 last = 0;
-  for (i64 i = 0; i < n; i++) {
-    const float w = weight(i);
-    if (w <= 0) continue;
-    last = i;
-    sum += w;
-    if (sum > goal) break;
+// The first index at which the running sum of `w` passes `goal`, the last with a weight where none does.
+i64 passing(const float* w, i64 n, double goal) {
+  double before = 0;
+  for (i64 first = 0; first < n; first += 16) {
+    const double behind = before + sum(load(w + first, n - first));
+    if (behind > goal) {
+      double running = before;
+      for (i64 i = first; i < std::min(n, first + 16); i++) {
+        running += w[i];
+        if (w[i] > 0 && running > goal) return i;
+      }
+    }
+    before = behind;
   }
+  i64 last = n - 1;
+  while (last > 0 && w[last] <= 0) last--;
   return last;
 }
 
-// Weights e^((l − best) / T) in `w`; what top-k and top-p cut never comes.
-i64 draw(const float* w, i64 vocab, const Choice& choice) {
-  double total = 0;
-  for (i64 j = 0; j < vocab; j++) total += w[j];
+// From weights e^((l − best) / T) and their sum; what top-k and top-p cut never comes.
+i64 draw(const float* w, i64 vocab, double total, const Choice& choice) {
   const bool whole = choice.topP >= 1 && (choice.topK <= 0 || choice.topK >= vocab);
-  if (whole) return passing(vocab, choice.uniform * total, [&](i64 j) { return w[j]; });
+  if (whole) return passing(w, vocab, choice.uniform * total);
 
   std::vector<int32_t> heap(vocab);
   for (i64 j = 0; j < vocab; j++) heap[j] = j;
   const auto rarer = [&](int32_t a, int32_t b) { return w[a] != w[b] ? w[a] < w[b] : a > b; };
   std::make_heap(heap.begin(), heap.end(), rarer);
   std::vector<int32_t> kept;
+  std::vector<float> weights;
   const size_t most = choice.topK > 0 ? choice.topK : vocab;
   double mass = 0;
   while (!heap.empty() && kept.size() < most && (kept.empty() || choice.topP >= 1 || mass < choice.topP * total)) {
     std::pop_heap(heap.begin(), heap.end(), rarer);
     kept.push_back(heap.back());
-    mass += w[heap.back()];
+    weights.push_back(w[heap.back()]);
+    mass += weights.back();
     heap.pop_back();
   }
-  return kept[passing(kept.size(), choice.uniform * mass, [&](i64 j) { return w[kept[j]]; })];
+  return kept[passing(weights.data(), kept.size(), choice.uniform * mass)];
 }
 
 // sample(tokens [m] i32, logprobs [m], logits [m, vocab], temperatures [m], topPs [m], topKs [m] i32, uniforms [m]):
@@ -65,26 +69,33 @@ Napi::Value sample(Args& args) {
   parallelFor(m, vocab * 8, [&](i64 i) {
     const float* l = logits.as<float>() + i * vocab;
     const Choice choice{temperatures.as<float>()[i], topPs.as<float>()[i], uniforms.as<float>()[i], topKs.as<int32_t>()[i]};
-    v16 highest = all(-INFINITY), total = {};
+    v16 highest = all(-INFINITY);
     for (i64 j = 0; j < vocab; j += 16) highest = maximum(highest, firstOf(load(l + j, vocab - j), vocab - j, -INFINITY));
     const float best = maximum(highest);
-    for (i64 j = 0; j < vocab; j += 16) total += firstOf(fastExp(load(l + j, vocab - j) - best), vocab - j, 0);
+    // Keeps e^((l − best) / T) in `w` where there is one, and gives the sum.
+    const auto exponentials = [&](float inverse, float* w) {
+      v16 total = {};
+      for (i64 j = 0; j < vocab; j += 16) {
+        const v16 z = (load(l + j, vocab - j) - best) * inverse, e = firstOf(z < -80.0f ? v16{} : fastExp(z), vocab - j, 0);
+        total += e;
+        if (w) store(w + j, e, vocab - j);
+      }
+      return sum(total);
+    };
     i64 token = 0;
+    float mass;  // at temperature 1
     if (choice.temperature <= 0) {
       while (token + 1 < vocab && !(l[token] >= best)) token++;
+      mass = exponentials(1, nullptr);
     } else {
       thread_local std::vector<float> weights;
       weights.resize(vocab);
-      float* w = weights.data();
-      const float inverse = 1 / choice.temperature;
-      for (i64 j = 0; j < vocab; j += 16) {
-        const v16 z = (load(l + j, vocab - j) - best) * inverse;
-        store(w + j, z < -80.0f ? v16{} : fastExp(z), vocab - j);
-      }
-      token = draw(w, vocab, choice);
+      const float tempered = exponentials(1 / choice.temperature, weights.data());
+      token = draw(weights.data(), vocab, tempered, choice);
+      mass = choice.temperature == 1 ? tempered : exponentials(1, nullptr);
     }
     tokens.as<int32_t>()[i] = token;
-    logprobs.as<float>()[i] = l[token] - best - std::log(sum(total));
+    logprobs.as<float>()[i] = l[token] - best - std::log(mass);
   });
   return args.info().Env().Undefined();
 }

@@ -162,7 +162,7 @@ void parallelFor(i64 n, i64 cost, F&& body) {
 template <typename F>
 void parallelTasks(i64 n, F&& body) {
   FirstError error;
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, n < 64 ? 1 : n / 32)
   for (i64 i = 0; i < n; i++) error.guard([&] { body(i); });
   error.rethrow();
 }

@@ -43,13 +43,13 @@ export function addRmsNorm(
 ): { sum: Tensor; normed: Tensor } {
   const [n] = x.shape;
   const normed = Tensor.allocate(dtype, x.shape);
-  const rstd = Tensor.allocate('f32', [n]);
+  const rstd = tape && Tensor.allocate('f32', [n]);
   const sum = delta ? Tensor.allocate('f32', x.shape) : x;
-  native.rmsNorm(normed.id, rstd.id, delta ? sum.id : null, x.id, delta?.id, gain.weight.id, epsilon);
+  native.rmsNorm(normed.id, rstd?.id, delta ? sum.id : null, x.id, delta?.id, gain.weight.id, epsilon);
   delta?.free();
-  tape?.record(delta ? [normed, rstd, sum] : [normed, rstd], () => {
+  tape?.record(delta ? [normed, rstd!, sum] : [normed, rstd!], () => {
     const dsum = tape.takeResidual(sum);
-    native.rmsNormBackward(dsum.id, gain.grad!.id, tape.gradient(normed).id, sum.id, rstd.id, gain.weight.id);
+    native.rmsNormBackward(dsum.id, gain.grad!.id, tape.gradient(normed).id, sum.id, rstd!.id, gain.weight.id);
     tape.give(x, dsum);
     if (delta) {
       if (dtype === 'f32') tape.give(delta, dsum, { lent: true });

@@ -7,6 +7,7 @@ import { cachedAttention, copyPage, type LayerCache, lmHeadLogits, sample } from
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
 import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
 import { type Page, PageCache } from './pageCache.ts';
+import { ThreadChoice } from './threadChoice.ts';
 
 export interface GeneratorOptions {
   /** Sequences decoded side by side. */
@@ -19,11 +20,8 @@ export interface GeneratorOptions {
 
 const pageTokens = 32;
 
-/**
- * Multiply-adds of a step below which one thread does it: in so short a time a second one gains little by the waiting for
- * each other, and the tools have better use for its core.
- */
-const singleThreadWork = 100e6;
+/** Multiply-adds of a step from which it gets all threads without asking. */
+const longWork = 100e6;
 
 /** A request under way. `tokens` grows with what is sampled; keys and values exist for its first `cached` tokens. */
 interface Sequence {
@@ -55,6 +53,8 @@ export class Generator {
   readonly #waiting: Sequence[] = [];
   readonly #running: Sequence[] = [];
   readonly #parameters: number;
+  readonly #threads = native.cpu().threads;
+  readonly #threadChoice = new ThreadChoice(this.#threads);
   #computedRows = 0;
 
   constructor(weights: Weights, rotary: Tensor, options: GeneratorOptions) {
@@ -160,13 +160,18 @@ export class Generator {
 
   #withFittingThreads(batch: { rows: number }[], body: () => void): void {
     const work = batch.reduce((sum, { rows }) => sum + rows, 0) * this.#parameters;
-    const { threads } = native.cpu();
-    native.setThreads(work > singleThreadWork ? threads : 1);
+    if (work > longWork) {
+      body();
+      return;
+    }
+    const start = performance.now();
+    native.setThreads(this.#threadChoice.threads);
     try {
       body();
     } finally {
-      native.setThreads(threads);
+      native.setThreads(this.#threads);
     }
+    this.#threadChoice.note(performance.now() - start, work);
   }
 
   #admit(): void {

@@ -18,7 +18,8 @@ interface Work {
   op: string;
   repeats: number;
   batch: number;
-  length: number;
+  /** Of the sequences. */
+  lengths: number[];
   context: number;
   steps: number;
   prompt: number;
@@ -51,13 +52,13 @@ async function answer(request: Work): Promise<unknown> {
     case 'score':
       return timed(request, () => score(request));
     case 'prefill':
-      return timed(request, () => generate([tokens(request.length)], 1));
+      return timed(request, () => generate([tokens(request.prompt)], 1));
     case 'decode':
       return decode(request);
     case 'group':
       return timed(request, () => generate(prompts(request), request.steps));
     case 'conversations':
-      return timed(request, () => conversations(request));
+      return idleDuring(() => conversations(request));
     case 'trainGroup':
       return timed(request, () => train(groupData(request)));
   }
@@ -87,6 +88,14 @@ async function timed({ repeats }: Work, body: () => Promise<unknown>): Promise<{
   return { seconds };
 }
 
+/** Share of the time in which the engine had nothing to do; what is run once before does not count. */
+async function idleDuring(body: () => Promise<unknown>): Promise<{ idle: number }> {
+  await body();
+  const before = loaded!.engine.utilization();
+  await body();
+  return { idle: 1 - loaded!.engine.utilization(before).utilization };
+}
+
 async function train(data: Datum[]): Promise<void> {
   await loaded!.trainer!.forwardBackward(data, { kind: 'cross_entropy' });
   await loaded!.trainer!.optimStep({
@@ -99,10 +108,10 @@ async function train(data: Datum[]): Promise<void> {
 }
 
 /** Sequences of which the second half has a loss. */
-function halfTrained({ batch, length }: Work): Datum[] {
-  return Array.from({ length: batch }, () => ({
+function halfTrained({ lengths }: Work): Datum[] {
+  return lengths.map(length => ({
     tokens: tokens(length),
-    weights: new Float32Array(length).fill(1, length / 2),
+    weights: new Float32Array(length).fill(1, Math.floor(length / 2)),
   }));
 }
 
@@ -113,10 +122,10 @@ function groupData(request: Work): Datum[] {
   }));
 }
 
-async function score({ batch, length }: Work): Promise<void> {
-  const sequences = Array.from({ length: batch }, () => ({
+async function score({ lengths }: Work): Promise<void> {
+  const sequences = lengths.map(length => ({
     tokens: tokens(length),
-    mask: new Uint8Array(length).fill(1, length / 2),
+    mask: new Uint8Array(length).fill(1, Math.floor(length / 2)),
   }));
   await loaded!.scorer!.score(sequences);
 }

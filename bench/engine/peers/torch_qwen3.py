@@ -109,14 +109,16 @@ def timed(repeats, run, warmups=1):
 
 
 def train(model, request):
-    """One update of `batch` sequences of `length` tokens; the second half of each has a loss."""
-    batch, length = request["batch"], request["length"]
-    ids = torch.randint(0, model.c["vocabSize"], (batch, length))
+    """One update of sequences of these lengths, padded to the longest; the second half of each has a loss."""
+    lengths = torch.tensor(request["lengths"])
+    ids = torch.randint(0, model.c["vocabSize"], (len(lengths), int(lengths.max())))
+    positions = torch.arange(ids.shape[1])
+    wanted = (positions >= lengths[:, None] // 2) & (positions < lengths[:, None])
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, foreach=True)
 
     def step():
-        hidden = model(ids)[:, length // 2 - 1 : -1]
-        loss = F.cross_entropy(model.logits(hidden).float().flatten(0, 1), ids[:, length // 2 :].flatten())
+        hidden = model(ids)[:, :-1][wanted[:, 1:]]
+        loss = F.cross_entropy(model.logits(hidden).float(), ids[wanted])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

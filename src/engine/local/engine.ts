@@ -1,3 +1,4 @@
+import type { EventLoopUtilization } from 'node:perf_hooks';
 import type { Worker } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
 import { startWorker } from '../../worker.ts';
@@ -71,19 +72,36 @@ export class LocalEngine implements Engine {
     return new LocalSampler(this, await this.#load(checkpoint, false));
   }
 
+  /**
+   * How busy the engine's thread was: `utilization` is 1 where it computed all the time.
+   * @param since an earlier answer, to ask for the time from there; without it, since the start
+   */
+  utilization(since?: EventLoopUtilization): EventLoopUtilization {
+    return this.#worker.performance.eventLoopUtilization(since);
+  }
+
   async close(): Promise<void> {
     this.#end(new Error('the engine was closed'));
     await this.#worker.terminate();
+  }
+
+  newId(): number {
+    return this.#nextId++;
+  }
+
+  /** Sends what is not answered. */
+  send(message: ToWorker): void {
+    this.#worker.postMessage(message);
   }
 
   /** Sends one request to the worker; an abort rejects at once and tells the worker. */
   call<T>(request: Request, signal?: AbortSignal): Promise<T> {
     if (this.#closed) return Promise.reject(this.#closed);
     if (signal?.aborted) return Promise.reject(abortError());
-    const id = this.#nextId++;
+    const id = this.newId();
     return new Promise<T>((resolve, reject) => {
       const onAbort = () => {
-        this.#send({ abort: id });
+        this.send({ abort: id });
         this.#take(id)?.reject(abortError());
       };
       const settled =
@@ -95,16 +113,12 @@ export class LocalEngine implements Engine {
       signal?.addEventListener('abort', onAbort, { once: true });
       if (this.#open.size === 0) this.#worker.ref();
       this.#open.set(id, { resolve: settled(resolve) as (value: unknown) => void, reject: settled(reject) });
-      this.#send({ id, request });
+      this.send({ id, request });
     });
   }
 
   #load(checkpoint: string, trainable: boolean): Promise<number> {
     return this.call({ kind: 'open', checkpoint, trainable });
-  }
-
-  #send(message: ToWorker): void {
-    this.#worker.postMessage(message);
   }
 
   /** A request leaves the list; while none is open, the worker does not keep the process alive. */
@@ -141,22 +155,29 @@ class LocalSampler implements Sampler {
   }
 
   async open(prompt: TokenIds): Promise<Conversation> {
-    return new LocalConversation(this, prompt);
+    return new LocalConversation(this.#engine, this.#model, prompt);
   }
 }
 
 /** Only tokens: the engine finds their keys and values again in its page cache. */
 class LocalConversation implements Conversation {
-  readonly #sampler: LocalSampler;
+  readonly #engine: LocalEngine;
+  readonly #model: number;
+  readonly #id: number;
   readonly #tokens: number[];
 
-  constructor(sampler: LocalSampler, prompt: TokenIds) {
-    this.#sampler = sampler;
+  constructor(engine: LocalEngine, model: number, prompt: TokenIds) {
+    this.#engine = engine;
+    this.#model = model;
+    this.#id = engine.newId();
     this.#tokens = [...prompt];
   }
 
   async generate(options: SamplingOptions, signal?: AbortSignal): Promise<Completion> {
-    const completion = await this.#sampler.generate(this.#tokens, options, signal);
+    const completion = await this.#engine.call<Completion>(
+      { kind: 'generate', model: this.#model, prompt: this.#tokens, options, conversation: this.#id },
+      signal,
+    );
     this.append(completion.tokens);
     return completion;
   }
@@ -167,6 +188,7 @@ class LocalConversation implements Conversation {
 
   close(): void {
     this.#tokens.length = 0;
+    this.#engine.send({ closed: this.#id });
   }
 }
 

@@ -13,11 +13,17 @@ const port = parentPort!;
 const options = workerData as WorkerOptions;
 if (options.threads > 0) native.setThreads(options.threads);
 const models: LocalModel[] = [];
+/** Conversations between two turns: for them a tool may be at work. */
+const away = new Set<number>();
 let advancing = false;
 
 port.on('message', async (message: ToWorker) => {
   if ('abort' in message) {
     for (const model of models) if (model.generating) model.generator.abort(message.abort);
+    return;
+  }
+  if ('closed' in message) {
+    away.delete(message.closed);
     return;
   }
   const { id, request } = message;
@@ -38,9 +44,12 @@ function handle(id: number, request: Request): unknown {
   const model = models[request.model];
   switch (request.kind) {
     case 'generate': {
-      const completion = model.generator.generate(id, request.prompt, request.options);
+      const { prompt, options, conversation } = request;
+      const completion = model.generator.generate(id, prompt, options);
       advance();
-      return completion;
+      if (conversation === undefined) return completion;
+      away.delete(conversation);
+      return completion.finally(() => away.add(conversation));
     }
     case 'score':
       return model.score(request.sequences);
@@ -79,7 +88,7 @@ function advance(): void {
   advancing = true;
   const turn = () => {
     const busy = models.filter(model => model.generating);
-    for (const model of busy) model.generator.step();
+    for (const model of busy) model.generator.step(away.size === 0);
     advancing = busy.length > 0;
     if (advancing) setImmediate(turn);
   };

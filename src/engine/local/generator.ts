@@ -7,7 +7,6 @@ import { cachedAttention, copyPage, type LayerCache, lmHeadLogits, sample } from
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
 import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
 import { type Page, PageCache } from './pageCache.ts';
-import { ThreadChoice } from './threadChoice.ts';
 
 export interface GeneratorOptions {
   /** Sequences decoded side by side. */
@@ -20,8 +19,8 @@ export interface GeneratorOptions {
 
 const pageTokens = 32;
 
-/** Multiply-adds of a step from which it gets all threads without asking. */
-const longWork = 100e6;
+/** Multiply-adds of a step below which a second thread gains little beside tools, which have better use for its core. */
+const shortWork = 100e6;
 
 /** A request under way. `tokens` grows with what is sampled; keys and values exist for its first `cached` tokens. */
 interface Sequence {
@@ -53,8 +52,6 @@ export class Generator {
   readonly #waiting: Sequence[] = [];
   readonly #running: Sequence[] = [];
   readonly #parameters: number;
-  readonly #threads = native.cpu().threads;
-  readonly #threadChoice = new ThreadChoice(this.#threads);
   #computedRows = 0;
 
   constructor(weights: Weights, rotary: Tensor, options: GeneratorOptions) {
@@ -137,12 +134,16 @@ export class Generator {
     this.#cache.clear();
   }
 
-  /** One forward pass over one batch. */
-  step(): void {
+  /**
+   * One forward pass over one batch.
+   * @param alone whether nothing else on this machine is likely to want its cores now
+   */
+  step(alone = true): void {
     try {
       this.#admit();
       const batch = this.#nextRows();
-      if (batch.length > 0) this.#withFittingThreads(batch, () => scope(() => this.#advance(batch)));
+      const work = batch.reduce((sum, { rows }) => sum + rows, 0) * this.#parameters;
+      if (work > 0) this.#withThreads(work < shortWork && !alone, () => scope(() => this.#advance(batch)));
     } catch (error) {
       for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
         this.#letGo(sequence);
@@ -158,20 +159,14 @@ export class Generator {
     }
   }
 
-  #withFittingThreads(batch: { rows: number }[], body: () => void): void {
-    const work = batch.reduce((sum, { rows }) => sum + rows, 0) * this.#parameters;
-    if (work > longWork) {
-      body();
-      return;
-    }
-    const start = performance.now();
-    native.setThreads(this.#threadChoice.threads);
+  #withThreads(one: boolean, body: () => void): void {
+    const { threads } = native.cpu();
+    if (one) native.setThreads(1);
     try {
       body();
     } finally {
-      native.setThreads(this.#threads);
+      native.setThreads(threads);
     }
-    this.#threadChoice.note(performance.now() - start, work);
   }
 
   #admit(): void {

@@ -58,6 +58,15 @@ export function refuseTooLarge(checkpoint: string, need: MemoryNeed, available: 
   );
 }
 
+/** @throws UserError when there is no room for the keys and values of what is sampled. */
+export function refuseCache(checkpoint: string, cacheBytes: number, available: number): void {
+  if (cacheBytes <= available) return;
+  throw new UserError(
+    `${checkpoint}: keys and values of what is sampled would take ${inGiB(cacheBytes)} GiB, and ${inGiB(available)} GiB are ` +
+      'free; close other programs or lower engine.cacheBytes',
+  );
+}
+
 export function inGiB(bytes: number): string {
   return (bytes / GiB).toFixed(1);
 }

@@ -12,7 +12,7 @@ import { scope, type Tensor } from '../../tensor/tensor.ts';
 import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../types.ts';
 import { Generator, type GeneratorOptions } from './generator.ts';
 import { forwardBackward, update } from './learner.ts';
-import { availableMemory, type MemoryNeed, memoryNeed, refuseTooLarge, rowsPerPass } from './memory.ts';
+import { availableMemory, type MemoryNeed, memoryNeed, refuseCache, refuseTooLarge, rowsPerPass } from './memory.ts';
 import { score } from './scorer.ts';
 
 export interface ModelOptions {
@@ -59,7 +59,10 @@ export class LocalModel {
   }
 
   get generator(): Generator {
-    this.#generator ??= new Generator(this.#weights, this.#rotary, this.#generatorOptions());
+    if (!this.#generator) {
+      refuseCache(this.#checkpointDir, this.#options.cacheBytes, availableMemory());
+      this.#generator = new Generator(this.#weights, this.#rotary, this.#generatorOptions());
+    }
     return this.#generator;
   }
 

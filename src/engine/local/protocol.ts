@@ -3,15 +3,18 @@ import type { AdamParams, Datum, LossSpec, SamplingOptions, ScoredSequence, Toke
 /** What the engine's worker thread is asked to do. `model` is the number that `open` answered with. */
 export type Request =
   | { kind: 'open'; checkpoint: string; trainable: boolean }
-  | { kind: 'generate'; model: number; prompt: TokenIds; options: SamplingOptions }
+  | { kind: 'generate'; model: number; prompt: TokenIds; options: SamplingOptions; conversation?: number }
   | { kind: 'score'; model: number; sequences: ScoredSequence[] }
   | { kind: 'forwardBackward'; model: number; data: Datum[]; loss: LossSpec }
   | { kind: 'optimStep'; model: number; adam: AdamParams }
   | { kind: 'save'; model: number; dir: string; optimizer: boolean }
   | { kind: 'load'; model: number; dir: string };
 
-/** Requests carry an id; `abort` names the id of a generation under way and is not answered itself. */
-export type ToWorker = { id: number; request: Request } | { abort: number };
+/**
+ * Requests carry an id. `abort` names the id of a generation under way, `closed` a conversation that generates no more; they
+ * are not answered themselves.
+ */
+export type ToWorker = { id: number; request: Request } | { abort: number } | { closed: number };
 
 /** Answers, and in between what the person may want to know. */
 export type FromWorker =

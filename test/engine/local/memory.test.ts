@@ -1,7 +1,10 @@
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { availableMemory, memoryNeed, refuseTooLarge } from '../../../src/engine/local/memory.ts';
 import { LocalModel } from '../../../src/engine/local/model.ts';
-import { parseConfig } from '../../../src/model/config.ts';
+import { parseConfig, tensorShapes } from '../../../src/model/config.ts';
+import { elements } from '../../../src/model/safetensors.ts';
 import { native } from '../../../src/tensor/native.ts';
 import { temporaryFolder, writeTinyModel } from '../tinyModel.ts';
 
@@ -44,4 +47,37 @@ test('a model that cannot fit is refused with the numbers', () => {
   );
   expect(() => refuseTooLarge('model', need, 14 * 2 ** 30)).not.toThrow();
   expect(availableMemory()).toBeGreaterThan(2 ** 28);
+});
+
+test('a model that this machine cannot hold is refused before anything of it is read', async () => {
+  const dir = await writeTinyModel(temporaryFolder());
+  const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8'));
+  const vocab_size = Math.ceil(availableMemory() / (4 * config.hidden_size)); // in fp32 as much as is free
+  const header: Record<string, unknown> = {};
+  let end = 0;
+  for (const [name, shape] of tensorShapes(parseConfig({ ...config, vocab_size }))) {
+    const start = end;
+    end += 4 * elements(shape);
+    header[name] = { dtype: 'F32', shape, data_offsets: [start, end] };
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  const file = join(dir, 'model.safetensors');
+  writeFileSync(file, Buffer.concat([length, json]));
+  truncateSync(file, 8 + json.length + end); // with a hole instead of weights
+  writeFileSync(join(dir, 'config.json'), JSON.stringify({ ...config, vocab_size }));
+
+  const before = native.memory().liveBytes;
+  expect(() => new LocalModel(dir, { ...options, trainable: false })).toThrow(/does not fit into memory: it needs/);
+  expect(native.memory().liveBytes).toBe(before);
+});
+
+test('a cache that this machine cannot hold is refused before it takes memory', async () => {
+  const dir = await writeTinyModel(temporaryFolder());
+  const model = new LocalModel(dir, { ...options, trainable: false, cacheBytes: 2 * availableMemory() });
+  const before = native.memory().liveBytes;
+  expect(() => model.generator).toThrow(/keys and values of what is sampled would take .* lower engine.cacheBytes/);
+  expect(native.memory().liveBytes).toBe(before);
+  model.free();
 });

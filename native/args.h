@@ -2,6 +2,7 @@
 #pragma once
 #include <napi.h>
 
+#include <algorithm>
 #include <initializer_list>
 #include <string>
 
@@ -36,13 +37,11 @@ class Args {
   // A tensor of one of these dtypes whose shape agrees with `dims`.
   Tensor& tensor(const char* argument, std::initializer_list<DType> dtypes, std::initializer_list<Dim*> dims) {
     Tensor& t = any(argument);
-    bool known = false;
-    std::string allowed;
-    for (DType d : dtypes) {
-      known |= d == t.dtype;
-      allowed += (allowed.empty() ? "" : " or ") + std::string(name(d));
+    if (std::find(dtypes.begin(), dtypes.end(), t.dtype) == dtypes.end()) {
+      std::string allowed;
+      for (DType d : dtypes) allowed += (allowed.empty() ? "" : " or ") + std::string(name(d));
+      fail(argument, std::string("has dtype ") + name(t.dtype) + ", expected " + allowed);
     }
-    if (!known) fail(argument, std::string("has dtype ") + name(t.dtype) + ", expected " + allowed);
     bool agrees = t.shape.size() == dims.size();
     if (agrees) {
       size_t i = 0;
@@ -112,8 +111,13 @@ class Args {
                            " to " + std::to_string(limit - 1));
   }
 
-  void require(bool holds, const char* argument, const std::string& what) const {
+  void require(bool holds, const char* argument, const char* what) const {
     if (!holds) fail(argument, what);
+  }
+  // With a text that is made only when it is needed.
+  template <typename Text, typename = decltype(std::declval<Text>()())>
+  void require(bool holds, const char* argument, Text&& what) const {
+    if (!holds) fail(argument, what());
   }
 
   const Napi::CallbackInfo& info() const { return info_; }

@@ -56,25 +56,19 @@ const E* asPaddedElements(const T* part, E* scratch, i64 count, i64 d, i64 dp) {
   return scratch;
 }
 
-// Pages lie anywhere in memory, so the next one is asked for while this one is worked on.
-template <typename T>
-void prefetch(const T* from, i64 count) {
-  const char* bytes = reinterpret_cast<const char*>(from);
-  for (size_t at = 0; at < count * sizeof(T); at += 64) __builtin_prefetch(bytes + at);
-}
-
 template <typename T>
 void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* keys, const T* values, T* out) {
   using E = Element<T>;
   const i64 d = s.d, dp = padded(d), page = s.page;
   const i64 rowsPerBlock = std::min(sequence.rows, std::max<i64>(1, queriesPerBlock / s.group)), m = rowsPerBlock * s.group;
   const i64 longest = padded(sequence.before + sequence.rows + page);
-  Scratch scratch(m * (3 * dp + 3 * longest) + page * dp + 256);
+  Scratch scratch(m * (3 * dp + 3 * longest + 1) + page * dp + 256);
   E* q = scratch.take<E>(m * d);
   E* weights = scratch.take<E>(m * 2 * longest);
   E* converted = scratch.take<E>(page * dp);
   float* o = scratch.take(parts<E> * m * dp);
   float* scores = scratch.take(m * longest);
+  float* sums = scratch.take(m);
   const float scale = 1.0f / std::sqrt(float(d));
   const auto pageAt = [&](i64 token) { return (i64(sequence.pages[token / page]) * s.kvHeads + kv) * d * page; };
 
@@ -84,25 +78,23 @@ void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, 
     for (i64 i = 0; i < queries; i++)
       loadRow(q + i * d, qk + (sequence.firstRow + row + i / s.group) * s.qkWidth + (kv * s.group + i % s.group) * d, d, d);
     for (i64 first = 0; first < length; first += page) {
-      if (first + page < length) prefetch(keys + pageAt(first + page), d * page);
-      prefetch(values + pageAt(first), d * page);
-      blockProduct<false>(queries, page, d, q, d, asElements(keys + pageAt(first), converted, d * page), page, scores + first, longest);
+      const i64 seen = padded(std::min(page, length - first));
+      blockProduct<false>(queries, seen, d, q, d, asElements(keys + pageAt(first), converted, d * page), page, scores + first, longest);
     }
     for (i64 i = 0; i < queries; i++) {
-      float* score = scores + i * longest;
+      const float* score = scores + i * longest;
       E* weight = weights + i * longest;
       const i64 seen = sequence.before + row + i / s.group + 1;
-      v16 highest = all(-INFINITY), totals = {};
+      v16 highest = all(-INFINITY), total = {};
       for (i64 j = 0; j < seen; j += 16) highest = maximum(highest, firstOf(load(score + j), seen - j, -INFINITY));
       const float best = maximum(highest);
       for (i64 j = 0; j < seen; j += 16) {
         const v16 e = firstOf(fastExp((load(score + j) - best) * scale), seen - j, 0);
-        totals += e;
-        store(score + j, e);
+        total += e;
+        storeParts(weight + j, queries * longest, e);
       }
-      const float inverse = 1.0f / sum(totals);
-      for (i64 j = 0; j < seen; j += 16) storeParts(weight + j, queries * longest, load(score + j) * inverse);
       for (i64 j = padded(seen); j < padded(length); j += 16) storeParts(weight + j, queries * longest, v16{});
+      sums[i] = sum(total);
     }
     std::memset(o, 0, parts<E> * queries * dp * 4);
     for (i64 first = 0; first < length; first += page) {
@@ -111,10 +103,11 @@ void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, 
     }
     for (i64 i = 0; i < queries; i++) {
       T* to = out + ((sequence.firstRow + row + i / s.group) * s.heads + kv * s.group + i % s.group) * d;
+      const float inverse = 1.0f / sums[i];
       for (i64 j = 0; j < d; j += 16) {
         v16 total = load(o + i * dp + j);
         if constexpr (parts<E> > 1) total += load(o + (queries + i) * dp + j);
-        store(to + j, total, d - j);
+        store(to + j, total * inverse, d - j);
       }
     }
   }
@@ -155,7 +148,7 @@ Napi::Value cachedAttention(Args& args) {
     args.require(sequence.firstRow == row && sequence.rows >= 1 && row + sequence.rows <= n && sequence.before >= 0, "sequences",
                  "must cover all rows in order, without gaps");
     const i64 used = (sequence.before + sequence.rows + s.page - 1) / s.page;
-    args.require(used <= most, "pageTable", "is too narrow for sequence " + std::to_string(i));
+    args.require(used <= most, "pageTable", [&] { return "is too narrow for sequence " + std::to_string(i); });
     for (i64 p = 0; p < used; p++)
       args.require(sequence.pages[p] >= 0 && sequence.pages[p] < pages, "pageTable", "names a page that does not exist");
     row += sequence.rows;

@@ -5,6 +5,7 @@
 #include <array>
 #include <list>
 #include <map>
+#include <unordered_map>
 
 namespace sod {
 namespace {
@@ -36,7 +37,9 @@ primitive_attr attributes(bool accumulate) {
 // Making a primitive takes a tenth of a millisecond or more, so the recent ones are kept, by everything that they depend on.
 struct Product {
   dnnl::matmul primitive;
-  memory::desc x, w, y, scratch;
+  memory x, w, y, scratch;
+  size_t scratchBytes;
+  std::unordered_map<int, memory> arguments;
 };
 using Key = std::array<i64, 9>;
 
@@ -67,17 +70,20 @@ thread_local ProductCache products;
 
 Product makeProduct(const memory::desc& x, const memory::desc& w, const memory::desc& y, bool accumulate) {
   dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(x, w, y), attributes(accumulate), cpu());
-  return {dnnl::matmul(pd), x, w, y, pd.scratchpad_desc()};
+  const auto at = [](const memory::desc& desc) { return memory(desc, cpu(), nullptr); };
+  Product product{dnnl::matmul(pd), at(x), at(w), at(y), at(pd.scratchpad_desc()), pd.scratchpad_desc().get_size(), {}};
+  product.arguments = {{DNNL_ARG_SRC, product.x}, {DNNL_ARG_WEIGHTS, product.w}, {DNNL_ARG_DST, product.y}, {DNNL_ARG_SCRATCHPAD, product.scratch}};
+  return product;
 }
 
 void run(Product& product, const void* x, void* w, void* y) {
   thread_local dnnl::stream stream(cpu());
-  const size_t scratchBytes = product.scratch.get_size();
-  Storage scratch(scratchBytes);
-  product.primitive.execute(stream, {{DNNL_ARG_SRC, memory(product.x, cpu(), const_cast<void*>(x))},
-                                     {DNNL_ARG_WEIGHTS, memory(product.w, cpu(), w)},
-                                     {DNNL_ARG_DST, memory(product.y, cpu(), y)},
-                                     {DNNL_ARG_SCRATCHPAD, memory(product.scratch, cpu(), scratch.data())}});
+  Storage scratch(product.scratchBytes);
+  product.x.set_data_handle(const_cast<void*>(x));
+  product.w.set_data_handle(w);
+  product.y.set_data_handle(y);
+  product.scratch.set_data_handle(scratch.data());
+  product.primitive.execute(stream, product.arguments);
   stream.wait();
 }
 

@@ -34,8 +34,8 @@ Napi::Value linear(Args& args) {
   Tensor& y = args.tensor("y", {DType::f32, DType::bf16}, {&n, &rows});
   Tensor& x = args.tensor("x", {DType::f32, DType::bf16}, {&n, &columns});
   PackedWeight& w = args.packed("w", Direction::forward);
-  args.require(w.rows == rows && w.columns == columns, "w", "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}));
-  args.require(x.dtype == w.dtype, "x", std::string("has dtype ") + name(x.dtype) + ", the weight " + name(w.dtype));
+  args.require(w.rows == rows && w.columns == columns, "w", [&] { return "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}); });
+  args.require(x.dtype == w.dtype, "x", [&] { return std::string("has dtype ") + name(x.dtype) + ", the weight " + name(w.dtype); });
   args.require(w.chunks.size() == 1, "w", "is packed in chunks");
   multiplyPacked(w, w.chunks[0], x.bytes, n, y.bytes, y.dtype, false);
   return args.info().Env().Undefined();
@@ -47,9 +47,9 @@ Napi::Value linearBackward(Args& args) {
   Tensor& dx = args.tensor("dx", {DType::f32, DType::bf16}, {&n, &columns});
   Tensor& dy = args.tensor("dy", {DType::f32, DType::bf16}, {&n, &rows});
   PackedWeight& w = args.packed("w", Direction::backward);
-  args.require(w.rows == rows && w.columns == columns, "w", "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}));
+  args.require(w.rows == rows && w.columns == columns, "w", [&] { return "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}); });
   args.require(w.chunks.size() == 1, "w", "is packed in chunks");
-  args.require(dy.dtype == w.dtype, "dy", std::string("has dtype ") + name(dy.dtype) + ", the weight " + name(w.dtype));
+  args.require(dy.dtype == w.dtype, "dy", [&] { return std::string("has dtype ") + name(dy.dtype) + ", the weight " + name(w.dtype); });
   multiplyPacked(w, w.chunks[0], dy.bytes, n, dx.bytes, dx.dtype, false);
   return args.info().Env().Undefined();
 }

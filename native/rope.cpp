@@ -25,7 +25,7 @@ struct RopeArgs {
     kvHeads = args.integer("kvHeads", 1);
     epsilon = args.number("epsilon");
     args.require(d > 0 && d % 2 == 0, "wq", "must have an even length");
-    args.require(width == (heads + 2 * kvHeads) * d, "qkv", "is not (heads + 2·kvHeads)·d = " + std::to_string((heads + 2 * kvHeads) * d) + " wide");
+    args.require(width == (heads + 2 * kvHeads) * d, "qkv", [&] { return "is not (heads + 2·kvHeads)·d = " + std::to_string((heads + 2 * kvHeads) * d) + " wide"; });
     args.require(normed == (heads + kvHeads) * d, "y", "is not (heads + kvHeads)·d wide");
     args.within("at", rows, 0, positions);
   }

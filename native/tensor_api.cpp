@@ -78,7 +78,7 @@ Napi::Value write(Args& args) {
   args.require(value.IsTypedArray(), "data", "must be a typed array");
   const auto array = value.As<Napi::TypedArray>();
   args.require(i64(array.ElementLength()) == t.size(), "data",
-               "has " + std::to_string(array.ElementLength()) + " elements, the tensor " + std::to_string(t.size()));
+               [&] { return "has " + std::to_string(array.ElementLength()) + " elements, the tensor " + std::to_string(t.size()); });
   void* from = nullptr;  // not by way of its ArrayBuffer, which may be a shared one
   napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &from, nullptr, nullptr);
   const auto type = array.TypedArrayType();
@@ -123,7 +123,7 @@ Napi::Value convert(Args& args) {
   Tensor& x = args.any("x");
   args.require(y.dtype != DType::i32, "y", "has dtype i32, expected f32 or bf16");
   args.require(x.dtype != DType::i32, "x", "has dtype i32, expected f32 or bf16");
-  args.require(x.size() == y.size(), "x", "has shape " + shapeText(x.shape) + ", y " + shapeText(y.shape));
+  args.require(x.size() == y.size(), "x", [&] { return "has shape " + shapeText(x.shape) + ", y " + shapeText(y.shape); });
   withType(y.dtype, [&](auto toZero) {
     withType(x.dtype, [&](auto fromZero) {
       using To = decltype(toZero);

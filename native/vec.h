@@ -90,7 +90,20 @@ inline v16 firstOf(v16 x, i64 count, float rest) {
 }
 
 // NaN in `a` stays.
-inline v16 maximum(v16 a, v16 b) { return a < b ? b : a; }
+inline v16 maximum(v16 a, v16 b) {
+#ifdef __AVX512F__
+  return (v16)_mm512_max_ps((__m512)b, (__m512)a);
+#else
+  return a < b ? b : a;
+#endif
+}
+inline v16 minimum(v16 a, v16 b) {
+#ifdef __AVX512F__
+  return (v16)_mm512_min_ps((__m512)b, (__m512)a);
+#else
+  return a > b ? b : a;
+#endif
+}
 
 inline float sum(v16 x) {
 #ifdef __AVX512F__
@@ -113,8 +126,7 @@ inline float maximum(v16 x) {
 
 // e^x to about 2 ulp by a polynomial on [-ln2/2, ln2/2] (Cephes' coefficients), for x clamped to [-87.3, 88].
 inline v16 fastExp(v16 x) {
-  x = maximum(x, all(-87.3f));
-  x = x > 88.0f ? all(88.0f) : x;
+  x = minimum(maximum(x, all(-87.3f)), all(88.0f));
   const v16 shifted = x * 1.44269504f + 12582912.0f;
   const v16 n = shifted - 12582912.0f;
   const v16 r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
@@ -124,8 +136,12 @@ inline v16 fastExp(v16 x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
+#ifdef __AVX512F__
+  return (v16)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
   const v16i exponent = ((v16i)shifted - 0x4b400000 + 127) << 23;
   return p * (v16)exponent;
+#endif
 }
 inline float fastExp(float x) { return fastExp(all(x))[0]; }
 

@@ -3,7 +3,7 @@ import { parameterCount } from '../../model/config.ts';
 import { decode } from '../../model/decoder.ts';
 import type { Weights } from '../../model/weights.ts';
 import { native } from '../../tensor/native.ts';
-import { cachedAttention, copyPage, type LayerCache, lmHeadLogits, sample } from '../../tensor/ops.ts';
+import { cachedAttention, copyPage, type Draws, type LayerCache, lmHeadLogits, sample } from '../../tensor/ops.ts';
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
 import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
 import { type Page, PageCache } from './pageCache.ts';
@@ -17,7 +17,10 @@ export interface GeneratorOptions {
   cacheTokens: number;
 }
 
-const pageTokens = 32;
+/** Tokens a page: so many that a product over one fills the registers, where heads are small. */
+function pageTokensFor(headDim: number): number {
+  return headDim < 128 ? 64 : 32;
+}
 
 /** Multiply-adds of a step below which a second thread gains little beside tools, which have better use for its core. */
 const shortWork = 100e6;
@@ -32,6 +35,7 @@ interface Sequence {
   stop: Set<number>;
   pages: Page[];
   cached: number;
+  running: boolean;
   resolve(completion: Completion): void;
   reject(error: Error): void;
 }
@@ -47,6 +51,7 @@ export class Generator {
   readonly #weights: Weights;
   readonly #rotary: Tensor;
   readonly #options: GeneratorOptions;
+  readonly #pageTokens: number;
   readonly #cache: PageCache;
   readonly #layers: LayerCache[];
   readonly #waiting: Sequence[] = [];
@@ -59,7 +64,9 @@ export class Generator {
     this.#weights = weights;
     this.#rotary = rotary;
     this.#parameters = parameterCount(config);
+    const pageTokens = pageTokensFor(config.headDim);
     const pages = Math.max(2, Math.ceil(options.cacheTokens / pageTokens));
+    this.#pageTokens = pageTokens;
     this.#options = { ...options, cacheTokens: pages * pageTokens };
     const shape = [pages, config.kvHeads, config.headDim * pageTokens];
     this.#layers = unscoped(() =>
@@ -112,6 +119,7 @@ export class Generator {
         stop: new Set(complete.stop),
         pages: [],
         cached: 0,
+        running: false,
         resolve,
         reject,
       });
@@ -172,12 +180,12 @@ export class Generator {
   #admit(): void {
     for (let at = 0; at < this.#waiting.length && this.#running.length < this.#options.maxBatch; ) {
       const sequence = this.#waiting[at];
-      if (this.#running.some(other => computesBeginningOf(other, sequence))) {
+      if (this.#running.some(other => computesBeginningOf(other, sequence, this.#pageTokens))) {
         at++;
         continue;
       }
       this.#waiting.splice(at, 1);
-      Object.assign(sequence, this.#cache.acquire(sequence.tokens));
+      Object.assign(sequence, this.#cache.acquire(sequence.tokens), { running: true });
       this.#running.push(sequence);
     }
   }
@@ -187,18 +195,18 @@ export class Generator {
     let prompts = this.#options.prefillRows;
     const batch: { sequence: Sequence; rows: number }[] = [];
     for (const sequence of [...this.#running]) {
+      if (!sequence.running) continue;
       const open = pending(sequence);
       const rows = open === 1 ? 1 : Math.min(open, prompts);
       if (open > 1) prompts -= rows;
-      if (rows === 0 || !this.#running.includes(sequence)) continue;
-      if (this.#makeRoom(sequence, sequence.cached + rows)) batch.push({ sequence, rows });
+      if (rows > 0 && this.#makeRoom(sequence, sequence.cached + rows)) batch.push({ sequence, rows });
     }
-    return batch.filter(({ sequence }) => this.#running.includes(sequence));
+    return batch.filter(({ sequence }) => sequence.running);
   }
 
   /** Pages for the first `length` tokens; where room is short, the sequences that came last give way. */
   #makeRoom(sequence: Sequence, length: number): boolean {
-    while (sequence.pages.length * pageTokens < length) {
+    while (sequence.pages.length * this.#pageTokens < length) {
       if (this.#cache.append(sequence.pages)) continue;
       const last = this.#running.pop()!;
       this.#preempt(last);
@@ -216,6 +224,7 @@ export class Generator {
     this.#cache.release(sequence.pages);
     sequence.pages = [];
     sequence.cached = 0;
+    sequence.running = false;
   }
 
   #advance(batch: { sequence: Sequence; rows: number }[]): void {
@@ -229,10 +238,10 @@ export class Generator {
     const lastRows: number[] = [];
     let row = 0;
     batch.forEach(({ sequence, rows }, s) => {
-      sequences.set([row, rows, sequence.cached], s * 3);
-      sequence.pages.forEach((page, p) => {
-        pageTable[s * width + p] = page.index;
-      });
+      sequences[s * 3] = row;
+      sequences[s * 3 + 1] = rows;
+      sequences[s * 3 + 2] = sequence.cached;
+      for (let p = 0; p < sequence.pages.length; p++) pageTable[s * width + p] = sequence.pages[p].index;
       for (let r = 0; r < rows; r++, row++) {
         ids[row] = sequence.tokens[sequence.cached + r];
         positions[row] = sequence.cached + r;
@@ -250,18 +259,25 @@ export class Generator {
     const hidden = decode(this.#weights, this.#rotary, ids, positions, (layer, qk, qkv) =>
       cachedAttention(qk, qkv, this.#layers[layer], sequenceTensor, pageTensor, config),
     );
-    for (const { sequence, rows } of batch) remember(sequence, rows);
+    for (const { sequence, rows } of batch) remember(sequence, rows, this.#pageTokens);
     if (ready.length > 0) this.#sampleNext(hidden, ready, lastRows);
   }
 
   #sampleNext(hidden: Tensor, ready: Sequence[], lastRows: number[]): void {
     const logits = lmHeadLogits(hidden, Tensor.from(Int32Array.from(lastRows)), this.#weights.head);
-    const drawn = sample(logits, {
-      temperatures: Float32Array.from(ready, ({ options }) => options.temperature),
-      topPs: Float32Array.from(ready, ({ options }) => options.topP),
-      topKs: Int32Array.from(ready, ({ options }) => options.topK),
-      uniforms: Float32Array.from(ready, ({ options, tokens }) => uniform(options.seed, tokens.length)),
+    const draws: Draws = {
+      temperatures: new Float32Array(ready.length),
+      topPs: new Float32Array(ready.length),
+      topKs: new Int32Array(ready.length),
+      uniforms: new Float32Array(ready.length),
+    };
+    ready.forEach(({ options, tokens }, i) => {
+      draws.temperatures[i] = options.temperature;
+      draws.topPs[i] = options.topP;
+      draws.topKs[i] = options.topK;
+      draws.uniforms[i] = uniform(options.seed, tokens.length);
     });
+    const drawn = sample(logits, draws);
     ready.forEach((sequence, i) => {
       sequence.tokens.push(drawn.tokens[i]);
       sequence.logprobs.push(drawn.logprobs[i]);
@@ -284,14 +300,14 @@ function pending(sequence: Sequence): number {
 }
 
 /** Notes in the pages what a step has computed. */
-function remember(sequence: Sequence, rows: number): void {
+function remember(sequence: Sequence, rows: number, pageTokens: number): void {
   for (let r = 0; r < rows; r++, sequence.cached++) {
     sequence.pages[Math.floor(sequence.cached / pageTokens)].tokens.push(sequence.tokens[sequence.cached]);
   }
 }
 
 /** Whether it pays to wait: `other` is about to compute a page or more that `sequence` can share then. */
-function computesBeginningOf(other: Sequence, sequence: Sequence): boolean {
+function computesBeginningOf(other: Sequence, sequence: Sequence, pageTokens: number): boolean {
   return pending(other) > 1 && agreement(other.tokens, sequence.tokens) >= other.cached + pageTokens;
 }
 

@@ -268,8 +268,8 @@ describe('a completion', () => {
   });
 
   it('ends where the positions or the cache end', async () => {
-    const prompt = randomTokens(90, 'end');
-    const [completion] = await generating({ cacheTokens: 96 }, g =>
+    const prompt = randomTokens(122, 'end');
+    const [completion] = await generating({ cacheTokens: 128 }, g =>
       finish(g, [g.generate(0, prompt, { maxTokens: 500 })]),
     );
     expect(completion).toMatchObject({ stopReason: 'length', tokens: { length: 6 } });

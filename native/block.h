@@ -132,6 +132,13 @@ inline void loadRow(E* to, const T* from, i64 n, i64 width) {
   for (; j < width; j++) to[j] = fromFloat<E>(0.0f);
 }
 
+// Stores 16 elements of a left-hand side and gives them as they were stored.
+template <typename E>
+inline v16 storeRounded(E* to, v16 x) {
+  store(to, x);
+  return load(to);
+}
+
 // A left-hand side that has to be more exact than bf16 is kept in so many parts: high and low, high + low = x. Their products
 // with the same right-hand side are added.
 template <typename E>
@@ -139,10 +146,7 @@ constexpr i64 parts = lanes<E>;
 
 // 16 elements in their parts, which lie `stride` from each other.
 inline void storeParts(float* to, i64, v16 x) { store(to, x); }
-inline void storeParts(bf16* to, i64 stride, v16 x) {
-  store(to, x);
-  store(to + stride, x - load(to));
-}
+inline void storeParts(bf16* to, i64 stride, v16 x) { store(to + stride, x - storeRounded(to, x)); }
 
 // Rows [count][n] as the right-hand side of a product over them: to(r, j) = from[r][j], 0 up to `width` columns and `depth` rows.
 template <typename E, typename T>

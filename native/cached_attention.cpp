@@ -56,17 +56,18 @@ const E* asPaddedElements(const T* part, E* scratch, i64 count, i64 d, i64 dp) {
   return scratch;
 }
 
+// Softmax weights are rounded to what is multiplied and summed up as rounded, which keeps their average exact.
 template <typename T>
 void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* keys, const T* values, T* out) {
   using E = Element<T>;
   const i64 d = s.d, dp = padded(d), page = s.page;
   const i64 rowsPerBlock = std::min(sequence.rows, std::max<i64>(1, queriesPerBlock / s.group)), m = rowsPerBlock * s.group;
   const i64 longest = padded(sequence.before + sequence.rows + page);
-  Scratch scratch(m * (3 * dp + 3 * longest + 1) + page * dp + 256);
+  Scratch scratch(m * (2 * dp + 2 * longest + 1) + page * dp + 256);
   E* q = scratch.take<E>(m * d);
-  E* weights = scratch.take<E>(m * 2 * longest);
+  E* weights = scratch.take<E>(m * longest);
   E* converted = scratch.take<E>(page * dp);
-  float* o = scratch.take(parts<E> * m * dp);
+  float* o = scratch.take(m * dp);
   float* scores = scratch.take(m * longest);
   float* sums = scratch.take(m);
   const float scale = 1.0f / std::sqrt(float(d));
@@ -89,26 +90,20 @@ void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, 
       for (i64 j = 0; j < seen; j += 16) highest = maximum(highest, firstOf(load(score + j), seen - j, -INFINITY));
       const float best = maximum(highest);
       for (i64 j = 0; j < seen; j += 16) {
-        const v16 e = firstOf(fastExp((load(score + j) - best) * scale), seen - j, 0);
-        total += e;
-        storeParts(weight + j, queries * longest, e);
+        total += storeRounded(weight + j, firstOf(fastExp((load(score + j) - best) * scale), seen - j, 0));
       }
-      for (i64 j = padded(seen); j < padded(length); j += 16) storeParts(weight + j, queries * longest, v16{});
+      for (i64 j = padded(seen); j < padded(length); j += 16) store(weight + j, v16{});
       sums[i] = sum(total);
     }
-    std::memset(o, 0, parts<E> * queries * dp * 4);
+    std::memset(o, 0, queries * dp * 4);
     for (i64 first = 0; first < length; first += page) {
       const i64 count = paddedToLanes<E>(std::min(page, length - first));
-      blockProduct<true>(parts<E> * queries, dp, count, weights + first, longest, asPaddedElements(values + pageAt(first), converted, count, d, dp), dp, o, dp);
+      blockProduct<true>(queries, dp, count, weights + first, longest, asPaddedElements(values + pageAt(first), converted, count, d, dp), dp, o, dp);
     }
     for (i64 i = 0; i < queries; i++) {
       T* to = out + ((sequence.firstRow + row + i / s.group) * s.heads + kv * s.group + i % s.group) * d;
       const float inverse = 1.0f / sums[i];
-      for (i64 j = 0; j < d; j += 16) {
-        v16 total = load(o + i * dp + j);
-        if constexpr (parts<E> > 1) total += load(o + (queries + i) * dp + j);
-        store(to + j, total * inverse, d - j);
-      }
+      for (i64 j = 0; j < d; j += 16) store(to + j, load(o + i * dp + j) * inverse, d - j);
     }
   }
 }

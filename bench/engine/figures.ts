@@ -191,7 +191,7 @@ async function small({ models, threads, pairs }: Bench): Promise<Figure[]> {
       const works = [
         { op: 'train', lengths: demonstrationLengths, repeats: 5 },
         { op: 'train', lengths: Array(32).fill(256), repeats: 5 },
-        { op: 'decode', batch: 64, context: 96, steps: 64, repeats: 15 },
+        { op: 'decode', batch: 64, context: 64, steps: 128, repeats: 11 },
       ];
       const ratios: number[][] = works.map(() => []);
       for (let pair = 0; pair < pairs; pair++) {

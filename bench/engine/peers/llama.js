@@ -21,12 +21,12 @@ async function load({ gguf, threads }) {
   return {};
 }
 
-/** `length` new tokens into an empty context. */
-async function prefill({ length, repeats }) {
-  await open(1, length + 8, 512);
+/** `prompt` new tokens into an empty context. */
+async function prefill({ prompt, repeats }) {
+  await open(1, prompt + 8, 512);
   return timed(repeats, async () => {
     await sequences[0].clearHistory();
-    await sequences[0].evaluateWithoutGeneratingNewTokens(tokens(length));
+    await sequences[0].evaluateWithoutGeneratingNewTokens(tokens(prompt));
   });
 }
 

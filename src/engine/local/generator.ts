@@ -168,8 +168,12 @@ export class Generator {
   }
 
   #withThreads(one: boolean, body: () => void): void {
+    if (!one) {
+      body();
+      return;
+    }
     const { threads } = native.cpu();
-    if (one) native.setThreads(1);
+    native.setThreads(1);
     try {
       body();
     } finally {

@@ -7,6 +7,9 @@
 #include <map>
 #include <unordered_map>
 
+#include "args.h"
+#include "few_rows.h"
+
 namespace sod {
 namespace {
 
@@ -96,7 +99,7 @@ memory::desc plainView(const Tensor& w, Direction direction, i64 rows, i64 colum
                                          : memory::desc({rows, columns}, typeOf(w.dtype), dims{columns, 1});
 }
 
-void fill(PackedWeight& packed, PackedWeight::Chunk& chunk, const Tensor& w) {
+void fill(const PackedWeight& packed, PackedWeight::Chunk& chunk, const Tensor& w) {
   char* from = w.bytes + size_t(chunk.firstRow * packed.columns) * bytesOf(w.dtype);
   memory plain(plainView(w, packed.direction, chunk.rows, packed.columns), cpu(), from);
   dnnl::stream stream(cpu());
@@ -106,20 +109,88 @@ void fill(PackedWeight& packed, PackedWeight::Chunk& chunk, const Tensor& w) {
 
 }  // namespace
 
+namespace {
+
+void multiplyByOneDnn(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
+                      bool accumulate) {
+  const bool forward = packed.direction == Direction::forward;
+  const i64 k = forward ? packed.columns : chunk.rows, n = forward ? chunk.rows : packed.columns;
+  const Key key{0, m, n, k, i64(packed.dtype), i64(yType), accumulate, i64(packed.direction), omp_get_max_threads()};
+  Product& product = products.get(key, [&] {
+    return makeProduct(memory::desc({m, k}, typeOf(packed.dtype), dims{k, 1}), chunk.memory.get_desc(),
+                       memory::desc({m, n}, typeOf(yType), dims{n, 1}), accumulate);
+  });
+  run(product, x, chunk.memory.get_data_handle(), y);
+}
+
+void multiplyByPanels(const PackedWeight::Chunk& chunk, DType dtype, i64 k, i64 n, i64 depth, const void* x, i64 m, void* y, DType yType) {
+  withType(dtype, [&](auto element) {
+    using E = Element<decltype(element)>;
+    withType(yType, [&](auto zero) {
+      using T = decltype(zero);
+      multiplyFewRows(static_cast<const E*>(x), m, k, static_cast<const E*>(chunk.storage->data()), chunk.panelStride, depth, n, static_cast<T*>(y));
+    });
+  });
+}
+
+PackedWeight::Chunk packChunk(const PackedWeight& packed, i64 first, i64 rows, const Tensor& w) {
+  const i64 k = packed.direction == Direction::forward ? packed.columns : rows;
+  const i64 n = packed.direction == Direction::forward ? rows : packed.columns;
+  const memory::desc x({typicalRows, k}, typeOf(packed.dtype), dims{k, 1});
+  const memory::desc y({typicalRows, n}, memory::data_type::f32, dims{n, 1});
+  const memory::desc any({k, n}, typeOf(packed.dtype), memory::format_tag::any);
+  dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(x, any, y), attributes(false), cpu());
+  PackedWeight::Chunk chunk{first, rows, {}, std::make_shared<Storage>(pd.weights_desc().get_size()), panelStrideOf(pd.weights_desc(), packed.dtype), 0};
+  chunk.memory = memory(pd.weights_desc(), cpu(), chunk.storage->data());
+  fill(packed, chunk, w);
+  return chunk;
+}
+
+// How many terms of a sum oneDNN adds up at a time for a product of this shape, found out by trying with random numbers; 0 where
+// it does it in another way.
+i64 findSumDepth(DType dtype, Direction direction, i64 rows, i64 columns) {
+  const i64 k = direction == Direction::forward ? columns : rows, n = direction == Direction::forward ? rows : columns;
+  uint32_t state = 1;
+  const auto random = [&] {
+    state = state * 1664525 + 1013904223;
+    return float(state >> 8) / (1 << 24) - 0.5f;
+  };
+  Tensor w = makeTensor(dtype, {rows, columns}), x = makeTensor(dtype, {fewRows + 1, k});
+  for (const Tensor* t : {&w, &x})
+    withType(dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for (i64 i = 0; i < t->size(); i++) t->as<T>()[i] = fromFloat<T>(random());
+    });
+  const PackedWeight packed{direction, dtype, rows, columns, rows, {}};
+  const PackedWeight::Chunk chunk = packChunk(packed, 0, rows, w);
+  if (!chunk.panelStride || k % (4 / bytesOf(dtype)) != 0) return 0;
+  Tensor expected = makeTensor(DType::f32, {fewRows + 1, n}), y = makeTensor(DType::f32, {fewRows, n});
+  multiplyByOneDnn(packed, chunk, x.bytes, fewRows + 1, expected.bytes, DType::f32, false);
+  for (i64 depth : {k, i64(1024), i64(512), i64(256)}) {
+    if (depth > k) continue;
+    multiplyByPanels(chunk, dtype, k, n, depth, x.bytes, fewRows, y.bytes, DType::f32);
+    if (std::memcmp(y.bytes, expected.bytes, y.size() * sizeof(float)) == 0) return depth;
+  }
+  return 0;
+}
+
+i64 sumDepth(DType dtype, Direction direction, i64 rows, i64 columns) {
+  thread_local std::map<std::array<i64, 4>, i64> known;
+  const std::array<i64, 4> shape{i64(dtype), i64(direction), rows, columns};
+  auto found = known.find(shape);
+  if (found == known.end()) found = known.emplace(shape, findSumDepth(dtype, direction, rows, columns)).first;
+  return found->second;
+}
+
+}  // namespace
+
 PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows) {
   PackedWeight packed{direction, dtype, w.shape[0], w.shape[1], chunkRows, {}};
   for (i64 first = 0; first < packed.rows; first += chunkRows) {
     const i64 rows = std::min(chunkRows, packed.rows - first);
-    const i64 k = direction == Direction::forward ? packed.columns : rows;
-    const i64 n = direction == Direction::forward ? rows : packed.columns;
-    const memory::desc x({typicalRows, k}, typeOf(dtype), dims{k, 1});
-    const memory::desc y({typicalRows, n}, memory::data_type::f32, dims{n, 1});
-    const memory::desc any({k, n}, typeOf(dtype), memory::format_tag::any);
-    dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(x, any, y), attributes(false), cpu());
-    PackedWeight::Chunk chunk{first, rows, {}, std::make_shared<Storage>(pd.weights_desc().get_size())};
-    chunk.memory = memory(pd.weights_desc(), cpu(), chunk.storage->data());
-    fill(packed, chunk, w);
-    packed.chunks.push_back(std::move(chunk));
+    packed.chunks.push_back(packChunk(packed, first, rows, w));
+    // Only decoding has so few rows.
+    if (direction == Direction::forward) packed.chunks.back().sumDepth = sumDepth(dtype, direction, rows, packed.columns);
   }
   return packed;
 }
@@ -131,14 +202,10 @@ void repackWeight(PackedWeight& packed, const Tensor& w) {
 void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
                     bool accumulate) {
   if (m == 0) return;
-  const bool forward = packed.direction == Direction::forward;
-  const i64 k = forward ? packed.columns : chunk.rows, n = forward ? chunk.rows : packed.columns;
-  const Key key{0, m, n, k, i64(packed.dtype), i64(yType), accumulate, i64(packed.direction), omp_get_max_threads()};
-  Product& product = products.get(key, [&] {
-    return makeProduct(memory::desc({m, k}, typeOf(packed.dtype), dims{k, 1}), chunk.memory.get_desc(),
-                       memory::desc({m, n}, typeOf(yType), dims{n, 1}), accumulate);
-  });
-  run(product, x, chunk.memory.get_data_handle(), y);
+  if (m <= fewRows && chunk.sumDepth && !accumulate)
+    multiplyByPanels(chunk, packed.dtype, packed.columns, chunk.rows, chunk.sumDepth, x, m, y, yType);
+  else
+    multiplyByOneDnn(packed, chunk, x, m, y, yType, accumulate);
 }
 
 void accumulateOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k) {

@@ -19,6 +19,7 @@ struct PackedWeight {
     i64 firstRow, rows;
     dnnl::memory memory;
     std::shared_ptr<Storage> storage;
+    i64 panelStride, sumDepth;  // for few_rows.h; 0 where only oneDNN can read the layout
   };
   std::vector<Chunk> chunks;
 };

@@ -13,7 +13,7 @@ const program = new Command('bench:engine')
   .description('Measure the engine against PyTorch, llama.cpp and the matrix product alone.')
   .option('--json', 'print the figures as JSON and nothing else on standard output')
   .option('--only <names>', `some of: ${names.join(', ')}`, value => value.split(','))
-  .option('--pairs <count>', 'how often each side is measured', Number, 3)
+  .option('--pairs <count>', 'how often the sides take turns', Number, 2)
   .option(
     '--models <folder>',
     'where the random models are kept',

@@ -17,6 +17,7 @@ interface Loaded {
 interface Work {
   op: string;
   repeats: number;
+  warmups?: number;
   batch: number;
   /** Of the sequences. */
   lengths: number[];
@@ -77,13 +78,13 @@ async function load(request: {
   return {};
 }
 
-/** Seconds of each repetition, after one that does not count. */
-async function timed({ repeats }: Work, body: () => Promise<unknown>): Promise<{ seconds: number[] }> {
+/** Seconds of each repetition, after those that do not count: one, unless it is said otherwise. */
+async function timed({ repeats, warmups = 1 }: Work, body: () => Promise<unknown>): Promise<{ seconds: number[] }> {
   const seconds: number[] = [];
-  for (let i = 0; i <= repeats; i++) {
+  for (let i = 0; i < warmups + repeats; i++) {
     const start = performance.now();
     await body();
-    if (i > 0) seconds.push((performance.now() - start) / 1000);
+    if (i >= warmups) seconds.push((performance.now() - start) / 1000);
   }
   return { seconds };
 }

@@ -27,7 +27,7 @@ export function installPeers(): void {
     execFileSync(install[0], install.slice(1), { stdio: ['ignore', 2, 2] });
   }
   if (!existsSync(join(peers, 'node_modules/node-llama-cpp'))) {
-    execFileSync('npm', ['ci', '--ignore-scripts'], { cwd: peers, stdio: ['ignore', 2, 2] });
+    execFileSync('npm', ['install', '--no-save', '--ignore-scripts'], { cwd: peers, stdio: ['ignore', 2, 2] });
   }
 }
 

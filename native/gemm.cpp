@@ -107,10 +107,6 @@ void fill(const PackedWeight& packed, PackedWeight::Chunk& chunk, const Tensor& 
   stream.wait();
 }
 
-}  // namespace
-
-namespace {
-
 void multiplyByOneDnn(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
                       bool accumulate) {
   const bool forward = packed.direction == Direction::forward;

@@ -1,0 +1,33 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { initializeCheckpoint } from '../../src/train/initialize.ts';
+import { parseRecipe } from '../../src/train/recipe.ts';
+import { readTrajectories } from '../../src/train/runDirectory.ts';
+import { train } from '../../src/train/train.ts';
+import { openWorld } from '../../src/worlds/open.ts';
+
+test('learns from the tasks that the recipe names, and leaves out those before', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sod-on-policy-'));
+  const model = join(folder, 'model');
+  const { world, close } = await openWorld('shop');
+  const shape = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
+  await initializeCheckpoint(model, { ...shape, tieEmbeddings: true }, world, 1);
+  await close();
+
+  const run = join(folder, 'run');
+  const recipe = parseRecipe({
+    method: 'grpo',
+    model,
+    rollout: { groupSize: 2, maxResponseTokens: 16, maxTurns: 1 },
+    training: { iterations: 2, promptsPerIteration: 3, promptsPerUpdate: 3, tasks: 3, firstTask: 1000 },
+    optimizer: { learningRate: 1e-3 },
+    save: { trajectoriesEvery: 1 },
+  });
+  await train(recipe, { runDir: run });
+  const expected = [1000, 1001, 1002].map(index => world.task('train', index).id);
+  const shown = readTrajectories(run).map(({ task }) => task);
+  expect(shown.length).toBeGreaterThan(0);
+  for (const task of shown) expect(expected).toContain(task);
+});

@@ -144,21 +144,20 @@ PackedWeight::Chunk packChunk(const PackedWeight& packed, i64 first, i64 rows, c
 
 // How many terms of a sum oneDNN adds up at a time for a product of this shape, found out by trying with random numbers; 0 where
 // it does it in another way.
-i64 findSumDepth(DType dtype, Direction direction, i64 rows, i64 columns) {
-  const i64 k = direction == Direction::forward ? columns : rows, n = direction == Direction::forward ? rows : columns;
+i64 findSumDepth(DType dtype, i64 n, i64 k) {
   uint32_t state = 1;
   const auto random = [&] {
     state = state * 1664525 + 1013904223;
     return float(state >> 8) / (1 << 24) - 0.5f;
   };
-  Tensor w = makeTensor(dtype, {rows, columns}), x = makeTensor(dtype, {fewRows + 1, k});
+  Tensor w = makeTensor(dtype, {n, k}), x = makeTensor(dtype, {fewRows + 1, k});
   for (const Tensor* t : {&w, &x})
     withType(dtype, [&](auto zero) {
       using T = decltype(zero);
       for (i64 i = 0; i < t->size(); i++) t->as<T>()[i] = fromFloat<T>(random());
     });
-  const PackedWeight packed{direction, dtype, rows, columns, rows, {}};
-  const PackedWeight::Chunk chunk = packChunk(packed, 0, rows, w);
+  const PackedWeight packed{Direction::forward, dtype, n, k, n, {}};
+  const PackedWeight::Chunk chunk = packChunk(packed, 0, n, w);
   if (!chunk.panelStride || k % (4 / bytesOf(dtype)) != 0) return 0;
   Tensor expected = makeTensor(DType::f32, {fewRows + 1, n}), y = makeTensor(DType::f32, {fewRows, n});
   multiplyByOneDnn(packed, chunk, x.bytes, fewRows + 1, expected.bytes, DType::f32, false);
@@ -170,11 +169,11 @@ i64 findSumDepth(DType dtype, Direction direction, i64 rows, i64 columns) {
   return 0;
 }
 
-i64 sumDepth(DType dtype, Direction direction, i64 rows, i64 columns) {
-  thread_local std::map<std::array<i64, 4>, i64> known;
-  const std::array<i64, 4> shape{i64(dtype), i64(direction), rows, columns};
+i64 sumDepth(DType dtype, i64 n, i64 k) {
+  thread_local std::map<std::array<i64, 3>, i64> known;
+  const std::array<i64, 3> shape{i64(dtype), n, k};
   auto found = known.find(shape);
-  if (found == known.end()) found = known.emplace(shape, findSumDepth(dtype, direction, rows, columns)).first;
+  if (found == known.end()) found = known.emplace(shape, findSumDepth(dtype, n, k)).first;
   return found->second;
 }
 
@@ -186,7 +185,7 @@ PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 c
     const i64 rows = std::min(chunkRows, packed.rows - first);
     packed.chunks.push_back(packChunk(packed, first, rows, w));
     // Only decoding has so few rows.
-    if (direction == Direction::forward) packed.chunks.back().sumDepth = sumDepth(dtype, direction, rows, packed.columns);
+    if (direction == Direction::forward) packed.chunks.back().sumDepth = sumDepth(dtype, rows, packed.columns);
   }
   return packed;
 }

@@ -1,5 +1,3 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
@@ -7,9 +5,10 @@ import { parseRecipe } from '../../src/train/recipe.ts';
 import { readTrajectories } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
 import { openWorld } from '../../src/worlds/open.ts';
+import { temporaryFolder } from '../engine/tinyModel.ts';
 
 test('learns from the tasks that the recipe names, and leaves out those before', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sod-on-policy-'));
+  const folder = temporaryFolder();
   const model = join(folder, 'model');
   const { world, close } = await openWorld('shop');
   const shape = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };

@@ -15,9 +15,18 @@ export interface MemoryNeed {
 
 const GiB = 2 ** 30;
 
-/** Packed rows of one training or scoring pass: as many as the memory for activations allows, within sensible bounds. */
+/**
+ * Packed rows of one training or scoring pass: as many as the memory for activations allows, within sensible bounds. The
+ * softmax over the vocabulary, which training keeps beside them, takes half as much again at most.
+ */
 export function rowsPerPass(config: ModelConfig, options: Pick<ModelOptions, 'dtype' | 'activationBytes'>): number {
-  const rows = Math.floor(options.activationBytes / activationBytes(config, options.dtype));
+  const softmaxRow = config.vocabSize * (options.dtype === 'bf16' ? 2 : 4);
+  const rows = Math.floor(
+    Math.min(
+      options.activationBytes / activationBytes(config, options.dtype),
+      options.activationBytes / 2 / softmaxRow,
+    ),
+  );
   return Math.min(Math.max(rows, 512), 8192);
 }
 

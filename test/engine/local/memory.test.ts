@@ -1,7 +1,7 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { availableMemory, memoryNeed, refuseTooLarge } from '../../../src/engine/local/memory.ts';
+import { availableMemory, memoryNeed, refuseTooLarge, rowsPerPass } from '../../../src/engine/local/memory.ts';
 import { LocalModel } from '../../../src/engine/local/model.ts';
 import { parseConfig, tensorShapes } from '../../../src/model/config.ts';
 import { elements } from '../../../src/model/safetensors.ts';
@@ -26,6 +26,15 @@ test('training needs four fp32 numbers a parameter and every product twice', () 
   const vectors = 3 * 64 + 2 * 32;
   const need = memoryNeed(config, { dtype: 'bf16', trainable: true, activationBytes: 0 });
   expect(need).toMatchObject({ weights: 2 * 2 * matrices, optimizer: 16 * (matrices + vectors) });
+});
+
+test('the softmax that training keeps bounds a pass where the vocabulary is wide and the model small', () => {
+  const shape = { architectures: ['Qwen3ForCausalLM'], hidden_size: 64, intermediate_size: 128, num_hidden_layers: 1 };
+  const heads = { num_attention_heads: 2, num_key_value_heads: 1, head_dim: 32, tie_word_embeddings: true };
+  const rows = (vocab_size: number) =>
+    rowsPerPass(parseConfig({ ...shape, ...heads, vocab_size }), { dtype: 'bf16', activationBytes: 2 ** 30 });
+  expect(rows(1000)).toBe(8192);
+  expect(rows(150_000)).toBe(Math.floor(2 ** 29 / (2 * 150_000)));
 });
 
 test.each([true, false])('what is loaded takes what was foreseen (trainable: %s)', async trainable => {

@@ -56,6 +56,12 @@ const E* asPaddedElements(const T* part, E* scratch, i64 count, i64 d, i64 dp) {
   return scratch;
 }
 
+// Pages lie anywhere: the CPU does not guess the next one by itself.
+template <typename T>
+void prefetch(const T* part, i64 count) {
+  for (i64 i = 0; i < count; i += 64 / i64(sizeof(T))) __builtin_prefetch(part + i, 0, 2);
+}
+
 // Softmax weights are rounded to what is multiplied and summed up as rounded, which keeps their average exact.
 template <typename T>
 void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* keys, const T* values, T* out) {
@@ -80,6 +86,8 @@ void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, 
       loadRow(q + i * d, qk + (sequence.firstRow + row + i / s.group) * s.qkWidth + (kv * s.group + i % s.group) * d, d, d);
     for (i64 first = 0; first < length; first += page) {
       const i64 seen = padded(std::min(page, length - first));
+      prefetch(values + pageAt(first), seen * d);
+      if (first + page < length) prefetch(keys + pageAt(first + page), d * page);
       blockProduct<false>(queries, seen, d, q, d, asElements(keys + pageAt(first), converted, d * page), page, scores + first, longest);
     }
     for (i64 i = 0; i < queries; i++) {

@@ -9,13 +9,21 @@ export { UserError } from './errors.ts';
 export { type Evaluation, type EvaluationSettings, evaluate } from './eval/evaluate.ts';
 export { evaluateCheckpoint } from './eval/evaluateCheckpoint.ts';
 export { majority, passAtK } from './eval/metrics.ts';
-export { type DistillationOptions, distillation, type StepWeigher } from './methods/distillation.ts';
+export { type DistillationOptions, distill } from './methods/distillation.ts';
 export { grpo } from './methods/grpo.ts';
-export type { GroupAdvantages, Method, StepWeighting } from './methods/method.ts';
-export { opd } from './methods/opd.ts';
+export {
+  defineMethod,
+  type GroupAdvantages,
+  type Method,
+  type MethodMaker,
+  type StepWeighting,
+} from './methods/method.ts';
+export { naiveOpd, opd } from './methods/opd.ts';
+export { opsdGt, opsdHint } from './methods/opsd.ts';
 export { outcomeAdvantages } from './methods/outcome.ts';
 export { sod } from './methods/sod.ts';
 export { stepDivergences, stepRanges, stepWeights } from './methods/stepwise.ts';
+export { decayAfterError, type StepWeigher, stepwise, uniform } from './methods/weighting.ts';
 export { Random } from './random.ts';
 export { lastBoxed, mathReward } from './rewards/math.ts';
 export type { Chat, ParsedTurn } from './text/chat.ts';

@@ -7,4 +7,6 @@ export interface Task {
   messages: Message[];
   /** The ground truth, compared exactly with the content of the last \boxed{…}. */
   answer: string;
+  /** What helps towards the solution without being the answer: what a model is shown as its own teacher, by opsd-hint. */
+  hint?: string;
 }

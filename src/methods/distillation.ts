@@ -1,43 +1,47 @@
+import { z } from 'zod';
 import type { Trajectory } from '../agent/trajectory.ts';
-import type { Method, StepWeighting } from './method.ts';
-import { type OutcomeOptions, outcomeAdvantages } from './outcome.ts';
+import type { GroupAdvantages, StepWeighting } from './method.ts';
+import { outcomeAdvantages, outcomeOptions } from './outcome.ts';
 import { type StepRange, stepDivergences, stepRanges } from './stepwise.ts';
+import type { StepWeigher } from './weighting.ts';
 
-export interface DistillationOptions extends OutcomeOptions {
-  /** λ: what distillation counts beside the outcome. Default 1. */
+export const distillationOptions = {
+  /** λ: what distillation counts beside the outcome. */
+  lambda: z.number().nonnegative().default(1),
+  ...outcomeOptions,
+};
+
+export interface DistillationOptions {
+  /** λ. Default 1. */
   lambda?: number;
+  /** Whether the outcome counts beside distillation. Default true. */
+  outcome?: boolean;
+  normalizeByStd?: boolean;
 }
-
-/** The weights of a trajectory's steps, of which `divergence` is the student's distance from the teacher. */
-export type StepWeigher = (divergence: number[], trajectory: Trajectory) => number[];
 
 /**
  * On-policy distillation with weighted steps: A_t = A_outcome + λ · w_k · (log π_teacher − log π_student) on the sampled
- * tokens of step k. The methods that distil differ in `weigh` alone.
+ * tokens of step k (SOD, section 4). The methods that distil differ in `weigh`, and in who the teacher is.
  */
-export function distillation(name: string, weigh: StepWeigher, options: DistillationOptions = {}): Method {
-  const { lambda = 1 } = options;
-  return {
-    name,
-    needsTeacher: true,
-    advantages(group, teacherLogprobs) {
-      if (!teacherLogprobs) throw new Error(`The method ${name} needs the teacher's log-probabilities`);
-      const outcomes = outcomeAdvantages(
-        group.map(trajectory => trajectory.reward),
-        options,
-      );
-      const steps: StepWeighting[] = [];
-      const advantages = group.map((trajectory, i) => {
-        const ranges = stepRanges(trajectory.mask);
-        const divergence = stepDivergences(ranges, trajectory.logprobs, teacherLogprobs[i]);
-        const weight = weigh(divergence, trajectory);
-        steps.push({ divergence, weight });
-        const scaled = weight.map(w => lambda * w);
-        return distillationAdvantages(ranges, scaled, outcomes[i], trajectory.logprobs, teacherLogprobs[i]);
-      });
-      return { advantages, steps };
-    },
-  };
+export function distill(
+  group: readonly Trajectory[],
+  teacherLogprobs: readonly Float32Array[] | undefined,
+  weigh: StepWeigher,
+  { lambda = 1, outcome = true, normalizeByStd }: DistillationOptions = {},
+): GroupAdvantages {
+  if (!teacherLogprobs) throw new Error("distillation needs the teacher's log-probabilities");
+  const rewards = group.map(({ reward }) => reward);
+  const outcomes = outcome ? outcomeAdvantages(rewards, { normalizeByStd }) : rewards.map(() => 0);
+  const steps: StepWeighting[] = [];
+  const advantages = group.map((trajectory, i) => {
+    const ranges = stepRanges(trajectory.mask);
+    const divergence = stepDivergences(ranges, trajectory.logprobs, teacherLogprobs[i]);
+    const weight = weigh(divergence, trajectory);
+    steps.push({ divergence, weight });
+    const scaled = weight.map(w => lambda * w);
+    return distillationAdvantages(ranges, scaled, outcomes[i], trajectory.logprobs, teacherLogprobs[i]);
+  });
+  return { advantages, steps };
 }
 
 /** The advantages of one trajectory's tokens, 0 outside the steps. */

@@ -1,19 +1,13 @@
-import type { Method } from './method.ts';
-import { type OutcomeOptions, outcomeAdvantages } from './outcome.ts';
+import { defineMethod } from './method.ts';
+import { outcomeAdvantages, outcomeOptions } from './outcome.ts';
 
 /** Group-relative policy optimization: every sampled token gets its trajectory's outcome advantage (Shao et al. 2024). */
-export function grpo(options: OutcomeOptions = {}): Method {
-  return {
-    name: 'grpo',
-    needsTeacher: false,
-    advantages(group) {
-      const outcomes = outcomeAdvantages(
-        group.map(trajectory => trajectory.reward),
-        options,
-      );
-      return {
-        advantages: group.map(({ mask }, i) => Float32Array.from(mask, sampled => (sampled ? outcomes[i] : 0))),
-      };
-    },
-  };
-}
+export const grpo = defineMethod({
+  name: 'grpo',
+  options: outcomeOptions,
+  advantages: options => group => {
+    const rewards = group.map(({ reward }) => reward);
+    const outcomes = outcomeAdvantages(rewards, options);
+    return { advantages: group.map(({ mask }, i) => Float32Array.from(mask, sampled => (sampled ? outcomes[i] : 0))) };
+  },
+});

@@ -1,9 +1,10 @@
 import type { RolloutLimits } from '../agent/rollout.ts';
 import { rollouts } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
+import type { Task } from '../data/task.ts';
 import type { Datum, LossSpec, Scores } from '../engine/types.ts';
-import { distillationDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
-import type { StepWeighting } from '../methods/method.ts';
+import { aroundErrors, distillationDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
+import type { StepWeighting, Teacher } from '../methods/method.ts';
 import { Random } from '../random.ts';
 import { overlongPenalty } from '../rewards/overlong.ts';
 import { dialogueTurns, shapedScore } from '../rewards/shaping.ts';
@@ -14,6 +15,7 @@ import { methodOf } from './method.ts';
 import { taskIndices } from './order.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
 import { sampleTrajectories } from './sample.ts';
+import { scoreTrajectories, teacherPrompt } from './teacher.ts';
 import { summarize, type UpdateMetrics, update } from './update.ts';
 
 /**
@@ -23,7 +25,7 @@ import { summarize, type UpdateMetrics, update } from './update.ts';
  */
 export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
   const { training } = recipe;
-  const { trainer, teacher, run } = studio;
+  const { trainer, run } = studio;
   const method = methodOf(recipe);
   const loss: LossSpec = { kind: 'ppo', ...recipe.loss };
   const updatesPerIteration = training.promptsPerIteration / training.promptsPerUpdate;
@@ -36,9 +38,11 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
     async iterate(iteration) {
       const clock = new Clock<Phase>();
 
-      const groups = await clock.time('rollout', () => sampleGroups(recipe, studio, iteration));
+      const tasks = iterationTasks(recipe, studio, iteration);
+      const groups = await clock.time('rollout', () => sampleGroups(recipe, studio, tasks, iteration));
 
-      const scores = teacher && (await clock.time('teacher', () => scoreGroups(groups, studio)));
+      const scores =
+        method.teacher && (await clock.time('teacher', () => scoreGroups(method.teacher!, tasks, groups, studio)));
       const teacherLogprobs = scores?.map(group => group.map(({ logprobs }) => logprobs));
 
       const learned = groups.map((group, g) => method.advantages(group, teacherLogprobs?.[g]));
@@ -54,14 +58,16 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
         }
       });
 
-      const steps = scores && learned.flatMap(group => group.steps ?? []);
+      const { epsilon } = recipe.report;
+      const steps = learned.flatMap(group => group.steps ?? []);
       if ((iteration + 1) % recipe.save.trajectoriesEvery === 0) {
-        run.logTrajectories(iteration + 1, sampleTrajectories(groups.flat(), steps, studio.chat));
+        const scored = teacherLogprobs?.flat().map((teacherLogprobs, i) => ({ weighting: steps[i], teacherLogprobs }));
+        run.logTrajectories(iteration + 1, sampleTrajectories(groups.flat(), scored, epsilon, studio.chat));
       }
       return {
         ...summarize(updateMetrics),
         ...rolloutDiagnostics(groups.flat()),
-        ...distillationMetrics(groups.flat(), scores?.flat(), steps),
+        ...(scores && distillationMetrics(groups.flat(), scores.flat(), steps, epsilon)),
         rolloutTokens: groups.flat().reduce((sum, { mask }) => sum + count(mask), 0),
         seconds: clock.seconds,
       };
@@ -69,18 +75,26 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
   };
 }
 
-/** A group of trajectories for each of the iteration's tasks, judged and rewarded. */
-async function sampleGroups(recipe: OnPolicyRecipe, studio: Studio, iteration: number): Promise<Trajectory[][]> {
-  const { seed, rollout, training } = recipe;
+function iterationTasks({ seed, training }: OnPolicyRecipe, { world }: Studio, iteration: number): Task[] {
+  const { promptsPerIteration, tasks, firstTask } = training;
+  const indices = taskIndices(seed, iteration * promptsPerIteration, promptsPerIteration, tasks);
+  return indices.map(index => world.task('train', firstTask + index));
+}
+
+/** A group of trajectories for each task, judged and rewarded. */
+async function sampleGroups(
+  recipe: OnPolicyRecipe,
+  studio: Studio,
+  tasks: readonly Task[],
+  iteration: number,
+): Promise<Trajectory[][]> {
+  const { seed, rollout } = recipe;
   const { trainer, chat, world, signal, onProgress } = studio;
-  const { promptsPerIteration, tasks: trainingSet, firstTask } = training;
   const { groupSize } = rollout;
   const sampler = await trainer.sampler();
-  const indices = taskIndices(seed, iteration * promptsPerIteration, promptsPerIteration, trainingSet);
 
-  const requests = indices.flatMap((index, position) => {
-    const task = world.task('train', firstTask + index);
-    return Array.from({ length: groupSize }, (_, sample) => ({
+  const requests = tasks.flatMap((task, position) =>
+    Array.from({ length: groupSize }, (_, sample) => ({
       task,
       tools: () => world.tools(task),
       chat,
@@ -92,14 +106,14 @@ async function sampleGroups(recipe: OnPolicyRecipe, studio: Studio, iteration: n
         const { score, correct } = judge(world, task, trajectory);
         return { reward: reward(recipe, trajectory, score), correct };
       },
-    }));
-  });
+    })),
+  );
   const trajectories = await rollouts(requests, {
     concurrency: rollout.concurrency,
     signal,
     onTrajectory: (_, done, total) => onProgress({ phase: 'rollout', done, total }),
   });
-  return indices.map((_, g) => trajectories.slice(g * groupSize, (g + 1) * groupSize));
+  return tasks.map((_, g) => trajectories.slice(g * groupSize, (g + 1) * groupSize));
 }
 
 function limits(rollout: OnPolicyRecipe['rollout']): RolloutLimits {
@@ -121,11 +135,16 @@ function reward({ reward, rollout }: OnPolicyRecipe, trajectory: Trajectory, sco
 }
 
 /** The teacher's view of the sampled tokens, some groups at a time so that the person can see and stop it. */
-async function scoreGroups(groups: Trajectory[][], { teacher, signal, onProgress }: Studio): Promise<Scores[][]> {
+async function scoreGroups(
+  kind: Teacher,
+  tasks: readonly Task[],
+  groups: readonly Trajectory[][],
+  { teacher, chat, world, signal, onProgress }: Studio,
+): Promise<Scores[][]> {
   const scores: Scores[][] = [];
-  for (const group of groups) {
+  for (const [g, group] of groups.entries()) {
     signal.throwIfAborted();
-    scores.push(await teacher!.score(group));
+    scores.push(await scoreTrajectories(teacher!, group, teacherPrompt(kind, tasks[g], chat, world)));
     onProgress({ phase: 'teacher', done: scores.length, total: groups.length });
   }
   signal.throwIfAborted();
@@ -136,12 +155,16 @@ function datum({ tokens, mask, logprobs }: Trajectory, advantages: Float32Array)
   return { tokens, weights: Float32Array.from(mask), advantages, behaviourLogprobs: logprobs };
 }
 
-function distillationMetrics(trajectories: Trajectory[], scores?: Scores[], steps?: StepWeighting[]) {
-  if (!scores || !steps) return {};
+function distillationMetrics(trajectories: Trajectory[], scores: Scores[], steps: StepWeighting[], epsilon: number) {
   const teacherLogprobs = scores.map(({ logprobs }) => logprobs);
   return {
-    ...distillationDiagnostics(trajectories, teacherLogprobs, steps),
+    ...distillationDiagnostics(trajectories, teacherLogprobs, steps, epsilon),
     teacherEntropy: teacherEntropy(trajectories, scores),
+    aroundError: aroundErrors(
+      trajectories,
+      steps,
+      scores.map(({ entropies }) => entropies),
+    ),
   };
 }
 

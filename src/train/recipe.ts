@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
+import { hubName } from '../hubName.ts';
+import { methods } from '../methods/registry.ts';
 import { isSection, merge } from './overrides.ts';
 import { firstIssue, nearestName, section } from './schema.ts';
 
@@ -69,12 +71,16 @@ const optimizer = (defaults: {
 
 const common = {
   seed: z.number().int().nonnegative().default(0),
-  /** Checkpoint folder to start from … */
+  /** Checkpoint to start from, a folder or hf: and its name on the Hugging Face Hub … */
   model: z.string().min(1).optional(),
   /** … or the shape of a fresh one with random weights. */
   init: initSchema.optional(),
-  /** A world by name, or the path of a module that exports one. */
+  /** What the model was made from, such as hf:Qwen/Qwen3-0.6B: tells a dry run its shape before the folder exists. */
+  base: z.string().min(1).optional(),
+  /** A world by name, or the path of a module that exports one … */
   world: z.string().min(1).default('shop'),
+  /** … or tasks from a dataset, such as hf:Gen-Verse/Open-AgentRL-30K. */
+  dataset: z.string().min(1).optional(),
   engine,
   save,
 };
@@ -89,6 +95,11 @@ const sft = section({
     batchSize: count.default(128),
     /** Longer demonstrations are cut at the right. */
     maxTokens: count.default(32_768),
+    /**
+     * Share of the demonstrations whose prompt shows the answer as well, and of those whose prompt shows the hint: a model that
+     * was never pretrained has to learn to read them before it can be its own teacher.
+     */
+    privileged: z.number().min(0).max(0.5).default(0),
   }).prefault({}),
   optimizer: optimizer({ learningRate: 5e-5, schedule: 'cosine', warmup: 0.1, beta2: 0.95 }),
 });
@@ -133,43 +144,48 @@ const onPolicy = {
     /** Tokens before the limit over which length is punished; 0 is no punishment. */
     overlongBuffer: z.number().int().nonnegative().default(1024),
   }).prefault({}),
+  report: section({
+    /** Divergences below it tell nothing: for the patterns of trajectories, the same for all methods. */
+    epsilon: z.number().positive().default(1e-6),
+  }).prefault({}),
 };
 
 const teacher = z.string("must be the teacher's checkpoint folder").min(1);
-const distillation = { ...onPolicy, teacher };
 
-/** Divide outcome advantages by the group's standard deviation; false is Dr. GRPO. */
-const normalizeByStd = z.boolean().default(true);
+type MethodName = keyof typeof methods;
 
-const grpo = section({
-  method: z.literal('grpo'),
-  grpo: section({ normalizeByStd }).prefault({}),
-  ...onPolicy,
-});
-const opd = section({
-  method: z.literal('opd'),
-  opd: section({ lambda: nonNegative.default(1), normalizeByStd }).prefault({}),
-  ...distillation,
-});
-const sod = section({
-  method: z.literal('sod'),
-  sod: section({
-    epsilon: z.number().positive().default(1e-6),
-    delta: nonNegative.default(0.2),
-    lambda: nonNegative.default(1),
-    normalizeByStd,
-  }).prefault({}),
-  ...distillation,
-});
+/** What a recipe for a method can hold: what all share, the options of its own, and a teacher where another model is one. */
+function recipeSchema(name: MethodName) {
+  const { options, teacher: who } = methods[name];
+  return section({
+    method: z.literal(name),
+    [name]: section(options).prefault({}),
+    ...onPolicy,
+    ...(who === 'model' && { teacher }),
+  });
+}
 
-const methods = { sft, grpo, opd, sod };
-export const methodNames = Object.keys(methods);
+const schemas: Record<string, z.ZodType> = {
+  sft,
+  ...Object.fromEntries((Object.keys(methods) as MethodName[]).map(name => [name, recipeSchema(name)])),
+};
+export const methodNames = Object.keys(schemas);
 
 export type SftRecipe = z.output<typeof sft>;
-export type OnPolicyRecipe = z.output<typeof grpo> | z.output<typeof opd> | z.output<typeof sod>;
+type OnPolicyBase = z.ZodObject<typeof onPolicy>;
+/** The options of its method are in the section that has the method's name. */
+export type OnPolicyRecipe = z.output<OnPolicyBase> & { method: MethodName; teacher?: string } & Partial<
+    Record<MethodName, Record<string, unknown>>
+  >;
 export type Recipe = SftRecipe | OnPolicyRecipe;
 /** A recipe as it is written: everything with a default may be left out. */
-export type RecipeInput = z.input<typeof sft> | z.input<typeof grpo> | z.input<typeof opd> | z.input<typeof sod>;
+export type RecipeInput =
+  | z.input<typeof sft>
+  | {
+      [Name in MethodName]: z.input<OnPolicyBase> & { method: Name; teacher?: string } & {
+        [Section in Name]?: z.input<z.ZodObject<(typeof methods)[Name]['options']>>;
+      };
+    }[MethodName];
 
 /**
  * Checks a recipe and fills in the defaults.
@@ -177,15 +193,15 @@ export type RecipeInput = z.input<typeof sft> | z.input<typeof grpo> | z.input<t
  */
 export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
   const name = (input as { method?: unknown } | null)?.method;
-  if (!isMethod(name)) {
+  if (typeof name !== 'string' || !methodNames.includes(name)) {
     const nearest = typeof name === 'string' ? nearestName(name, methodNames) : undefined;
     const given =
       name === undefined ? 'is required.' : `'${name}' is unknown${nearest ? `, did you mean '${nearest}'?` : '.'}`;
     throw new UserError(`${source}: method: ${given} Allowed: ${methodNames.join(', ')}`);
   }
-  const result = methods[name].safeParse(input);
+  const result = schemas[name].safeParse(input);
   if (!result.success) throw new UserError(`${source}: ${firstIssue(result.error)}`);
-  const recipe = result.data;
+  const recipe = result.data as Recipe;
   if (!recipe.model === !recipe.init) {
     throw new UserError(`${source}: give either model (a checkpoint folder) or init (the shape of a fresh model)`);
   }
@@ -193,10 +209,6 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
     throw new UserError(`${source}: training.promptsPerIteration must be a multiple of training.promptsPerUpdate`);
   }
   return recipe;
-}
-
-function isMethod(name: unknown): name is keyof typeof methods {
-  return typeof name === 'string' && name in methods;
 }
 
 /**
@@ -224,10 +236,15 @@ function parseYaml(text: string, source: string): Record<string, unknown> {
 /** A run must find its checkpoints again from any directory. */
 function atAbsolutePaths(recipe: Recipe): Recipe {
   const result = { ...recipe };
-  if (result.model) result.model = resolve(result.model);
-  if ('teacher' in result && result.teacher) result.teacher = resolve(result.teacher);
+  if (result.model) result.model = atAbsolutePath(result.model);
+  if (result.method !== 'sft' && result.teacher) result.teacher = atAbsolutePath(result.teacher);
+  if (result.dataset) result.dataset = atAbsolutePath(result.dataset);
   if (/[./]/.test(result.world)) result.world = resolve(result.world);
   return result;
+}
+
+function atAbsolutePath(checkpoint: string): string {
+  return hubName(checkpoint) ? checkpoint : resolve(checkpoint);
 }
 
 /** The recipe with every default written out, to keep beside what it produced. */

@@ -1,4 +1,4 @@
-import { stringify } from 'yaml';
+import { Document, isScalar, visit } from 'yaml';
 import type { Trajectory } from '../agent/trajectory.ts';
 import { type Pattern, patternOf } from '../methods/diagnostics.ts';
 import type { StepWeighting } from '../methods/method.ts';
@@ -24,41 +24,65 @@ export interface SampledStep {
   text: string;
   observation?: string;
   error?: string;
+  /** The sampled tokens one by one, and what the teacher thinks of each: q − s, where it scored the trajectory. */
+  tokens?: string[];
+  gaps?: number[];
+}
+
+/** What a teacher made of a trajectory. */
+export interface Scored {
+  weighting: StepWeighting;
+  teacherLogprobs: Float32Array;
 }
 
 /** How many trajectories of each pattern a sample shows. */
 const shownOfEach = 2;
 
-/** Some trajectories of an iteration: the first of each pattern, the rarest pattern (recovery) first. */
+/**
+ * Some trajectories of an iteration: the first of each pattern, the rarest pattern (recovery) first.
+ * @param scored one for each trajectory, where a teacher scored them
+ * @param epsilon of the step weights that the patterns go by
+ */
 export function sampleTrajectories(
   trajectories: readonly Trajectory[],
-  weightings: readonly StepWeighting[] | undefined,
+  scored: readonly Scored[] | undefined,
+  epsilon: number,
   chat: Chat,
 ): SampledTrajectory[] {
-  const all = trajectories.map((trajectory, i) => readable(trajectory, weightings?.[i], chat));
+  const all = trajectories.map((trajectory, i) => readable(trajectory, scored?.[i], epsilon, chat));
   const patterns: (Pattern | undefined)[] = ['recovery', 'erroneous', 'stable', undefined];
   return patterns.flatMap(pattern => all.filter(sample => sample.pattern === pattern).slice(0, shownOfEach));
 }
 
-function readable(trajectory: Trajectory, weighting: StepWeighting | undefined, chat: Chat): SampledTrajectory {
+function readable(trajectory: Trajectory, scored: Scored | undefined, epsilon: number, chat: Chat): SampledTrajectory {
+  const { tokens, logprobs } = trajectory;
+  const teacher = scored?.teacherLogprobs;
   return {
     task: trajectory.taskId,
     reward: trajectory.reward,
     correct: trajectory.correct,
     end: trajectory.end,
-    pattern: weighting && patternOf(stepWeights(weighting.divergence)),
-    steps: trajectory.steps.map(({ text, observation, error }, k) => ({
-      divergence: weighting?.divergence[k],
-      weight: weighting?.weight[k],
+    pattern: scored && patternOf(stepWeights(scored.weighting.divergence, { epsilon })),
+    steps: trajectory.steps.map(({ start, end, text, observation, error }, k) => ({
+      divergence: scored?.weighting.divergence[k],
+      weight: scored?.weighting.weight[k],
       text,
       observation,
       error,
+      tokens: teacher && tokens.slice(start, end).map(token => chat.decode([token])),
+      gaps: teacher && Array.from(logprobs.subarray(start, end), (s, t) => Number((teacher[start + t] - s).toFixed(3))),
     })),
-    prompt: chat.decode(trajectory.tokens.slice(0, trajectory.promptTokens)),
+    prompt: chat.decode(tokens.slice(0, trajectory.promptTokens)),
   };
 }
 
-/** As YAML: texts in blocks, to be read as they were said. */
+/** As YAML: texts in blocks, to be read as they were said, tokens in lines. */
 export function formatTrajectories(samples: readonly SampledTrajectory[]): string {
-  return stringify(samples, { blockQuote: 'literal', lineWidth: 0 });
+  const document = new Document(samples);
+  visit(document, {
+    Seq(_, sequence) {
+      sequence.flow = sequence.items.every(isScalar);
+    },
+  });
+  return document.toString({ blockQuote: 'literal', lineWidth: 0 });
 }

@@ -1,3 +1,5 @@
+import { privilegedMessages } from '../data/privileged.ts';
+import type { Task } from '../data/task.ts';
 import type { Datum } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { sft } from '../methods/sft.ts';
@@ -50,11 +52,18 @@ async function demonstrate(recipe: SftRecipe, { chat, world, signal, onProgress 
   for (let index = 0; index < demonstrations && !signal.aborted; index++) {
     const task = world.task('train', index);
     const solution = await world.demonstrate(task, Random.of(recipe.seed, 'demonstration', index));
-    const prompt = chat.prompt(task.messages, world.tools(task).map(toolSchema));
+    const prompt = chat.prompt(promptMessages(recipe, task, index), world.tools(task).map(toolSchema));
     data.push(sft(demonstrationTokens(chat, prompt, solution), maxTokens));
     if (data.length % 50 === 0) onProgress({ phase: 'demonstrations', done: data.length, total: demonstrations });
   }
   return data;
+}
+
+/** The task's messages, in some of which the answer or the hint is shown. */
+function promptMessages({ seed, training: { privileged } }: SftRecipe, task: Task, index: number): Message[] {
+  const chance = Random.of(seed, 'privileged', index).uniform();
+  if (chance >= 2 * privileged) return task.messages;
+  return privilegedMessages(task, chance < privileged ? 'answer' : 'hint');
 }
 
 /** An expert's dialogue as the policy would have sampled it; `mask` is 1 on the expert's turns. */

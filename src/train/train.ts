@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
-import type { Engine } from '../engine/types.ts';
+import type { Engine, Scorer } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
+import { hubName } from '../hubName.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { initializeCheckpoint } from './initialize.ts';
 import type { Learner, PhaseProgress, Studio } from './learner.ts';
+import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
 import { formatRecipe, type Recipe } from './recipe.ts';
 import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
@@ -47,6 +49,7 @@ export interface TrainResult {
  */
 export async function train(recipe: Recipe, options: TrainOptions): Promise<TrainResult> {
   const { runDir, signal = new AbortController().signal } = options;
+  refuseRemote(recipe);
   const run = options.resume ? RunDirectory.resume(runDir) : RunDirectory.create(runDir, recipe);
   try {
     if (formatRecipe(run.recipe) !== formatRecipe(recipe)) {
@@ -87,7 +90,7 @@ async function runLearner(
   const studio: Studio = {
     run,
     trainer,
-    teacher: 'teacher' in recipe ? await engine.scorer(recipe.teacher) : undefined,
+    teacher: await teacherOf(recipe, base, engine),
     chat: loadChat(base),
     world,
     signal,
@@ -118,6 +121,29 @@ async function runLearner(
   }
   await trainer.save(run.final);
   return true;
+}
+
+/** @throws UserError where something would have to be downloaded first. */
+function refuseRemote(recipe: Recipe): void {
+  const teacher = recipe.method === 'sft' ? undefined : recipe.teacher;
+  for (const checkpoint of [recipe.model, teacher]) {
+    const name = checkpoint && hubName(checkpoint);
+    if (!name) continue;
+    throw new UserError(
+      `${checkpoint} is on the Hugging Face Hub: download it (hf download ${name} --local-dir models/${name}) and name the folder`,
+    );
+  }
+  if (recipe.dataset) {
+    throw new UserError(
+      'dataset: training takes its tasks from a world; a recipe with a dataset can only be planned (--dry-run)',
+    );
+  }
+}
+
+/** Another model, or the one that the training starts from; nobody where the method needs none. */
+async function teacherOf(recipe: Recipe, base: string, engine: Engine): Promise<Scorer | undefined> {
+  if (recipe.method === 'sft' || !methodOf(recipe).teacher) return undefined;
+  return engine.scorer(recipe.teacher ?? base);
 }
 
 /** A local engine as a recipe describes it. */

@@ -12,8 +12,10 @@ import { CHAT_TEMPLATE } from './chatTemplate.ts';
 import { CONTROL_TOKEN_COUNT, plainText, tokenizerFiles, wordsOf } from './qwen3Format.ts';
 import type { World } from './world.ts';
 
+export const defaultVocabulary = 1000;
+
 export interface TokenizerOptions {
-  /** Most entries in all: bytes, learned tokens, control tokens and phrases. Default 1,000. */
+  /** Most entries in all: bytes, learned tokens, control tokens and phrases. Default: `defaultVocabulary`. */
   size?: number;
   /** Demonstrations of training tasks to learn from. Default 200. */
   demonstrations?: number;
@@ -36,7 +38,7 @@ const PHRASE_WORDS = 3;
 export async function writeTokenizer(
   dir: string,
   world: World,
-  { size = 1000, demonstrations = 200 }: TokenizerOptions = {},
+  { size = defaultVocabulary, demonstrations = 200 }: TokenizerOptions = {},
 ): Promise<{ vocabularySize: number }> {
   if (!world.demonstrate) throw new UserError(`world ${world.name} has no expert to learn a tokenizer from`);
   const tasks = Array.from({ length: demonstrations }, (_, index) => world.task('train', index));

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { distillationDiagnostics, patternOf, rolloutDiagnostics } from '../../src/methods/diagnostics.ts';
+import { aroundErrors, distillationDiagnostics, patternOf, rolloutDiagnostics } from '../../src/methods/diagnostics.ts';
 import { opd } from '../../src/methods/opd.ts';
 import { step, trajectory } from './trajectories.ts';
 
@@ -41,4 +41,26 @@ test('rollouts are counted by their observations', () => {
     responseTokens: 2,
   });
   expect(rolloutDiagnostics([failed]).toolSuccessRate).toBe(1);
+});
+
+test('divergence and teacher entropy are told apart before and after the first tool error', () => {
+  const mask = Uint8Array.of(0, 1, 0, 1, 1, 0, 1);
+  const logprobs = new Float32Array(7);
+  const erring = trajectory({
+    mask,
+    logprobs,
+    steps: [step({ observation: '7' }), step({ error: 'exception' }), step()],
+  });
+  const untouched = trajectory({ mask: Uint8Array.of(0, 1), logprobs: new Float32Array(2), steps: [step()] });
+  const steps = [
+    { divergence: [1, 2, 6], weight: [1, 1, 1] },
+    { divergence: [0.5], weight: [1] },
+  ];
+  const entropies = [Float32Array.of(0, 0.25, 0, 0.5, 1, 0, 3), Float32Array.of(0, 0.125)];
+  expect(aroundErrors([erring, untouched], steps, entropies)).toEqual({
+    untouched: { steps: 1, divergence: 0.5, teacherEntropy: 0.125 },
+    before: { steps: 2, divergence: 1.5, teacherEntropy: 0.5 },
+    after: { steps: 1, divergence: 6, teacherEntropy: 3 },
+  });
+  expect(aroundErrors([untouched], [steps[1]], [undefined]).after).toEqual({ steps: 0 });
 });

@@ -48,3 +48,20 @@ test('the weights are the cumulative product of divergence ratios, bounded only 
     }),
   );
 });
+
+const divergences = fc.array(fc.double({ min: 0.01, max: 5, noNaN: true }), { minLength: 1 });
+
+test('equal divergences weigh the same, and a common scale changes nothing as ε goes to 0', () => {
+  fc.assert(
+    fc.property(divergences, fc.double({ min: 0.1, max: 10, noNaN: true }), (divergence, scale) => {
+      expect(stepWeights(divergence.map(() => divergence[0]))).toEqual(divergence.map(() => 1));
+      const weights = stepWeights(divergence, { epsilon: 1e-12 });
+      const scaled = stepWeights(
+        divergence.map(d => scale * d),
+        { epsilon: 1e-12 },
+      );
+      expectClose(scaled, weights);
+      for (const w of weights) expect(w).toBeLessThanOrEqual(1.2);
+    }),
+  );
+});

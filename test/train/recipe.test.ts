@@ -48,7 +48,11 @@ test.each([
   [{ ...sod, teecher: 'x' }, /unknown key 'teecher', did you mean 'teacher'\?/],
   [{ method: 'sft', model: 'x', rollout: {} }, /^r\.yaml: unknown key 'rollout'/],
   [{ method: 'sod', model: 'x' }, /^r\.yaml: teacher: must be the teacher's checkpoint folder$/],
-  [{ method: 'sid' }, /^r\.yaml: method: 'sid' is unknown, did you mean 'sod'\? Allowed: sft, grpo, opd, sod$/],
+  [
+    { method: 'sid' },
+    /^r\.yaml: method: 'sid' is unknown, did you mean 'sod'\? Allowed: sft, grpo, opd, naive-opd, opsd-gt, opsd-hint, sod$/,
+  ],
+  [{ method: 'opsd-gt', model: 'x', teacher: 'y' }, /^r\.yaml: unknown key 'teacher'/],
   [{}, /^r\.yaml: method: is required\. Allowed:/],
   [null, /method: is required/],
   [{ ...sod, rollout: 3 }, /^r\.yaml: rollout: must be a section with the keys groupSize, /],

@@ -7,11 +7,16 @@ import type { Tool } from '../../tools/tool.ts';
 import { misspelt } from './catalogue.ts';
 import { type OrderLine, orderOfTask } from './order.ts';
 
-/** Share of demonstrations with a mistake of the expert's own. */
-const MISTAKE_SHARE = 0.18;
-
-/** Solves the task with its tools, one call a turn, and answers with what they said. */
-export async function demonstrate(task: Task, tools: readonly Tool[], random: Random): Promise<Message[]> {
+/**
+ * Solves the task with its tools, one call a turn, and answers with what they said.
+ * @param mistakeShare chance of a mistake of the expert's own
+ */
+export async function demonstrate(
+  task: Task,
+  tools: readonly Tool[],
+  random: Random,
+  mistakeShare: number,
+): Promise<Message[]> {
   const order = orderOfTask(task);
   const messages: Message[] = [];
   const call = async (toolCall: ToolCall) => {
@@ -22,7 +27,7 @@ export async function demonstrate(task: Task, tools: readonly Tool[], random: Ra
   };
 
   const mistakes = new Map<number, ToolCall>();
-  if (random.uniform() < MISTAKE_SHARE) {
+  if (random.uniform() < mistakeShare) {
     const turn = random.below(order.length + 1);
     mistakes.set(turn, turn < order.length ? wrongLookup(order[turn], random) : wrongSum(order));
   }

@@ -42,6 +42,7 @@ export function orderTask(seed: number, split: Split, index: number): Task {
     id: `shop/${seed}/${split}/${index}`,
     messages: [{ role: 'user', content: `Total price in \\boxed{}?\n${lines.join('\n')}` }],
     answer: String(order.reduce((sum, { quantity, price }) => sum + quantity * price, 0)),
+    hint: order.map(({ name }) => name).join(' '),
   };
 }
 

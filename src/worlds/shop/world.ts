@@ -10,6 +10,8 @@ export interface ShopOptions {
   python: () => Tool;
   /** Another seed is another shop: other goods, other orders. Default 0. */
   seed?: number;
+  /** Share of the expert's demonstrations with a mistake that it recovers from. Default 0.18. */
+  mistakeShare?: number;
 }
 
 /**
@@ -17,7 +19,11 @@ export interface ShopOptions {
  * prices are new in every task, so that only the procedure can be learned: copy names exactly, take the tool's advice
  * where a name is misspelt, carry quantities and prices over into the sum. One slip spoils the answer.
  */
-export function shopWorld({ python, seed = 0 }: ShopOptions): World & Required<Pick<World, 'demonstrate'>> {
+export function shopWorld({
+  python,
+  seed = 0,
+  mistakeShare = 0.18,
+}: ShopOptions): World & Required<Pick<World, 'demonstrate'>> {
   const tools = (task: Task) => [priceTool(pricesOf(task)), python()];
   return {
     name: 'shop',
@@ -26,12 +32,17 @@ export function shopWorld({ python, seed = 0 }: ShopOptions): World & Required<P
     async demonstrate(task, random) {
       const own = tools(task);
       try {
-        return await demonstrate(task, own, random);
+        return await demonstrate(task, own, random, mistakeShare);
       } finally {
         await Promise.all(own.map(tool => tool.close?.()));
       }
     },
   };
+}
+
+/** The same shop with an expert who makes no mistakes: how to recover from one's own is left to practice. */
+export function carefulShopWorld(options: ShopOptions) {
+  return { ...shopWorld({ ...options, mistakeShare: 0 }), name: 'careful-shop' };
 }
 
 function pricesOf(task: Task): Map<string, number> {

@@ -3,31 +3,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { writeCheckpoint } from '../src/model/checkpoint.ts';
 import { parameterCount, parseConfig, tensorShapes } from '../src/model/config.ts';
+import { qwen3Small } from '../src/model/published.ts';
 import { elements } from '../src/model/safetensors.ts';
 import { Random } from '../src/random.ts';
-
-/** Qwen3-0.6B: https://huggingface.co/Qwen/Qwen3-0.6B/blob/main/config.json */
-export const qwen3Small = {
-  architectures: ['Qwen3ForCausalLM'],
-  model_type: 'qwen3',
-  attention_bias: false,
-  bos_token_id: 151643,
-  eos_token_id: 151645,
-  head_dim: 128,
-  hidden_act: 'silu',
-  hidden_size: 1024,
-  initializer_range: 0.02,
-  intermediate_size: 3072,
-  max_position_embeddings: 40960,
-  num_attention_heads: 16,
-  num_hidden_layers: 28,
-  num_key_value_heads: 8,
-  rms_norm_eps: 1e-6,
-  rope_theta: 1000000,
-  tie_word_embeddings: true,
-  torch_dtype: 'bfloat16',
-  vocab_size: 151936,
-};
 
 /** About a million parameters: the size of model that learns a small world in minutes. */
 export const demoSized = {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { compareCommand } from './commands/compare.ts';
 import { demoCommand } from './commands/demo.ts';
 import { evalCommand } from './commands/eval.ts';
 import { initCommand } from './commands/init.ts';
@@ -17,10 +18,11 @@ const program = new Command('sod')
 Start with:
   sod demo                                     the whole pipeline on this machine: teacher, student, comparison, report
   sod train recipes/demo/teacher-sft.yaml      one training run from a recipe
+  sod compare recipes/world/compare.yaml       every method from one checkpoint, and the table that compares them
   sod eval runs/teacher-sft/final              average@32 of a checkpoint on held-out tasks`,
   );
 
-for (const command of [demoCommand, trainCommand, evalCommand, runCommand, initCommand]) {
+for (const command of [demoCommand, trainCommand, compareCommand, evalCommand, runCommand, initCommand]) {
   program.addCommand(command());
 }
 

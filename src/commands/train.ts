@@ -8,6 +8,7 @@ interface Options {
   run?: string;
   resume?: string;
   set?: string[];
+  dryRun?: boolean;
 }
 
 export const trainCommand = () =>
@@ -17,6 +18,7 @@ export const trainCommand = () =>
     .option('--run <folder>', 'where the run is written (default: runs/<name of the recipe>)')
     .option('--resume <folder>', 'go on with the run in this folder, from its last checkpoint')
     .option('--set <key=value>', 'change a key of the recipe; may be given several times', collect)
+    .option('--dry-run', 'only say what the run would take: updates, tokens, computation, memory, downloads')
     .addHelpText(
       'after',
       `
@@ -24,6 +26,7 @@ Examples:
   sod train recipes/demo/teacher-sft.yaml
   sod train recipes/demo/student-sod.yaml --run runs/sod-2 --set seed=2 --set optimizer.learningRate=1e-4
   sod train --resume runs/sod-2
+  sod train recipes/qwen3-0.6b/sod.yaml --dry-run
 
 A run's folder holds recipe.yaml (every default written out), metrics.jsonl (a line an iteration), trajectories/
 (readable samples), checkpoints/ (to resume from) and, at the end, final/ (the model in Hugging Face layout).
@@ -46,6 +49,11 @@ and reaches the same weights.`,
       const recipe = options.resume
         ? readRecipe(options.resume)
         : await loadRecipe(file!, parseOverrides(options.set ?? []));
+      if (options.dryRun) {
+        const { formatPlan, planTraining } = await import('../train/plan.ts');
+        console.log(formatPlan(planTraining(recipe)));
+        return;
+      }
       const runDir = options.resume ?? options.run ?? join('runs', basename(file!, extname(file!)));
       const progress = new Progress();
       const result = await interruptible(

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import type { Evaluation, EvaluationSettings } from '../eval/evaluate.ts';
-import type { Distribution, RolloutDiagnostics } from '../methods/diagnostics.ts';
-import { type Metrics, readMetrics, readTrajectories } from '../train/runDirectory.ts';
+import type { RolloutDiagnostics } from '../methods/diagnostics.ts';
+import { barChart } from '../report/chart.ts';
+import { byStep, curve, metricLine, patternLines } from '../report/curves.ts';
+import { asPercent, duration, percent } from '../report/numbers.ts';
+import { style } from '../report/style.ts';
+import { tokenLegend, trajectoryHtml } from '../report/trajectory.ts';
+import { readMetrics, readTrajectories } from '../train/runDirectory.ts';
 import type { SampledTrajectory } from '../train/sample.ts';
-import { barChart, escapeHtml, lineChart, type Point, type Series } from './chart.ts';
 import { type Compared, compared } from './pipeline.ts';
-import { style } from './style.ts';
 
 export interface DemoResults {
   evaluations: Record<Compared, Evaluation>;
@@ -56,7 +59,7 @@ export function formatComparison({ evaluations, settings: { k, tasks }, smoke, s
 /** The demo as one self-contained page; `out` is the demo's folder, whose runs it reads. */
 export function reportHtml(results: DemoResults, out: string): string {
   const { evaluations, settings, smoke, seconds } = results;
-  const metrics = (stage: string) => readMetrics(join(out, stage));
+  const metrics = (stage: string) => [readMetrics(join(out, stage))];
   const opd = metrics('student-opd');
   const sod = metrics('student-sod');
   const average = (name: Compared) => `${percent(evaluations[name].average).toFixed(1)} %`;
@@ -75,10 +78,10 @@ seed ${settings.seed}; ${duration(seconds)} in all.${smoke ? ' <strong>A smoke r
 <h2>Distillation</h2>
 <p>Both students learn from the same prompts; only the weight of each step differs.</p>
 <div class="grid">
-${curve('Correct answers while training', [line('OPD', 'opd', opd, 'accuracy'), line('SOD', 'sod', sod, 'accuracy')], asPercent)}
-${curve('Reverse KL to the teacher, nats a token', [line('OPD', 'opd', opd, 'reverseKl'), line('SOD', 'sod', sod, 'reverseKl')])}
-${curve('Tool calls without an error', [line('OPD', 'opd', opd, 'toolSuccessRate'), line('SOD', 'sod', sod, 'toolSuccessRate')], asPercent)}
-${curve('Entropy of the policy, nats a token', [line('OPD', 'opd', opd, 'entropy'), line('SOD', 'sod', sod, 'entropy')])}
+${curve('Correct answers while training', [metricLine('OPD', 'opd', opd, 'accuracy'), metricLine('SOD', 'sod', sod, 'accuracy')], asPercent)}
+${curve('Reverse KL to the teacher, nats a token', [metricLine('OPD', 'opd', opd, 'reverseKl'), metricLine('SOD', 'sod', sod, 'reverseKl')])}
+${curve('Tool calls without an error', [metricLine('OPD', 'opd', opd, 'toolSuccessRate'), metricLine('SOD', 'sod', sod, 'toolSuccessRate')], asPercent)}
+${curve('Entropy of the policy, nats a token', [metricLine('OPD', 'opd', opd, 'entropy'), metricLine('SOD', 'sod', sod, 'entropy')])}
 </div>
 <h2>Steps</h2>
 <p>How far student and teacher are apart in each step of a trajectory (d), and what that makes the step count (w).
@@ -86,13 +89,13 @@ The bands hold the middle 80 % of the last quarter's trajectories.</p>
 <div class="grid">
 ${byStep('Divergence d by step', 'divergenceByStep', sod)}
 ${byStep('Weight w by step', 'weightByStep', sod)}
-${curve('SOD trajectories by pattern', patterns(sod), asPercent)}
+${curve('SOD trajectories by pattern', patternLines(sod), asPercent)}
 </div>
 ${trajectory(readTrajectories(join(out, 'student-sod')))}
 <h2>Before distillation</h2>
 <div class="grid">
-${curve('SFT loss, nats a token', [line('teacher', 'teacher', metrics('teacher-sft'), 'loss'), line('student', 'sft', metrics('student-sft'), 'loss')])}
-${curve("Teacher's correct answers in GRPO", [line('teacher', 'teacher', metrics('teacher-grpo'), 'accuracy')], asPercent)}
+${curve('SFT loss, nats a token', [metricLine('teacher', 'teacher', metrics('teacher-sft'), 'loss'), metricLine('student', 'sft', metrics('student-sft'), 'loss')])}
+${curve("Teacher's correct answers in GRPO", [metricLine('teacher', 'teacher', metrics('teacher-grpo'), 'accuracy')], asPercent)}
 </div>
 </main></body></html>
 `;
@@ -126,48 +129,6 @@ function table({ evaluations, settings: { k } }: DemoResults): string {
 <p class="soft">± is the standard error over tasks. The best student is set in bold.</p>`;
 }
 
-function curve(title: string, series: Series[], format?: (y: number) => string): string {
-  const smooth = Math.max(1, Math.round(Math.max(...series.map(({ points }) => points.length)) / 30));
-  return lineChart({ title, xLabel: 'updates', series, format, smooth });
-}
-
-function line(name: string, color: string, metrics: Metrics[], key: string): Series {
-  return { name, color, points: metrics.map(line => ({ x: line.update, y: line[key] as number })) };
-}
-
-function patterns(metrics: Metrics[]): Series[] {
-  const colors = { stable: 'good', recovery: 'opd', erroneous: 'sod' };
-  return Object.entries(colors).map(([pattern, color]) => ({
-    name: pattern,
-    color,
-    points: metrics.map(line => ({ x: line.update, y: (line.patterns as Record<string, number>)[pattern] })),
-  }));
-}
-
-/** One point a step index, in the first and the last quarter of the training. */
-function byStep(title: string, key: 'divergenceByStep' | 'weightByStep', metrics: Metrics[]): string {
-  const quarter = Math.max(1, Math.floor(metrics.length / 4));
-  const points = (part: Metrics[]): Point[] => pool(part.map(line => line[key] as Distribution[]));
-  const last = points(metrics.slice(-quarter));
-  const first = points(metrics.slice(0, quarter)).map(({ x, y }) => ({ x, y }));
-  const series = [
-    { name: 'first quarter of the training', color: 'vanilla', points: first },
-    { name: 'last quarter', color: 'sod', points: last },
-  ];
-  return lineChart({ title, xLabel: 'step', series, discrete: true });
-}
-
-/** Distributions by step index over several iterations, each weighted by its number of trajectories. */
-function pool(iterations: Distribution[][]): Point[] {
-  const longest = Math.max(0, ...iterations.map(steps => steps.length));
-  return Array.from({ length: longest }, (_, k) => {
-    const found = iterations.filter(steps => steps.length > k).map(steps => steps[k]);
-    const total = found.reduce((sum, { count }) => sum + count, 0);
-    const weighted = (key: 'mean' | 'p10' | 'p90') => found.reduce((sum, d) => sum + d[key] * d.count, 0) / total;
-    return { x: k + 1, y: weighted('mean'), low: weighted('p10'), high: weighted('p90') };
-  });
-}
-
 /** The newest trajectory that drifted, met an error, came back and answered rightly; else the nearest there is to it. */
 function recovered(samples: SampledTrajectory[]): SampledTrajectory | undefined {
   const wishes: ((sample: SampledTrajectory) => boolean)[] = [
@@ -186,40 +147,14 @@ function recovered(samples: SampledTrajectory[]): SampledTrajectory | undefined 
 function trajectory(samples: SampledTrajectory[]): string {
   const sample = recovered(samples);
   if (!sample) return '';
-  const steps = sample.steps.map(
-    ({ text, observation, error, divergence = 0, weight = 0 }, k) => `<li><div class="numbers">step ${k + 1}
-<div class="weight" style="width:${Math.round((weight / 1.2) * 100)}%"></div>w ${weight.toFixed(2)}<br>d ${divergence.toFixed(3)}</div>
-<div><pre>${escapeHtml(text.trim())}</pre>${
-      observation === undefined
-        ? ''
-        : `<pre class="observation${error ? ' error' : ''}">${escapeHtml(observation.trim())}</pre>`
-    }</div></li>`,
-  );
   const what = sample.pattern === 'recovery' ? 'A trajectory that recovers' : 'A trajectory';
   return `<h2>${what}</h2>
 <p>From the SOD student's training: what it said, what the tools answered, how far it was from the teacher (d) and what the step counted (w).
-The answer was ${sample.correct ? 'right' : 'wrong'}.</p>
-<div class="card"><pre class="observation">${escapeHtml(question(sample.prompt))}</pre><ol class="steps">${steps.join('')}</ol></div>`;
-}
-
-/** The last user message of a prompt in the ChatML format, or the whole prompt in another. */
-function question(prompt: string): string {
-  return prompt.split('<|im_start|>user\n').at(-1)!.split('<|im_end|>')[0].trim();
+The answer was ${sample.correct ? 'right' : 'wrong'}. ${tokenLegend}</p>
+${trajectoryHtml(sample)}`;
 }
 
 /** In percent; a model that calls no tool has none. */
 function toolSuccess({ toolSuccessRate, toolTurns }: RolloutDiagnostics): string {
   return toolTurns === 0 ? '–' : percent(toolSuccessRate).toFixed(1);
-}
-
-function percent(fraction: number): number {
-  return Math.round(fraction * 10_000) / 100;
-}
-
-function asPercent(fraction: number): string {
-  return `${Math.round(fraction * 100)} %`;
-}
-
-function duration(seconds: number): string {
-  return seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }

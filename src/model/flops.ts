@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../../src/model/config.ts';
+import type { ModelConfig } from './config.ts';
 
 /** Floating-point operations of the model's own products: nothing that an implementation computes besides or twice. */
 

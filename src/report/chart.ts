@@ -44,14 +44,15 @@ export function lineChart({ title, xLabel, series, format = String, discrete, sm
   const xTicks = discrete ? [...new Set(xs)] : ticks(xMin, xMax, 6).filter(tick => tick >= xMin && tick <= xMax);
 
   const lines = shown.map(({ color, points }) => {
+    const smoothed = movingAverage(points, smooth);
     const band = points.some(point => point.low !== undefined)
-      ? `<path class="band ${color}" d="${path(points.map(p => [x(p.x), y(p.high ?? p.y)]))}${path(
-          points.toReversed().map(p => [x(p.x), y(p.low ?? p.y)]),
+      ? `<path class="band ${color}" d="${path(smoothed.map(p => [x(p.x), y(p.high ?? p.y)]))}${path(
+          smoothed.toReversed().map(p => [x(p.x), y(p.low ?? p.y)]),
         ).replace('M', 'L')}Z"/>`
       : '';
     const raw = points.map((p): [number, number] => [x(p.x), y(p.y)]);
     const faint = smooth > 1 ? `<path class="line faint ${color}" d="${path(raw)}"/>` : '';
-    const bold = movingAverage(points, smooth).map((p): [number, number] => [x(p.x), y(p.y)]);
+    const bold = smoothed.map((p): [number, number] => [x(p.x), y(p.y)]);
     const dots = discrete ? bold.map(([cx, cy]) => `<circle class="dot ${color}" cx="${cx}" cy="${cy}" r="3"/>`) : [];
     return `${band}${faint}<path class="line ${color}" d="${path(bold)}"/>${dots.join('')}`;
   });
@@ -111,7 +112,9 @@ function scale(from: number, to: number, first: number, last: number): (value: n
 function movingAverage(points: Point[], size: number): Point[] {
   return points.map((point, i) => {
     const window = points.slice(Math.max(0, i - size + 1), i + 1);
-    return { x: point.x, y: window.reduce((sum, { y }) => sum + y, 0) / window.length };
+    const average = (value: (p: Point) => number) => window.reduce((sum, p) => sum + value(p), 0) / window.length;
+    if (point.low === undefined) return { x: point.x, y: average(p => p.y) };
+    return { x: point.x, y: average(p => p.y), low: average(p => p.low ?? p.y), high: average(p => p.high ?? p.y) };
   });
 }
 

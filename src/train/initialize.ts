@@ -34,7 +34,8 @@ export async function initializeCheckpoint(dir: string, init: Init, world: World
   }
 }
 
-function freshConfig(init: Init, vocabularySize: number, endTokenIds: unknown): ModelConfig {
+/** The shape of the model that `init` describes. */
+export function freshConfig(init: Init, vocabularySize: number, endTokenIds?: unknown): ModelConfig {
   return parseConfig(
     {
       architectures: ['Qwen3ForCausalLM'],

@@ -42,6 +42,20 @@ test('a misspelt key is named, with what is allowed, and no run is begun', () =>
   expect(existsSync(run)).toBe(false);
 });
 
+test('a dry run says what a run would take, and begins none', () => {
+  const run = join(folder, 'dry');
+  const { status, stdout } = sod('train', 'recipes/qwen3-1.7b/opsd-hint.yaml', '--dry-run', '--run', run);
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/^updates +600 in 150 iterations$/m);
+  expect(stdout).toMatch(/^downloads +Gen-Verse\/Open-AgentRL-30K \(dataset\)$/m);
+  expect(existsSync(run)).toBe(false);
+});
+
+test('a comparison that is not one is named', () => {
+  expect(refusal('compare', join(folder, 'no.yaml'))).toMatch(/cannot read .*no\.yaml: no such file/);
+  expect(refusal('compare', 'recipes/world/compare.yaml', '--only', 'sid')).toContain("has no method 'sid'");
+});
+
 test('a recipe or a run that is not there is named', () => {
   expect(refusal('train', join(folder, 'no.yaml'))).toMatch(/cannot read the recipe .*no\.yaml: no such file/);
   expect(refusal('train', '--resume', folder)).toContain(`${folder} is not the folder of a run`);

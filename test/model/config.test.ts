@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { qwen3Small as qwen3Config } from '../../bench/randomQwen3.ts';
 import { UserError } from '../../src/errors.ts';
 import { parameterCount, parseConfig, tensorShapes } from '../../src/model/config.ts';
+import { publishedConfigs, qwen3Small as qwen3Config } from '../../src/model/published.ts';
 
 /** With the keys that say nothing for this model, as published. */
 const qwen3Small = {
@@ -84,7 +84,11 @@ describe('tensorShapes', () => {
     expect([...tensorShapes(config)].sort()).toEqual(stored.sort());
   });
 
-  it('counts the published number of parameters', () => {
-    expect(parameterCount(parseConfig(qwen3Small))).toBe(596_049_920);
+  it.each([
+    ['Qwen/Qwen3-0.6B', 596_049_920],
+    ['Qwen/Qwen3-1.7B', 1_720_574_976],
+    ['Qwen/Qwen3-4B', 4_022_468_096],
+  ])('counts the published number of parameters of %s', (name, parameters) => {
+    expect(parameterCount(parseConfig(publishedConfigs[name]))).toBe(parameters);
   });
 });

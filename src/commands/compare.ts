@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
+import { nonNegativeInteger } from './options.ts';
+import { showCount } from './showCount.ts';
+
+interface Options {
+  quick?: boolean;
+  seeds?: number[];
+  only?: string[];
+  out: string;
+}
+
+export const compareCommand = () =>
+  new Command('compare')
+    .description('Train several methods from one checkpoint over several seeds, and compare them.')
+    .argument('<comparison>', 'YAML file, such as recipes/world/compare.yaml')
+    .option('--quick', 'less training and fewer tasks, as the file says')
+    .option('--seeds <seeds>', "instead of the file's, such as 5,6", seedList)
+    .option('--only <methods>', "only these of the file's methods, such as opd,sod", nameList)
+    .option('--out <folder>', 'where everything is written', 'runs/compare')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sod compare recipes/world/compare.yaml --quick
+  sod compare recipes/world/compare.yaml --seeds 5,6 --only opd,sod
+
+The folder holds table.json, table.md and report.html (written anew after each seed), and the runs: full/ or, with
+--quick, quick/. Ctrl-C saves and stops; the same command goes on. What is finished is not trained or measured again.`,
+    )
+    .action(async (file: string, options: Options) => {
+      const { quick = false, seeds, only, out } = options;
+      const [{ compare }, { readPlan }, { formatTable }, { Progress }] = await Promise.all([
+        import('../compare/compare.ts'),
+        import('../compare/plan.ts'),
+        import('../compare/table.ts'),
+        import('./progress.ts'),
+      ]);
+      const plan = readPlan(file, join(out, quick ? 'quick' : 'full'), { quick, seeds, only });
+      const command = [
+        `sod compare ${file}`,
+        quick && '--quick',
+        seeds && `--seeds ${seeds.join(',')}`,
+        only && `--only ${only.join(',')}`,
+      ];
+      let progress: InstanceType<typeof Progress> | undefined;
+      const rows = await interruptible(
+        signal =>
+          compare(plan, {
+            out,
+            command: command.filter(Boolean).join(' '),
+            signal,
+            onRun: (name, index, total) => {
+              progress?.close();
+              progress = new Progress(`${index}/${total} ${name}`);
+            },
+            onProgress: event => progress?.show(event),
+            onEvaluation: (name, done, total) => {
+              progress?.close();
+              progress = undefined;
+              showCount(`measuring ${name}`, done, total);
+            },
+          }),
+        savingNote,
+      ).finally(() => progress?.close());
+      if (!rows) {
+        console.log('Stopped. The same command goes on.');
+        process.exitCode = interruptedExitCode;
+        return;
+      }
+      console.log(formatTable(rows, plan));
+      console.log(`\nThe training in pictures: ${join(out, 'report.html')}`);
+    });
+
+function seedList(text: string): number[] {
+  return [...new Set(text.split(',').map(nonNegativeInteger))];
+}
+
+function nameList(text: string): string[] {
+  const names = text.split(',').map(name => name.trim());
+  if (names.includes('')) throw new InvalidArgumentError('Names are separated by commas.');
+  return names;
+}

@@ -1,0 +1,151 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { UserError } from '../errors.ts';
+import type { EvaluationSettings } from '../eval/evaluate.ts';
+import { methods } from '../methods/registry.ts';
+import { merge, type Section } from '../train/overrides.ts';
+import { loadRecipe, type Recipe } from '../train/recipe.ts';
+import { firstIssue, section } from '../train/schema.ts';
+
+/**
+ * What a comparison is, one YAML file: stages that all methods share, the methods that are trained from there for every
+ * seed, and how the results are measured.
+ */
+
+const count = z.number().int().positive();
+const overrides = z.record(z.string(), z.unknown());
+
+const stage = section({
+  /** File of its recipe, beside this one. */
+  recipe: z.string().min(1),
+  /** Earlier stages whose trained model it starts from or is taught by. */
+  model: z.string().optional(),
+  teacher: z.string().optional(),
+});
+
+const evaluation = section({
+  tasks: count,
+  /** Samples a task. */
+  k: count,
+  temperature: z.number().nonnegative(),
+  topP: z.number().positive().max(1),
+  maxTurns: count,
+  maxResponseTokens: count,
+});
+
+const planSchema = section({
+  /** Trained once, in this order. */
+  stages: z.record(z.string(), stage),
+  /** The stage that every method starts from, and the one that teaches. */
+  student: z.string(),
+  teacher: z.string(),
+  /** File of what the methods' recipes share. */
+  recipe: z.string().min(1),
+  seeds: z.array(z.number().int().nonnegative()).min(1),
+  /** What each method's recipe says beside that; the key is its name in the table. */
+  methods: z.record(z.string(), overrides),
+  /** Variants of a method, compared with it on their own. */
+  ablations: z.record(z.string(), overrides).default({}),
+  eval: evaluation,
+  /** What `--quick` changes. */
+  quick: section({
+    seeds: z.array(z.number().int().nonnegative()).min(1).optional(),
+    stages: z.record(z.string(), overrides).default({}),
+    recipe: overrides.default({}),
+    eval: evaluation.partial().default({}),
+  }).prefault({}),
+});
+
+export interface PlanOptions {
+  quick: boolean;
+  /** Instead of the file's. */
+  seeds?: number[];
+  /** Only these of the file's methods and ablations. */
+  only?: string[];
+}
+
+/** One row of the table that is trained. */
+export interface PlannedMethod {
+  name: string;
+  ablation: boolean;
+}
+
+/** A comparison, ready to be run in folder `root`. */
+export interface Plan {
+  root: string;
+  seeds: number[];
+  stages: { name: string; runDir: string; recipe: () => Promise<Recipe> }[];
+  student: string;
+  teacher: string;
+  methods: PlannedMethod[];
+  /** The recipe of a method for one seed; what it starts from has to be trained by then. */
+  recipe(method: string, seed: number): Promise<Recipe>;
+  runDir(method: string, seed: number): string;
+  evaluation: Omit<EvaluationSettings, 'seed'>;
+}
+
+/**
+ * Reads a comparison; its runs will lie under `root`.
+ * @throws UserError if the file is not one, or names what is not there.
+ */
+export function readPlan(file: string, root: string, { quick, seeds, only }: PlanOptions): Plan {
+  const plan = parsePlan(file);
+  const beside = (recipe: string) => join(dirname(file), recipe);
+  const stageDir = (name: string) => join(root, 'stages', name);
+  const final = (name: string) => join(stageDir(name), 'final');
+  for (const [key, name] of [
+    ['student', plan.student],
+    ['teacher', plan.teacher],
+  ]) {
+    if (!plan.stages[name]) throw new UserError(`${file}: ${key}: there is no stage '${name}'`);
+  }
+  const all: Record<string, Section> = { ...plan.methods, ...plan.ablations };
+  for (const name of only ?? []) {
+    if (!all[name]) throw new UserError(`${file} has no method '${name}'. It has ${Object.keys(all).join(', ')}`);
+  }
+  return {
+    root,
+    seeds: seeds ?? ((quick && plan.quick.seeds) || plan.seeds),
+    stages: Object.entries(plan.stages).map(([name, { recipe, model, teacher }]) => ({
+      name,
+      runDir: stageDir(name),
+      recipe: () =>
+        loadRecipe(beside(recipe), {
+          ...(quick && plan.quick.stages[name]),
+          ...(model && { model: final(model) }),
+          ...(teacher && { teacher: final(teacher) }),
+        }),
+    })),
+    student: plan.student,
+    teacher: plan.teacher,
+    methods: Object.keys(all)
+      .filter(name => only?.includes(name) ?? true)
+      .map(name => ({ name, ablation: name in plan.ablations })),
+    recipe(method, seed) {
+      const own = merge(quick ? plan.quick.recipe : {}, all[method]);
+      const models = { model: final(plan.student), ...(needsTeacher(own) && { teacher: final(plan.teacher) }) };
+      return loadRecipe(beside(plan.recipe), { ...own, ...models, seed });
+    },
+    runDir: (method, seed) => join(root, 'methods', method, `seed-${seed}`),
+    evaluation: { ...plan.eval, ...(quick && plan.quick.eval) },
+  };
+}
+
+function parsePlan(file: string): z.output<typeof planSchema> {
+  let content: unknown;
+  try {
+    content = parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UserError(`cannot read ${file}: ${code === 'ENOENT' ? 'no such file' : message.split('\n')[0]}`);
+  }
+  const result = planSchema.safeParse(content);
+  if (!result.success) throw new UserError(`${file}: ${firstIssue(result.error)}`);
+  return result.data;
+}
+
+function needsTeacher({ method }: Section): boolean {
+  return typeof method === 'string' && method in methods && methods[method as keyof typeof methods].teacher === 'model';
+}

@@ -1,0 +1,77 @@
+/** What the metrics of training runs look like: one run, or the mean over several seeds of it. */
+import type { Distribution } from '../methods/diagnostics.ts';
+import type { Metrics } from '../train/runDirectory.ts';
+import { lineChart, type Point, type Series } from './chart.ts';
+
+/** A chart over updates, smoothed as much as its length asks for; nothing where there are no numbers. */
+export function curve(title: string, series: Series[], format?: (y: number) => string): string {
+  const smooth = Math.max(1, Math.round(Math.max(0, ...series.map(({ points }) => points.length)) / 30));
+  return lineChart({ title, xLabel: 'updates', series, format, smooth });
+}
+
+/**
+ * One metric over the updates: the mean of the runs, within a band of their standard deviation.
+ * @param path the metric's name in `metrics.jsonl`, with dots between the levels
+ */
+export function metricLine(name: string, color: string, runs: readonly Metrics[][], path: string): Series {
+  const value = (line: Metrics) =>
+    path.split('.').reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], line);
+  return { name, color, points: meanOver(runs, line => value(line) as number | undefined) };
+}
+
+/** How the trajectories split into the three patterns. */
+export function patternLines(runs: readonly Metrics[][]): Series[] {
+  const colors = { stable: 'good', recovery: 'opd', erroneous: 'sod' };
+  return Object.entries(colors).map(([pattern, color]) => metricLine(pattern, color, runs, `patterns.${pattern}`));
+}
+
+/** A metric of steps by where they stand to the first tool error of their trajectory. */
+export function aroundErrorLines(runs: readonly Metrics[][], metric: 'divergence' | 'teacherEntropy'): Series[] {
+  const places = [
+    ['no error', 'good', 'untouched'],
+    ['up to the error', 'opd', 'before'],
+    ['after it', 'sod', 'after'],
+  ];
+  return places.map(([name, color, place]) => metricLine(name, color, runs, `aroundError.${place}.${metric}`));
+}
+
+/** One point a step index, in the first and the last quarter of the training; the band holds the middle 80 % of the last. */
+export function byStep(title: string, key: 'divergenceByStep' | 'weightByStep', runs: readonly Metrics[][]): string {
+  const quarter = Math.max(1, Math.floor((runs[0]?.length ?? 0) / 4));
+  const points = (part: (run: Metrics[]) => Metrics[]): Point[] =>
+    pool(runs.flatMap(run => part(run).map(line => (line[key] as Distribution[] | undefined) ?? [])));
+  const first = points(run => run.slice(0, quarter)).map(({ x, y }) => ({ x, y }));
+  const last = points(run => run.slice(-quarter));
+  const series = [
+    { name: 'first quarter of the training', color: 'vanilla', points: first },
+    { name: 'last quarter', color: 'sod', points: last },
+  ];
+  return lineChart({ title, xLabel: 'step', series, discrete: true });
+}
+
+function meanOver(runs: readonly Metrics[][], value: (line: Metrics) => number | undefined): Point[] {
+  const byUpdate = new Map<number, number[]>();
+  for (const line of runs.flat()) {
+    const y = value(line);
+    if (y !== undefined) byUpdate.set(line.update, [...(byUpdate.get(line.update) ?? []), y]);
+  }
+  return [...byUpdate]
+    .sort(([a], [b]) => a - b)
+    .map(([x, values]) => {
+      const y = values.reduce((sum, v) => sum + v, 0) / values.length;
+      if (values.length < 2) return { x, y };
+      const deviation = Math.sqrt(values.reduce((sum, v) => sum + (v - y) ** 2, 0) / (values.length - 1));
+      return { x, y, low: y - deviation, high: y + deviation };
+    });
+}
+
+/** Distributions by step index over several iterations, each weighted by its number of trajectories. */
+function pool(iterations: Distribution[][]): Point[] {
+  const longest = Math.max(0, ...iterations.map(steps => steps.length));
+  return Array.from({ length: longest }, (_, k) => {
+    const found = iterations.filter(steps => steps.length > k).map(steps => steps[k]);
+    const total = found.reduce((sum, { count }) => sum + count, 0);
+    const weighted = (key: 'mean' | 'p10' | 'p90') => found.reduce((sum, d) => sum + d[key] * d.count, 0) / total;
+    return { x: k + 1, y: weighted('mean'), low: weighted('p10'), high: weighted('p90') };
+  });
+}

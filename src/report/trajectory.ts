@@ -1,0 +1,47 @@
+/** A sampled trajectory laid out step by step: what was said, what the tools answered, and what the teacher thought of it. */
+import type { SampledStep, SampledTrajectory } from '../train/sample.ts';
+import { escapeHtml } from './chart.ts';
+
+/** Gaps of so many nats between teacher and student have the full colour; a tenth of it has none. */
+const FULL_COLOUR = 2;
+
+export function trajectoryHtml({ prompt, steps }: SampledTrajectory): string {
+  return `<div class="card"><pre class="observation">${escapeHtml(question(prompt))}</pre><ol class="steps">${steps
+    .map(stepHtml)
+    .join('')}</ol></div>`;
+}
+
+/** What the colours of tokens mean. */
+export const tokenLegend =
+  'Tokens are shaded by how much more <span class="more" style="--a:.5">(blue)</span> or less ' +
+  '<span class="less" style="--a:.5">(red)</span> probable the teacher finds them than the student did.';
+
+function stepHtml(step: SampledStep, k: number): string {
+  const { text, observation, error, divergence, weight } = step;
+  const numbers =
+    divergence === undefined || weight === undefined
+      ? ''
+      : `<div class="weight" style="width:${Math.round((Math.min(weight, 1.2) / 1.2) * 100)}%"></div>w ${weight.toFixed(2)}<br>d ${divergence.toFixed(3)}`;
+  const answer =
+    observation === undefined
+      ? ''
+      : `<pre class="observation${error ? ' error' : ''}">${escapeHtml(observation.trim())}</pre>`;
+  return `<li><div class="numbers">step ${k + 1}${numbers}</div>
+<div><pre>${step.tokens ? shaded(step.tokens, step.gaps!) : escapeHtml(text.trim())}</pre>${answer}</div></li>`;
+}
+
+function shaded(tokens: readonly string[], gaps: readonly number[]): string {
+  return tokens
+    .map((token, t) => {
+      const strength = Math.min(1, Math.abs(gaps[t]) / FULL_COLOUR);
+      if (strength < 0.1) return escapeHtml(token);
+      const side = gaps[t] > 0 ? 'more' : 'less';
+      return `<span class="${side}" style="--a:${strength.toFixed(2)}" title="${gaps[t]}">${escapeHtml(token)}</span>`;
+    })
+    .join('');
+}
+
+/** The last user message of a prompt in the ChatML format, or the whole prompt in another. */
+function question(prompt: string): string {
+  return prompt.split('<|im_start|>user\n').at(-1)!.split('<|im_end|>')[0].trim();
+}

@@ -1,0 +1,214 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { availableMemory, inGiB, memoryNeed } from '../engine/local/memory.ts';
+import { activationBytes } from '../engine/local/pass.ts';
+import { UserError } from '../errors.ts';
+import { currentFolder } from '../files.ts';
+import { hubName } from '../hubName.ts';
+import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
+import { forwardFlops, trainingFlops } from '../model/flops.ts';
+import { publishedConfigs } from '../model/published.ts';
+import { defaultVocabulary } from '../worlds/tokenizer.ts';
+import { freshConfig } from './initialize.ts';
+import { methodOf } from './method.ts';
+import type { OnPolicyRecipe, Recipe, SftRecipe } from './recipe.ts';
+
+/** What a run will take, as far as it is known before it starts. All counts of tokens are the most that can be. */
+export interface TrainingPlan {
+  method: string;
+  iterations: number;
+  updates: number;
+  /** Demonstrations or trajectories, and the most tokens that one has. */
+  sequences: number;
+  maxTokens: number;
+  model: ModelConfig;
+  teacher?: ModelConfig;
+  /** Of the whole run, at most. */
+  flops: { what: string; flops: number }[];
+  /** Bytes on a machine of this engine's kind … */
+  memory: { what: string; bytes: number }[];
+  /** … and where everything is on accelerators: bf16 weights and gradients, fp32 master weights and moments. */
+  acceleratorMemory: { what: string; bytes: number }[];
+  downloads: { name: string; bytes?: number }[];
+}
+
+/** Sequences that are sampled at once beside each other on accelerators hold their keys and values in bf16. */
+const bf16Bytes = 2;
+/** bf16 weights and gradients, fp32 master weights and two moments. */
+const trainedBytesPerParameter = 16;
+
+const accelerators = [
+  { name: 'RTX 4090', gib: 24 },
+  { name: 'A100', gib: 80 },
+  { name: 'H200', gib: 141 },
+];
+
+const cacheBytes = 2 ** 30;
+const passBytes = 2.5 * 2 ** 30;
+
+/**
+ * Plans a run without starting it; nothing is read but the shapes of models that are there.
+ * @throws UserError where a model's shape cannot be known.
+ */
+export function planTraining(recipe: Recipe): TrainingPlan {
+  const model = recipe.init ? freshConfig(recipe.init, defaultVocabulary) : shapeOf(recipe.model!, recipe.base);
+  return recipe.method === 'sft' ? planSupervised(recipe, model) : planOnPolicy(recipe, model);
+}
+
+function planSupervised(recipe: SftRecipe, model: ModelConfig): TrainingPlan {
+  const { demonstrations, epochs, batchSize, maxTokens } = recipe.training;
+  const updates = Math.ceil((demonstrations * epochs) / batchSize);
+  const sequences = demonstrations * epochs;
+  return {
+    method: recipe.method,
+    iterations: updates,
+    updates,
+    sequences,
+    maxTokens,
+    model,
+    flops: [{ what: 'training', flops: trainingFlops(model, sequences, maxTokens, sequences * maxTokens) }],
+    memory: memoryHere(recipe, model),
+    acceleratorMemory: [trained(model), activations(model, maxTokens)],
+    downloads: downloads(recipe, model),
+  };
+}
+
+function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig): TrainingPlan {
+  const { training, rollout } = recipe;
+  const { teacher: kind } = methodOf(recipe);
+  const teacher = kind === 'model' ? shapeOf(recipe.teacher!) : kind && model;
+  const sequences = training.iterations * training.promptsPerIteration * rollout.groupSize;
+  const maxTokens = rollout.maxPromptTokens + rollout.maxResponseTokens;
+  const targets = sequences * rollout.maxResponseTokens;
+  const bytesPerToken = model.layers * 2 * model.kvHeads * model.headDim * bf16Bytes;
+  return {
+    method: recipe.method,
+    iterations: training.iterations,
+    updates: (training.iterations * training.promptsPerIteration) / training.promptsPerUpdate,
+    sequences,
+    maxTokens,
+    model,
+    teacher,
+    flops: [
+      { what: 'rollouts', flops: forwardFlops(model, sequences, maxTokens, targets) },
+      ...(teacher ? [{ what: 'teacher', flops: forwardFlops(teacher, sequences, maxTokens, targets) }] : []),
+      { what: 'training', flops: trainingFlops(model, sequences, maxTokens, targets) },
+    ],
+    memory: memoryHere(recipe, model, teacher),
+    acceleratorMemory: [
+      trained(model),
+      ...(teacher ? [{ what: 'teacher', bytes: bf16Bytes * parameterCount(teacher) }] : []),
+      {
+        what: `keys and values of ${rollout.concurrency} sequences`,
+        bytes: rollout.concurrency * maxTokens * bytesPerToken,
+      },
+      activations(model, maxTokens),
+    ],
+    downloads: downloads(recipe, model, teacher),
+  };
+}
+
+/** The shape of a model: of its folder, of what is published under its name, or of what it will be made from. */
+function shapeOf(checkpoint: string, base?: string): ModelConfig {
+  const name = hubName(checkpoint);
+  if (name) {
+    if (publishedConfigs[name]) return parseConfig(publishedConfigs[name], name);
+    throw new UserError(
+      `the shape of ${checkpoint} is not known without network; download it and name its folder. ` +
+        `Known are ${Object.keys(publishedConfigs).join(', ')}`,
+    );
+  }
+  let text: string;
+  try {
+    text = readFileSync(join(currentFolder(checkpoint), 'config.json'), 'utf8');
+  } catch {
+    if (base && base !== checkpoint) return shapeOf(base);
+    throw new UserError(
+      `${checkpoint} holds no model yet: train or download it first, or say in base what it is made from`,
+    );
+  }
+  return parseConfig(JSON.parse(text), checkpoint);
+}
+
+function memoryHere({ engine }: Recipe, model: ModelConfig, teacher?: ModelConfig): TrainingPlan['memory'] {
+  const dtype = engine.dtype === 'f32' ? 'f32' : 'bf16';
+  const options = { dtype, activationBytes: engine.activationBytes ?? passBytes } as const;
+  const student = memoryNeed(model, { ...options, trainable: true });
+  const scorer = teacher && memoryNeed(teacher, { ...options, trainable: false });
+  return [
+    { what: 'weights', bytes: student.weights },
+    { what: 'optimizer', bytes: student.optimizer },
+    { what: 'activations', bytes: student.activations },
+    ...(scorer ? [{ what: 'teacher', bytes: scorer.weights }] : []),
+    { what: 'keys and values', bytes: engine.cacheBytes ?? cacheBytes },
+  ];
+}
+
+function trained(model: ModelConfig) {
+  return { what: 'weights, gradients and optimizer', bytes: trainedBytesPerParameter * parameterCount(model) };
+}
+
+/** Of one sequence: longer batches go through one after the other. */
+function activations(model: ModelConfig, tokens: number) {
+  return { what: `activations of ${tokens} tokens`, bytes: tokens * activationBytes(model, 'bf16') };
+}
+
+function downloads(recipe: Recipe, model: ModelConfig, teacher?: ModelConfig): TrainingPlan['downloads'] {
+  const models: [string | undefined, ModelConfig | undefined][] = [
+    [recipe.model, model],
+    ['teacher' in recipe ? recipe.teacher : undefined, teacher],
+  ];
+  const result: TrainingPlan['downloads'] = models.flatMap(([reference, config]) => {
+    const name = reference && hubName(reference);
+    return name && config ? [{ name, bytes: bf16Bytes * parameterCount(config) }] : [];
+  });
+  const dataset = recipe.dataset && hubName(recipe.dataset);
+  return dataset ? [...result, { name: `${dataset} (dataset)` }] : result;
+}
+
+/** The plan as people read it. */
+export function formatPlan(plan: TrainingPlan): string {
+  const { method, iterations, updates, sequences, maxTokens, model, teacher, flops, downloads } = plan;
+  const total = flops.reduce((sum, part) => sum + part.flops, 0);
+  const here = sum(plan.memory);
+  const there = sum(plan.acceleratorMemory);
+  const available = availableMemory();
+  const fits = here <= available ? 'fits' : 'does not fit';
+  const cards = accelerators.map(({ name, gib }) => `${Math.ceil(there / (gib * 2 ** 30))} × ${name} ${gib} GiB`);
+  const lines: [string, string][] = [
+    ['method', method],
+    ['model', `${billions(model)} parameters${teacher ? `, teacher ${billions(teacher)}` : ''}`],
+    ['updates', `${updates}${iterations === updates ? '' : ` in ${iterations} iterations`}`],
+    ['sequences', `${sequences}, of at most ${maxTokens} tokens: at most ${scientific(sequences * maxTokens)} tokens`],
+    [
+      'computation',
+      `at most ${scientific(total)} FLOP: ${flops.map(p => `${p.what} ${scientific(p.flops)}`).join(', ')}`,
+    ],
+    ['memory here', `${inGiB(here)} GiB: ${parts(plan.memory)}; ${inGiB(available)} GiB are free, it ${fits}`],
+    ['memory on GPUs', `${inGiB(there)} GiB: ${parts(plan.acceleratorMemory)}; at least ${cards.join(', or ')}`],
+    ['downloads', downloads.length ? downloads.map(download).join(', ') : 'nothing'],
+  ];
+  const width = Math.max(...lines.map(([name]) => name.length));
+  return lines.map(([name, text]) => `${name.padEnd(width)}  ${text}`).join('\n');
+}
+
+function sum(memory: TrainingPlan['memory']): number {
+  return memory.reduce((total, { bytes }) => total + bytes, 0);
+}
+
+function parts(memory: TrainingPlan['memory']): string {
+  return memory.map(({ what, bytes }) => `${what} ${inGiB(bytes)}`).join(', ');
+}
+
+function download({ name, bytes }: TrainingPlan['downloads'][number]): string {
+  return bytes === undefined ? name : `${name} (${inGiB(bytes)} GiB)`;
+}
+
+function billions(config: ModelConfig): string {
+  const parameters = parameterCount(config);
+  return parameters < 1e8 ? `${(parameters / 1e6).toFixed(2)}M` : `${(parameters / 1e9).toFixed(2)}B`;
+}
+
+function scientific(value: number): string {
+  return value < 1e6 ? String(value) : value.toExponential(1).replace('e+', 'e');
+}

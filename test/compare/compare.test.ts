@@ -1,0 +1,152 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { type CompareOptions, compare } from '../../src/compare/compare.ts';
+import { readPlan } from '../../src/compare/plan.ts';
+import { formatMarkdown, rowOf } from '../../src/compare/table.ts';
+import { UserError } from '../../src/errors.ts';
+import type { Evaluation } from '../../src/eval/evaluate.ts';
+import { temporaryFolder } from '../engine/tinyModel.ts';
+
+const init = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
+const supervised = {
+  method: 'sft',
+  world: 'careful-shop',
+  init,
+  training: { demonstrations: 16, privileged: 0.25, epochs: 1, batchSize: 8 },
+};
+const shared = {
+  world: 'careful-shop',
+  rollout: { groupSize: 2, maxTurns: 2, maxResponseTokens: 32 },
+  training: { iterations: 2, promptsPerIteration: 2, promptsPerUpdate: 1 },
+  save: { every: 1, trajectoriesEvery: 1 },
+};
+const comparison = {
+  stages: { teacher: { recipe: 'teacher.yaml' }, start: { recipe: 'start.yaml' } },
+  student: 'start',
+  teacher: 'teacher',
+  recipe: 'shared.yaml',
+  seeds: [3, 4],
+  methods: {
+    grpo: { method: 'grpo' },
+    'opsd-gt': { method: 'opsd-gt' },
+    'opsd-hint': { method: 'opsd-hint' },
+    sod: { method: 'sod' },
+  },
+  ablations: { 'sod-mask': { method: 'sod', sod: { weighting: 'mask' } } },
+  eval: { tasks: 2, k: 2, temperature: 1, topP: 0.6, maxTurns: 2, maxResponseTokens: 16 },
+  quick: { seeds: [3], recipe: { training: { iterations: 1 } } },
+};
+
+/** The folder of a comparison's files; `changes` go over the comparison. */
+function comparisonFile(changes: Record<string, unknown> = {}): string {
+  const folder = temporaryFolder();
+  const write = (name: string, content: unknown) => writeFileSync(join(folder, name), stringify(content));
+  write('teacher.yaml', supervised);
+  write('start.yaml', { ...supervised, seed: 1 });
+  write('shared.yaml', shared);
+  write('compare.yaml', { ...comparison, ...changes });
+  return join(folder, 'compare.yaml');
+}
+
+const control = (out: string, changes: Partial<CompareOptions> = {}): CompareOptions => ({
+  out,
+  command: 'sod compare compare.yaml',
+  signal: new AbortController().signal,
+  onRun: () => {},
+  onProgress: () => {},
+  onEvaluation: () => {},
+  ...changes,
+});
+
+test('every method is trained for every seed from the same checkpoint, measured, and never twice', async () => {
+  const file = comparisonFile();
+  const out = temporaryFolder();
+  const plan = readPlan(file, join(out, 'full'), { quick: false });
+
+  const interruption = new AbortController();
+  const runs: string[] = [];
+  const stopped = await compare(
+    plan,
+    control(out, {
+      signal: interruption.signal,
+      onRun: name => {
+        runs.push(name);
+        if (name.startsWith('opsd-hint')) interruption.abort();
+      },
+    }),
+  );
+  expect(stopped).toBeUndefined();
+  expect(runs).toEqual(['teacher', 'start', 'grpo, seed 3', 'opsd-gt, seed 3', 'opsd-hint, seed 3']);
+  const finished = statSync(join(plan.runDir('grpo', 3), 'final')).mtimeMs;
+
+  const rows = await compare(plan, control(out));
+  expect(rows!.map(({ method, seeds }) => [method, seeds])).toEqual(
+    ['teacher', 'vanilla', 'sft', 'grpo', 'opsd-gt', 'opsd-hint', 'sod', 'sod-mask'].map(name => [name, 2]),
+  );
+  expect(statSync(join(plan.runDir('grpo', 3), 'final')).mtimeMs).toBe(finished);
+  const start = join(plan.stages[1].runDir, 'final');
+  for (const { name } of plan.methods) {
+    for (const seed of plan.seeds) {
+      expect(await plan.recipe(name, seed)).toMatchObject({ seed, model: start, training: { iterations: 2 } });
+      expect(existsSync(join(plan.runDir(name, seed), 'final', 'model.safetensors'))).toBe(true);
+    }
+  }
+  const table = JSON.parse(readFileSync(join(out, 'table.json'), 'utf8'));
+  expect(table.rows[3]).toMatchObject({
+    method: 'grpo',
+    average: expect.any(Number),
+    std: expect.any(Number),
+    seeds: 2,
+  });
+  const report = readFileSync(join(out, 'report.html'), 'utf8');
+  for (const { name } of plan.methods) expect(report).toContain(name);
+
+  let measured = 0;
+  await compare(plan, control(out, { onEvaluation: () => measured++ }));
+  expect(measured).toBe(0);
+  expect(JSON.parse(readFileSync(join(out, 'table.json'), 'utf8'))).toEqual(table);
+});
+
+test('quick changes what the file says, seeds and methods can be chosen', async () => {
+  const file = comparisonFile();
+  const plan = readPlan(file, 'runs', { quick: true });
+  expect(plan.seeds).toEqual([3]);
+  expect(await plan.recipe('grpo', 3)).toMatchObject({ training: { iterations: 1, promptsPerIteration: 2 } });
+  const chosen = readPlan(file, 'runs', { quick: true, seeds: [8, 9], only: ['sod-mask'] });
+  expect(chosen.seeds).toEqual([8, 9]);
+  expect(chosen.methods).toEqual([{ name: 'sod-mask', ablation: true }]);
+});
+
+test.each([
+  [{ student: 'nobody' }, {}, /compare\.yaml: student: there is no stage 'nobody'$/],
+  [{ metods: {} }, {}, /unknown key 'metods', did you mean 'methods'\?/],
+  [{ seeds: [] }, {}, /seeds/],
+  [{}, { only: ['sid'] }, /has no method 'sid'\. It has grpo, opsd-gt/],
+])('one line says what is wrong: %j', (changes, options, expected) => {
+  const file = comparisonFile(changes);
+  const read = () => readPlan(file, 'runs', { quick: false, ...options });
+  expect(read).toThrow(UserError);
+  expect(read).toThrow(expected);
+});
+
+const diagnostics = { reward: 0, accuracy: 0, toolTurns: 2, toolSuccessRate: 0.5, responseTokens: 10 };
+const evaluation = (average: number): Evaluation => ({
+  k: 32,
+  average,
+  standardError: 0,
+  passAtK: 1,
+  majorityAtK: 1,
+  diagnostics,
+  tasks: [],
+});
+
+test('a row is the mean over seeds with their standard deviation', () => {
+  const row = rowOf('sod', [evaluation(0.5), evaluation(0.7), evaluation(0.6)]);
+  expect(row.average).toBeCloseTo(0.6, 12);
+  expect(row.std).toBeCloseTo(0.1, 12);
+  expect(rowOf('sod', [evaluation(0.5)]).std).toBeUndefined();
+  const plan = readPlan(comparisonFile(), 'runs', { quick: false });
+  expect(formatMarkdown([row], plan)).toContain('| **sod** | **60.00 ± 10.00** | 100.00 | 100.00 | 50.00 |');
+});

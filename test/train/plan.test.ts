@@ -1,0 +1,52 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { UserError } from '../../src/errors.ts';
+import { formatPlan, planTraining } from '../../src/train/plan.ts';
+import { loadRecipe, parseRecipe } from '../../src/train/recipe.ts';
+import { train } from '../../src/train/train.ts';
+import { temporaryFolder } from '../engine/tinyModel.ts';
+
+const papers = ['qwen3-0.6b', 'qwen3-1.7b', 'qwen3-4b'].flatMap(folder =>
+  readdirSync(join('recipes', folder)).map(file => join('recipes', folder, file)),
+);
+
+test.each(papers)('%s is planned without its models and data', async file => {
+  const plan = planTraining(await loadRecipe(file));
+  const counts = [
+    plan.updates,
+    plan.sequences,
+    plan.flops[0].flops,
+    plan.memory[0].bytes,
+    plan.acceleratorMemory[0].bytes,
+  ];
+  for (const count of counts) expect(count).toBeGreaterThan(0);
+  expect(plan.downloads.some(({ name }) => name.endsWith('(dataset)'))).toBe(true);
+  expect(formatPlan(plan)).toMatch(/updates .*\n.*memory here /s);
+});
+
+test('the plan counts what the paper did', async () => {
+  const plan = planTraining(await loadRecipe('recipes/qwen3-0.6b/sod.yaml'));
+  expect(plan).toMatchObject({ iterations: 120, updates: 480, sequences: 120 * 64 * 16, maxTokens: 2560 + 20480 });
+  expect(plan.downloads.map(({ name }) => name)).toEqual([
+    'youngzhong/SOD-GRPO_teacher-4B',
+    'Gen-Verse/Open-AgentRL-30K (dataset)',
+  ]);
+  expect(plan.acceleratorMemory[0].bytes).toBe(16 * 596_049_920);
+  const sft = planTraining(await loadRecipe('recipes/qwen3-0.6b/sft.yaml'));
+  expect(sft.updates).toBe(Math.ceil((3000 * 5) / 128));
+  expect(sft.downloads[0]).toEqual({ name: 'Qwen/Qwen3-0.6B', bytes: 2 * 596_049_920 });
+});
+
+test('a fresh model is planned by its shape, with nothing to download', async () => {
+  const plan = planTraining(await loadRecipe('recipes/demo/student-sft.yaml'));
+  expect(plan).toMatchObject({ method: 'sft', sequences: 20_000, downloads: [] });
+});
+
+test('what is not known is named, and nothing remote is trained', async () => {
+  const recipe = (model: string) => parseRecipe({ method: 'grpo', model });
+  expect(() => planTraining(recipe('hf:some/model'))).toThrow(/shape of hf:some\/model is not known without network/);
+  expect(() => planTraining(recipe('no/such/folder'))).toThrow(UserError);
+  const runDir = join(temporaryFolder(), 'run');
+  await expect(train(recipe('hf:Qwen/Qwen3-0.6B'), { runDir })).rejects.toThrow(/hf download Qwen\/Qwen3-0\.6B/);
+});

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import type { CompareControl } from '../compare/compare.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { nonNegativeInteger } from './options.ts';
 import { showCount } from './showCount.ts';
 
 interface Options {
   quick?: boolean;
+  tune?: boolean;
   seeds?: number[];
   only?: string[];
   out: string;
@@ -16,6 +18,7 @@ export const compareCommand = () =>
     .description('Train several methods from one checkpoint over several seeds, and compare them.')
     .argument('<comparison>', 'YAML file, such as recipes/world/compare.yaml')
     .option('--quick', 'less training and fewer tasks, as the file says')
+    .option('--tune', "instead of comparing, train each method at the file's learning rates and say which is best")
     .option('--seeds <seeds>', "instead of the file's, such as 5,6", seedList)
     .option('--only <methods>', "only these of the file's methods, such as opd,sod", nameList)
     .option('--out <folder>', 'where everything is written', 'runs/compare')
@@ -25,14 +28,16 @@ export const compareCommand = () =>
 Examples:
   sod compare recipes/world/compare.yaml --quick
   sod compare recipes/world/compare.yaml --seeds 5,6 --only opd,sod
+  sod compare recipes/world/compare.yaml --tune
 
 The folder holds table.json, table.md and report.html (written anew after each seed), and the runs: full/ or, with
 --quick, quick/. Ctrl-C saves and stops; the same command goes on. What is finished is not trained or measured again.`,
     )
     .action(async (file: string, options: Options) => {
       const { quick = false, seeds, only, out } = options;
-      const [{ compare }, { readPlan }, { formatTable }, { Progress }] = await Promise.all([
+      const [{ compare }, { formatTuned, tune }, { readPlan }, { formatTable }, { Progress }] = await Promise.all([
         import('../compare/compare.ts'),
+        import('../compare/tune.ts'),
         import('../compare/plan.ts'),
         import('../compare/table.ts'),
         import('./progress.ts'),
@@ -45,32 +50,29 @@ The folder holds table.json, table.md and report.html (written anew after each s
         only && `--only ${only.join(',')}`,
       ];
       let progress: InstanceType<typeof Progress> | undefined;
-      const rows = await interruptible(
-        signal =>
-          compare(plan, {
-            out,
-            command: command.filter(Boolean).join(' '),
-            signal,
-            onRun: (name, index, total) => {
-              progress?.close();
-              progress = new Progress(`${index}/${total} ${name}`);
-            },
-            onProgress: event => progress?.show(event),
-            onEvaluation: (name, done, total) => {
-              progress?.close();
-              progress = undefined;
-              showCount(`measuring ${name}`, done, total);
-            },
-          }),
-        savingNote,
-      ).finally(() => progress?.close());
-      if (!rows) {
-        console.log('Stopped. The same command goes on.');
-        process.exitCode = interruptedExitCode;
-        return;
-      }
-      console.log(formatTable(rows, plan));
-      console.log(`\nThe training in pictures: ${join(out, 'report.html')}`);
+      const told = await interruptible(async signal => {
+        const control: CompareControl = {
+          signal,
+          onRun: (name, index, total) => {
+            progress?.close();
+            progress = new Progress(`${index}/${total} ${name}`);
+          },
+          onProgress: event => progress?.show(event),
+          onEvaluation: (name, done, total) => {
+            progress?.close();
+            progress = undefined;
+            showCount(`measuring ${name}`, done, total);
+          },
+        };
+        if (options.tune) {
+          const tuned = await tune(plan, { ...control, out });
+          return tuned && formatTuned(tuned);
+        }
+        const rows = await compare(plan, { ...control, out, command: command.filter(Boolean).join(' ') });
+        return rows && `${formatTable(rows, plan)}\n\nThe training in pictures: ${join(out, 'report.html')}`;
+      }, savingNote).finally(() => progress?.close());
+      if (told === undefined) process.exitCode = interruptedExitCode;
+      console.log(told ?? 'Stopped. The same command goes on.');
     });
 
 function seedList(text: string): number[] {

@@ -1,27 +1,29 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
-import type { Evaluation, EvaluationSettings } from '../eval/evaluate.ts';
-import { evaluateCheckpoint } from '../eval/evaluateCheckpoint.ts';
+import type { Evaluation } from '../eval/evaluate.ts';
 import { writeFileWhole } from '../files.ts';
 import type { Recipe } from '../train/recipe.ts';
 import { readRecipe } from '../train/runDirectory.ts';
-import { startEngine, type TrainEvent, train } from '../train/train.ts';
-import { type OpenWorld, openWorld } from '../worlds/open.ts';
+import { type TrainEvent, train } from '../train/train.ts';
+import { Measuring } from './measuring.ts';
 import type { Plan } from './plan.ts';
 import { reportHtml } from './report.ts';
 import { formatMarkdown, type Row, rowOf, tableJson } from './table.ts';
 
-export interface CompareOptions {
-  /** Folder of the table and the report; the runs are in the plan's. */
-  out: string;
-  /** The command that was given, for the report. */
-  command: string;
+/** How the person hears of a comparison, and stops it. */
+export interface CompareControl {
   signal: AbortSignal;
   /** A run begins: which, and the how-manieth of how many. */
   onRun: (name: string, index: number, total: number) => void;
   onProgress: (event: TrainEvent) => void;
   onEvaluation: (name: string, done: number, total: number) => void;
+}
+
+export interface CompareOptions extends CompareControl {
+  /** Folder of the table and the report; the runs are in the plan's. */
+  out: string;
+  /** The command that was given, for the report. */
+  command: string;
 }
 
 /**
@@ -31,61 +33,75 @@ export interface CompareOptions {
  * @returns the rows of the table; undefined if the signal came first.
  */
 export async function compare(plan: Plan, options: CompareOptions): Promise<Row[] | undefined> {
-  const { signal } = options;
-  const total = plan.stages.length + plan.methods.length * plan.seeds.length;
-  let index = 0;
-  const trained = async (name: string, runDir: string, recipe: Recipe) => {
-    options.onRun(name, ++index, total);
-    const resume = existsSync(join(runDir, 'recipe.yaml'));
-    return (await train(recipe, { runDir, resume, signal, onProgress: options.onProgress })).finished;
-  };
-
-  for (const { name, runDir, recipe } of plan.stages) {
-    if (!(await trained(name, runDir, await recipe()))) return undefined;
-  }
-  const baselines = startingModels(plan);
-  let rows: Row[] = [];
-  let measuring: Measuring | undefined;
-  const evaluations = new Map<string, Evaluation[]>();
-  try {
-    for (const [s, seed] of plan.seeds.entries()) {
-      for (const { name } of plan.methods) {
-        if (!(await trained(`${name}, seed ${seed}`, plan.runDir(name, seed), await plan.recipe(name, seed)))) {
-          return undefined;
+  return untilStopped(options.signal, async () => {
+    const trained = trainer(options, plan.stages.length + plan.methods.length * plan.seeds.length);
+    await trainStages(plan, trained);
+    const measuring = await Measuring.start(plan);
+    try {
+      const evaluations = new Map<string, Evaluation[]>();
+      let rows: Row[] = [];
+      for (const [s, seed] of plan.seeds.entries()) {
+        for (const { name } of plan.methods) {
+          await trained(`${name}, seed ${seed}`, plan.runDir(name, seed), await plan.recipe(name, seed));
         }
+        for (const { name, checkpoint, folder } of [...startingModels(plan), ...trainedModels(plan, seed)]) {
+          const settings = { ...plan.evaluation, seed };
+          const file = join(folder, `${name}-eval-${seed}.json`);
+          const evaluation = await measuring.evaluation(checkpoint, settings, file, {
+            signal: options.signal,
+            onProgress: (done, total) => options.onEvaluation(`${name}, seed ${seed}`, done, total),
+          });
+          evaluations.set(name, [...(evaluations.get(name) ?? []), evaluation]);
+        }
+        rows = [...evaluations].map(([name, all]) => rowOf(name, all));
+        write(plan, rows, plan.seeds.slice(0, s + 1), options);
       }
-      measuring ??= await Measuring.start(plan);
-      const measured = [
-        ...baselines.map(({ name, checkpoint, folder }) => ({ name, checkpoint, folder })),
-        ...plan.methods.map(({ name }) => {
-          const folder = plan.runDir(name, seed);
-          return { name, checkpoint: join(folder, 'final'), folder };
-        }),
-      ];
-      for (const { name, checkpoint, folder } of measured) {
-        const file = join(folder, `${name}-eval-${seed}.json`);
-        const evaluation = await measuring.evaluation(checkpoint, file, seed, signal, (done, of) =>
-          options.onEvaluation(`${name}, seed ${seed}`, done, of),
-        );
-        evaluations.set(name, [...(evaluations.get(name) ?? []), evaluation]);
-      }
-      rows = [...evaluations].map(([name, all]) => rowOf(name, all));
-      write(plan, rows, plan.seeds.slice(0, s + 1), options);
+      return rows;
+    } finally {
+      await measuring.close();
     }
+  });
+}
+
+type TrainRun = (name: string, runDir: string, recipe: Recipe) => Promise<void>;
+
+/** Trains one run after the other, each from where it stands. It throws an AbortError when the signal ends one early. */
+export function trainer({ signal, onRun, onProgress }: CompareControl, total: number): TrainRun {
+  let index = 0;
+  return async (name, runDir, recipe) => {
+    onRun(name, ++index, total);
+    const resume = existsSync(join(runDir, 'recipe.yaml'));
+    const { finished } = await train(recipe, { runDir, resume, signal, onProgress });
+    if (!finished) signal.throwIfAborted();
+  };
+}
+
+/** What all methods share. */
+export async function trainStages(plan: Plan, trained: TrainRun): Promise<void> {
+  for (const { name, runDir, recipe } of plan.stages) await trained(name, runDir, await recipe());
+}
+
+/** What `work` gives; undefined if the signal ended it. */
+export async function untilStopped<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
   } catch (error) {
-    if (signal.aborted) return undefined;
+    if (signal.aborted && (error as Error).name === 'AbortError') return undefined;
     throw error;
-  } finally {
-    await measuring?.close();
   }
-  return rows;
+}
+
+interface Model {
+  name: string;
+  checkpoint: string;
+  /** Where its measurements are kept. */
+  folder: string;
 }
 
 /** What the methods are compared with beside each other: the teacher, and the student before and after its cold start. */
-function startingModels({ stages, student, teacher }: Plan) {
+function startingModels({ stages, student, teacher }: Plan): Model[] {
   const dirOf = (name: string) => stages.find(stage => stage.name === name)!.runDir;
-  const { model } = readRecipe(dirOf(student));
-  const vanilla = model ?? join(dirOf(student), 'initial');
+  const vanilla = readRecipe(dirOf(student)).model ?? join(dirOf(student), 'initial');
   return [
     { name: 'teacher', checkpoint: join(dirOf(teacher), 'final'), folder: dirOf(teacher) },
     { name: 'vanilla', checkpoint: vanilla, folder: dirOf(student) },
@@ -93,48 +109,11 @@ function startingModels({ stages, student, teacher }: Plan) {
   ];
 }
 
-/** Measures models in the world that they were trained in. */
-class Measuring {
-  private constructor(
-    readonly settings: Plan['evaluation'],
-    readonly recipe: Recipe,
-    readonly opened: OpenWorld,
-  ) {}
-
-  static async start(plan: Plan): Promise<Measuring> {
-    const recipe = readRecipe(plan.stages[0].runDir);
-    return new Measuring(plan.evaluation, recipe, await openWorld(recipe.world));
-  }
-
-  /** The measurement in `file`, made first where it is missing or was made with other settings. */
-  async evaluation(
-    checkpoint: string,
-    file: string,
-    seed: number,
-    signal: AbortSignal,
-    onProgress: (done: number, total: number) => void,
-  ): Promise<Evaluation> {
-    const settings: EvaluationSettings = { ...this.settings, seed };
-    if (existsSync(file)) {
-      const kept = JSON.parse(readFileSync(file, 'utf8'));
-      if (isDeepStrictEqual(kept.settings, settings)) return kept.evaluation;
-    }
-    const engine = await startEngine(this.recipe);
-    try {
-      const evaluation = await evaluateCheckpoint(engine, checkpoint, this.opened.world, settings, {
-        signal,
-        onProgress,
-      });
-      writeFileWhole(file, `${JSON.stringify({ settings, evaluation })}\n`);
-      return evaluation;
-    } finally {
-      await engine.close();
-    }
-  }
-
-  close(): Promise<void> {
-    return this.opened.close();
-  }
+function trainedModels(plan: Plan, seed: number): Model[] {
+  return plan.methods.map(({ name }) => {
+    const folder = plan.runDir(name, seed);
+    return { name, checkpoint: join(folder, 'final'), folder };
+  });
 }
 
 function write(plan: Plan, rows: Row[], seeds: number[], { out, command }: CompareOptions): void {

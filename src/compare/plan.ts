@@ -49,6 +49,14 @@ const planSchema = section({
   /** Variants of a method, compared with it on their own. */
   ablations: z.record(z.string(), overrides).default({}),
   eval: evaluation,
+  /** What `--tune` tries: learning rates, with a seed and held-out tasks that the comparison does not use. */
+  tune: section({
+    learningRates: z.array(z.number().positive()).min(1),
+    seed: z.number().int().nonnegative(),
+    firstTask: count,
+    tasks: count,
+    k: count,
+  }).optional(),
   /** What `--quick` changes. */
   quick: section({
     seeds: z.array(z.number().int().nonnegative()).min(1).optional(),
@@ -80,10 +88,11 @@ export interface Plan {
   student: string;
   teacher: string;
   methods: PlannedMethod[];
-  /** The recipe of a method for one seed; what it starts from has to be trained by then. */
-  recipe(method: string, seed: number): Promise<Recipe>;
+  /** The recipe of a method for one seed; `changes` win over what the file says. */
+  recipe(method: string, seed: number, changes?: Section): Promise<Recipe>;
   runDir(method: string, seed: number): string;
   evaluation: Omit<EvaluationSettings, 'seed'>;
+  tuning: z.output<typeof planSchema>['tune'];
 }
 
 /**
@@ -123,13 +132,14 @@ export function readPlan(file: string, root: string, { quick, seeds, only }: Pla
     methods: Object.keys(all)
       .filter(name => only?.includes(name) ?? true)
       .map(name => ({ name, ablation: name in plan.ablations })),
-    recipe(method, seed) {
-      const own = merge(quick ? plan.quick.recipe : {}, all[method]);
+    recipe(method, seed, changes = {}) {
+      const own = merge(merge(quick ? plan.quick.recipe : {}, all[method]), changes);
       const models = { model: final(plan.student), ...(needsTeacher(own) && { teacher: final(plan.teacher) }) };
       return loadRecipe(beside(plan.recipe), { ...own, ...models, seed });
     },
     runDir: (method, seed) => join(root, 'methods', method, `seed-${seed}`),
     evaluation: { ...plan.eval, ...(quick && plan.quick.eval) },
+    tuning: plan.tune,
   };
 }
 

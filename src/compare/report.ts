@@ -63,7 +63,7 @@ ${section(
     .filter(({ name }) => name === 'opd' || name === 'sod')
     .flatMap(({ name, runs }) => [
       byStep(`${name}: divergence d by step`, 'divergenceByStep', runs),
-      byStep(`${name}: weight w by step`, 'weightByStep', runs),
+      name === 'sod' ? byStep(`${name}: weight w by step`, 'weightByStep', runs) : '',
     ]),
 )}
 ${section(
@@ -101,9 +101,9 @@ function runsOf(plan: Plan, name: string, seeds: readonly number[]): Metrics[][]
 }
 
 function bars(rows: readonly Row[]) {
-  return rows.map(({ method, average, std = 0 }, i) => ({
+  return rows.map(({ method, average, std = 0 }) => ({
     name: method,
-    color: colorOf(method, i),
+    color: hasColor(method) ? method : 'vanilla',
     value: 100 * average,
     error: 100 * std,
   }));

@@ -10,8 +10,10 @@ import type { World } from '../worlds/world.ts';
 import { majority, mean, passAtK } from './metrics.ts';
 
 export interface EvaluationSettings {
-  /** Held-out tasks. */
+  /** Held-out tasks, from `firstTask` on. */
   tasks: number;
+  /** Default 0. */
+  firstTask?: number;
   /** Samples a task. */
   k: number;
   /** Of sampling; 0 is greedy. */
@@ -51,8 +53,8 @@ export async function evaluate(
   settings: EvaluationSettings,
   { signal, onProgress }: EvaluationControl = {},
 ): Promise<Evaluation> {
-  const { k, seed } = settings;
-  const tasks = Array.from({ length: settings.tasks }, (_, index) => world.task('test', index));
+  const { k, seed, firstTask = 0 } = settings;
+  const tasks = Array.from({ length: settings.tasks }, (_, index) => world.task('test', firstTask + index));
   const requests = tasks.flatMap((task, position) =>
     Array.from({ length: k }, (_, sample) => ({
       task,

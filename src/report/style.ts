@@ -37,7 +37,7 @@ h1 { font-size:30px; line-height:1.2; margin:0 0 8px; } h2 { font-size:20px; mar
 p { max-width:68ch; margin:6px 0 14px; } p.soft, .soft { color:var(--soft); }
 .card, figure { background:var(--card); border:1px solid var(--rule); border-radius:10px; padding:18px; margin:0; }
 .grid { display:grid; grid-template-columns:repeat(auto-fit, minmax(380px, 1fr)); gap:16px; }
-figcaption { font-size:13px; color:var(--soft); padding-left:14px; } figcaption span { margin-right:14px; }
+figcaption { font-size:13px; color:var(--soft); padding-left:14px; } figcaption span { display:inline-block; white-space:nowrap; margin-right:14px; }
 figcaption i { display:inline-block; width:14px; height:3px; margin-right:6px; vertical-align:middle; }
 svg { width:100%; height:auto; display:block; } svg text { fill:var(--ink); font:12px system-ui, sans-serif; }
 svg .title { font-size:14px; font-weight:600; } svg .tick, svg .value { fill:var(--soft); font-variant-numeric:tabular-nums; }

@@ -64,25 +64,33 @@ function readable(trajectory: Trajectory, scored: Scored | undefined, epsilon: n
     end: trajectory.end,
     pattern: scored && patternOf(stepWeights(scored.weighting.divergence, { epsilon })),
     steps: trajectory.steps.map(({ start, end, text, observation, error }, k) => ({
-      divergence: scored?.weighting.divergence[k],
-      weight: scored?.weighting.weight[k],
+      divergence: scored && rounded(scored.weighting.divergence[k]),
+      weight: scored && rounded(scored.weighting.weight[k]),
       text,
       observation,
       error,
       tokens: teacher && tokens.slice(start, end).map(token => chat.decode([token])),
-      gaps: teacher && Array.from(logprobs.subarray(start, end), (s, t) => Number((teacher[start + t] - s).toFixed(3))),
+      gaps: teacher && Array.from(logprobs.subarray(start, end), (s, t) => rounded(teacher[start + t] - s)),
     })),
     prompt: chat.decode(tokens.slice(0, trajectory.promptTokens)),
   };
 }
 
-/** As YAML: texts in blocks, to be read as they were said, tokens in lines. */
+/** To what a person reads, and to 0 instead of −0. */
+function rounded(value: number): number {
+  return Number(value.toFixed(4)) + 0;
+}
+
+/** As YAML: texts in blocks, to be read as they were said; the tokens of a step in one line. */
 export function formatTrajectories(samples: readonly SampledTrajectory[]): string {
   const document = new Document(samples);
   visit(document, {
     Seq(_, sequence) {
       sequence.flow = sequence.items.every(isScalar);
+      for (const item of sequence.flow ? sequence.items : []) {
+        if (isScalar(item) && typeof item.value === 'string') item.type = 'QUOTE_DOUBLE';
+      }
     },
   });
-  return document.toString({ blockQuote: 'literal', lineWidth: 0 });
+  return document.toString({ blockQuote: 'literal', lineWidth: 0, doubleQuotedMinMultiLineLength: 1000 });
 }

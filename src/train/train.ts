@@ -53,7 +53,9 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
   const run = options.resume ? RunDirectory.resume(runDir) : RunDirectory.create(runDir, recipe);
   try {
     if (formatRecipe(run.recipe) !== formatRecipe(recipe)) {
-      throw new UserError(`${runDir} was started with another recipe: see ${runDir}/recipe.yaml`);
+      throw new UserError(
+        `${runDir} was started with another recipe, see ${runDir}/recipe.yaml: choose another folder, or delete this one`,
+      );
     }
     if (run.finished)
       return { finished: true, alreadyFinished: true, checkpoint: run.final, metrics: readMetrics(runDir) };

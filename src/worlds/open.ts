@@ -3,7 +3,8 @@ import { UserError } from '../errors.ts';
 import { PythonPool } from '../tools/python/pool.ts';
 import { pythonTool } from '../tools/python/tool.ts';
 import type { Tool } from '../tools/tool.ts';
-import { carefulShopWorld, shopWorld } from './shop/world.ts';
+import { type ShopName, shops } from './shop/order.ts';
+import { shopWorld } from './shop/world.ts';
 import type { World } from './world.ts';
 
 /** What a world may build its tools from. */
@@ -15,10 +16,9 @@ export interface WorldKit {
 /** What a world's module exports as default. */
 export type WorldFactory = (kit: WorldKit) => World;
 
-const worlds: Record<string, WorldFactory> = {
-  shop: shopWorld,
-  'careful-shop': carefulShopWorld,
-};
+const worlds: Record<string, WorldFactory> = Object.fromEntries(
+  (Object.keys(shops) as ShopName[]).map(shop => [shop, kit => shopWorld({ ...kit, shop })]),
+);
 
 /** A world and the interpreters behind its tools, which run until it is closed. */
 export interface OpenWorld {

@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import { type CompareOptions, compare } from '../../src/compare/compare.ts';
 import { readPlan } from '../../src/compare/plan.ts';
 import { formatMarkdown, rowOf } from '../../src/compare/table.ts';
+import { tune } from '../../src/compare/tune.ts';
 import { UserError } from '../../src/errors.ts';
 import type { Evaluation } from '../../src/eval/evaluate.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
@@ -36,6 +37,7 @@ const comparison = {
   },
   ablations: { 'sod-mask': { method: 'sod', sod: { weighting: 'mask' } } },
   eval: { tasks: 2, k: 2, temperature: 1, topP: 0.6, maxTurns: 2, maxResponseTokens: 16 },
+  tune: { learningRates: [1e-4, 1e-3], seed: 99, firstTask: 1000, tasks: 2, k: 2 },
   quick: { seeds: [3], recipe: { training: { iterations: 1 } } },
 };
 
@@ -107,6 +109,26 @@ test('every method is trained for every seed from the same checkpoint, measured,
   await compare(plan, control(out, { onEvaluation: () => measured++ }));
   expect(measured).toBe(0);
   expect(JSON.parse(readFileSync(join(out, 'table.json'), 'utf8'))).toEqual(table);
+});
+
+test('tuning trains each method at each rate with a seed of its own, and names the best', async () => {
+  const out = temporaryFolder();
+  const plan = readPlan(comparisonFile(), join(out, 'full'), { quick: false, only: ['grpo', 'sod'] });
+  const tuned = await tune(plan, control(out));
+  expect(tuned!.map(({ method, averages }) => [method, averages.map(({ learningRate }) => learningRate)])).toEqual([
+    ['grpo', [1e-4, 1e-3]],
+    ['sod', [1e-4, 1e-3]],
+  ]);
+  for (const { averages, best } of tuned!) {
+    const highest = Math.max(...averages.map(({ average }) => average));
+    expect(best).toBe(averages.find(({ average }) => average === highest)!.learningRate);
+  }
+  expect(JSON.parse(readFileSync(join(out, 'tune.json'), 'utf8'))).toEqual(tuned);
+  expect(readFileSync(join(plan.root, 'tuning/sod/0.001/recipe.yaml'), 'utf8')).toMatch(
+    /seed: 99\n.*learningRate: 0.001/s,
+  );
+  const untuned = { ...plan, tuning: undefined };
+  await expect(tune(untuned, control(out))).rejects.toThrow(/no section tune/);
 });
 
 test('quick changes what the file says, seeds and methods can be chosen', async () => {

@@ -6,6 +6,7 @@ import { callTool } from '../../tools/call.ts';
 import type { Tool } from '../../tools/tool.ts';
 import { misspelt } from './catalogue.ts';
 import { type OrderLine, orderOfTask } from './order.ts';
+import { BUSY } from './priceTool.ts';
 
 /**
  * Solves the task with its tools, one call a turn, and answers with what they said.
@@ -20,10 +21,12 @@ export async function demonstrate(
   const order = orderOfTask(task);
   const messages: Message[] = [];
   const call = async (toolCall: ToolCall) => {
-    const result = await callTool(tools, toolCall);
-    messages.push({ role: 'assistant', content: '', toolCalls: [toolCall] });
-    messages.push({ role: 'tool', content: result.observation });
-    return result;
+    for (;;) {
+      const result = await callTool(tools, toolCall);
+      messages.push({ role: 'assistant', content: '', toolCalls: [toolCall] });
+      messages.push({ role: 'tool', content: result.observation });
+      if (!result.observation.includes(BUSY)) return result;
+    }
   };
 
   const mistakes = new Map<number, ToolCall>();

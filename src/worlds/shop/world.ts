@@ -1,8 +1,9 @@
 import type { Task } from '../../data/task.ts';
+import { Random } from '../../random.ts';
 import type { Tool } from '../../tools/tool.ts';
 import type { World } from '../world.ts';
 import { demonstrate } from './expert.ts';
-import { orderOfTask, orderTask } from './order.ts';
+import { orderOfTask, orderTask, type ShopName, shops } from './order.ts';
 import { priceTool } from './priceTool.ts';
 
 export interface ShopOptions {
@@ -10,8 +11,8 @@ export interface ShopOptions {
   python: () => Tool;
   /** Another seed is another shop: other goods, other orders. Default 0. */
   seed?: number;
-  /** Share of the expert's demonstrations with a mistake that it recovers from. Default 0.18. */
-  mistakeShare?: number;
+  /** Which of the shops. Default shop. */
+  shop?: ShopName;
 }
 
 /**
@@ -22,12 +23,16 @@ export interface ShopOptions {
 export function shopWorld({
   python,
   seed = 0,
-  mistakeShare = 0.18,
+  shop = 'shop',
 }: ShopOptions): World & Required<Pick<World, 'demonstrate'>> {
-  const tools = (task: Task) => [priceTool(pricesOf(task)), python()];
+  const { mistakeShare, busyShare } = shops[shop];
+  const tools = (task: Task) => {
+    const isBusy = (call: number) => busyShare > 0 && Random.of(task.id, 'busy', call).uniform() < busyShare;
+    return [priceTool(pricesOf(task), isBusy), python()];
+  };
   return {
-    name: 'shop',
-    task: (split, index) => orderTask(seed, split, index),
+    name: shop,
+    task: (split, index) => orderTask(shop, seed, split, index),
     tools,
     async demonstrate(task, random) {
       const own = tools(task);
@@ -38,11 +43,6 @@ export function shopWorld({
       }
     },
   };
-}
-
-/** The same shop with an expert who makes no mistakes: how to recover from one's own is left to practice. */
-export function carefulShopWorld(options: ShopOptions) {
-  return { ...shopWorld({ ...options, mistakeShare: 0 }), name: 'careful-shop' };
 }
 
 function pricesOf(task: Task): Map<string, number> {

@@ -7,6 +7,7 @@ import { PythonPool } from '../../../src/tools/python/pool.ts';
 import { pythonTool } from '../../../src/tools/python/tool.ts';
 import { misspelt, nearestName, randomNames } from '../../../src/worlds/shop/catalogue.ts';
 import { orderOfTask } from '../../../src/worlds/shop/order.ts';
+import { BUSY } from '../../../src/worlds/shop/priceTool.ts';
 import { shopWorld } from '../../../src/worlds/shop/world.ts';
 
 const pool = new PythonPool();
@@ -82,6 +83,35 @@ test('the expert solves every task, and recovers from mistakes of its own in som
   }
   expect(erring / count).toBeGreaterThan(0.05);
   expect(erring / count).toBeLessThan(0.35);
+});
+
+test('in the careful shop nobody errs: no demonstration shows a tool error', async () => {
+  const careful = shopWorld({ python: () => pythonTool(pool.session()), shop: 'careful-shop' });
+  for (let index = 0; index < 50; index++) {
+    const task = careful.task('train', index);
+    const messages = await careful.demonstrate(task, Random.of('expert', index));
+    expect(mathReward(messages.at(-1)!.content, task.answer).correct).toBe(true);
+    for (const { role, content } of messages) if (role === 'tool') expect(content).toMatch(/^\d+\s*$/);
+  }
+});
+
+test('in the busy shop the same call again is answered, sooner or later, and the expert asks again', async () => {
+  const busy = shopWorld({ python: () => pythonTool(pool.session()), shop: 'busy-shop' });
+  let refused = 0;
+  for (let index = 0; index < 50; index++) {
+    const task = busy.task('train', index);
+    expect(task.messages).toEqual(
+      shopWorld({ python: () => pythonTool(pool.session()), shop: 'careful-shop' }).task('train', index).messages,
+    );
+    const messages = await busy.demonstrate(task, Random.of('expert', index));
+    expect(mathReward(messages.at(-1)!.content, task.answer).correct).toBe(true);
+    for (const [i, { role, content }] of messages.entries()) {
+      if (role !== 'tool' || !content.includes(BUSY)) continue;
+      expect(messages[i + 1]).toEqual(messages[i - 1]);
+      refused++;
+    }
+  }
+  expect(refused).toBeGreaterThan(10);
 });
 
 test('a demonstration says what the tools say', async () => {

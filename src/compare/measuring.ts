@@ -1,0 +1,50 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import type { Evaluation, EvaluationControl, EvaluationSettings } from '../eval/evaluate.ts';
+import { evaluateCheckpoint } from '../eval/evaluateCheckpoint.ts';
+import { writeFileWhole } from '../files.ts';
+import type { Recipe } from '../train/recipe.ts';
+import { startEngine } from '../train/train.ts';
+import { type OpenWorld, openWorld } from '../worlds/open.ts';
+import type { Plan } from './plan.ts';
+
+/** Measures models in the world that the methods are trained in; what was measured once is read again. */
+export class Measuring {
+  readonly #recipe: Recipe;
+  readonly #opened: OpenWorld;
+
+  private constructor(recipe: Recipe, opened: OpenWorld) {
+    this.#recipe = recipe;
+    this.#opened = opened;
+  }
+
+  static async start(plan: Plan): Promise<Measuring> {
+    const recipe = await plan.recipe(plan.methods[0].name, plan.seeds[0]);
+    return new Measuring(recipe, await openWorld(recipe.world));
+  }
+
+  /** The measurement in `file`, made first where it is missing or was made with other settings. */
+  async evaluation(
+    checkpoint: string,
+    settings: EvaluationSettings,
+    file: string,
+    control: EvaluationControl,
+  ): Promise<Evaluation> {
+    if (existsSync(file)) {
+      const kept = JSON.parse(readFileSync(file, 'utf8'));
+      if (isDeepStrictEqual(kept.settings, settings)) return kept.evaluation;
+    }
+    const engine = await startEngine(this.#recipe);
+    try {
+      const evaluation = await evaluateCheckpoint(engine, checkpoint, this.#opened.world, settings, control);
+      writeFileWhole(file, `${JSON.stringify({ settings, evaluation })}\n`);
+      return evaluation;
+    } finally {
+      await engine.close();
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#opened.close();
+  }
+}

@@ -45,7 +45,7 @@ const planSchema = section({
   recipe: z.string().min(1),
   seeds: z.array(z.number().int().nonnegative()).min(1),
   /** What each method's recipe says beside that; the key is its name in the table. */
-  methods: z.record(z.string(), overrides),
+  methods: z.record(z.string(), overrides).refine(methods => Object.keys(methods).length > 0, 'names no method'),
   /** Variants of a method, compared with it on their own. */
   ablations: z.record(z.string(), overrides).default({}),
   eval: evaluation,
@@ -104,12 +104,7 @@ export function readPlan(file: string, root: string, { quick, seeds, only }: Pla
   const beside = (recipe: string) => join(dirname(file), recipe);
   const stageDir = (name: string) => join(root, 'stages', name);
   const final = (name: string) => join(stageDir(name), 'final');
-  for (const [key, name] of [
-    ['student', plan.student],
-    ['teacher', plan.teacher],
-  ]) {
-    if (!plan.stages[name]) throw new UserError(`${file}: ${key}: there is no stage '${name}'`);
-  }
+  refuseUnknownStages(file, plan);
   const all: Record<string, Section> = { ...plan.methods, ...plan.ablations };
   for (const name of only ?? []) {
     if (!all[name]) throw new UserError(`${file} has no method '${name}'. It has ${Object.keys(all).join(', ')}`);
@@ -154,6 +149,23 @@ function parsePlan(file: string): z.output<typeof planSchema> {
   const result = planSchema.safeParse(content);
   if (!result.success) throw new UserError(`${file}: ${firstIssue(result.error)}`);
   return result.data;
+}
+
+/** @throws UserError where a stage is named that is not there, or comes later. */
+function refuseUnknownStages(file: string, { stages, student, teacher }: z.output<typeof planSchema>): void {
+  const names = Object.keys(stages);
+  const uses = [
+    { key: 'student', name: student, known: names },
+    { key: 'teacher', name: teacher, known: names },
+    ...Object.values(stages).flatMap(({ model, teacher }, i) => [
+      { key: `stages.${names[i]}.model`, name: model, known: names.slice(0, i) },
+      { key: `stages.${names[i]}.teacher`, name: teacher, known: names.slice(0, i) },
+    ]),
+  ];
+  for (const { key, name, known } of uses) {
+    if (name === undefined || known.includes(name)) continue;
+    throw new UserError(`${file}: ${key}: there is no ${names.includes(name) ? 'earlier ' : ''}stage '${name}'`);
+  }
 }
 
 function needsTeacher({ method }: Section): boolean {

@@ -144,7 +144,13 @@ test('quick changes what the file says, seeds and methods can be chosen', async 
 test.each([
   [{ student: 'nobody' }, {}, /compare\.yaml: student: there is no stage 'nobody'$/],
   [{ metods: {} }, {}, /unknown key 'metods', did you mean 'methods'\?/],
+  [
+    { stages: { teacher: { recipe: 'teacher.yaml', model: 'start' }, start: { recipe: 'start.yaml' } } },
+    {},
+    /compare\.yaml: stages\.teacher\.model: there is no earlier stage 'start'$/,
+  ],
   [{ seeds: [] }, {}, /seeds/],
+  [{ methods: {} }, {}, /methods: names no method$/],
   [{}, { only: ['sid'] }, /has no method 'sid'\. It has grpo, opsd-gt/],
 ])('one line says what is wrong: %j', (changes, options, expected) => {
   const file = comparisonFile(changes);

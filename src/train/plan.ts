@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { availableMemory, inGiB, memoryNeed } from '../engine/local/memory.ts';
 import { activationBytes } from '../engine/local/pass.ts';
+import { engineDefaults } from '../engine/local/protocol.ts';
 import { UserError } from '../errors.ts';
 import { currentFolder } from '../files.ts';
 import { hubName } from '../hubName.ts';
 import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
 import { forwardFlops, trainingFlops } from '../model/flops.ts';
 import { publishedConfigs } from '../model/published.ts';
+import { native } from '../tensor/native.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
@@ -42,9 +44,6 @@ const accelerators = [
   { name: 'A100', gib: 80 },
   { name: 'H200', gib: 141 },
 ];
-
-const cacheBytes = 2 ** 30;
-const passBytes = 2.5 * 2 ** 30;
 
 /**
  * Plans a run without starting it; nothing is read but the shapes of models that are there.
@@ -131,8 +130,9 @@ function shapeOf(checkpoint: string, base?: string): ModelConfig {
 }
 
 function memoryHere({ engine }: Recipe, model: ModelConfig, teacher?: ModelConfig): TrainingPlan['memory'] {
-  const dtype = engine.dtype === 'f32' ? 'f32' : 'bf16';
-  const options = { dtype, activationBytes: engine.activationBytes ?? passBytes } as const;
+  const settings = { ...engineDefaults, ...engine };
+  const dtype = settings.dtype === 'auto' ? (native.cpu().bf16 ? 'bf16' : 'f32') : settings.dtype;
+  const options = { dtype, activationBytes: settings.activationBytes };
   const student = memoryNeed(model, { ...options, trainable: true });
   const scorer = teacher && memoryNeed(teacher, { ...options, trainable: false });
   return [
@@ -140,7 +140,7 @@ function memoryHere({ engine }: Recipe, model: ModelConfig, teacher?: ModelConfi
     { what: 'optimizer', bytes: student.optimizer },
     { what: 'activations', bytes: student.activations },
     ...(scorer ? [{ what: 'teacher', bytes: scorer.weights }] : []),
-    { what: 'keys and values', bytes: engine.cacheBytes ?? cacheBytes },
+    { what: 'keys and values', bytes: settings.cacheBytes },
   ];
 }
 

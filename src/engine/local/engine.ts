@@ -19,21 +19,12 @@ import type {
   TokenIds,
   Trainer,
 } from '../types.ts';
-import type { FromWorker, Request, ToWorker, WorkerOptions } from './protocol.ts';
+import { engineDefaults, type FromWorker, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
 
 export interface LocalEngineOptions extends Partial<WorkerOptions> {
   /** Told what the engine chose for each model that it opens: precision, threads, memory. */
   onNotice?: (notice: string) => void;
 }
-
-const GiB = 2 ** 30;
-const defaults: WorkerOptions = {
-  dtype: 'auto',
-  threads: 0,
-  activationBytes: 2.5 * GiB,
-  cacheBytes: 1 * GiB,
-  maxBatch: 64,
-};
 
 /** The engine on this machine's CPU: models live and compute in one worker thread, so the event loop stays free. */
 export class LocalEngine implements Engine {
@@ -56,7 +47,7 @@ export class LocalEngine implements Engine {
   }
 
   static async start({ onNotice, ...options }: LocalEngineOptions = {}): Promise<LocalEngine> {
-    return new LocalEngine({ ...defaults, ...options }, onNotice);
+    return new LocalEngine({ ...engineDefaults, ...options }, onNotice);
   }
 
   async trainer(checkpoint: string): Promise<Trainer> {

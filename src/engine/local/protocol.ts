@@ -30,3 +30,12 @@ export interface WorkerOptions {
   cacheBytes: number;
   maxBatch: number;
 }
+
+const GiB = 2 ** 30;
+export const engineDefaults: WorkerOptions = {
+  dtype: 'auto',
+  threads: 0,
+  activationBytes: 2.5 * GiB,
+  cacheBytes: 1 * GiB,
+  maxBatch: 64,
+};

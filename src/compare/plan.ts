@@ -3,11 +3,11 @@ import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
-import type { EvaluationSettings } from '../eval/evaluate.ts';
+import { type EvaluationSettings, evaluationSchema } from '../eval/evaluate.ts';
 import { methods } from '../methods/registry.ts';
+import { firstIssue, section } from '../schema.ts';
 import { merge, type Section } from '../train/overrides.ts';
 import { loadRecipe, type Recipe } from '../train/recipe.ts';
-import { firstIssue, section } from '../train/schema.ts';
 
 /**
  * What a comparison is, one YAML file: stages that all methods share, the methods that are trained from there for every
@@ -25,16 +25,6 @@ const stage = section({
   teacher: z.string().optional(),
 });
 
-const evaluation = section({
-  tasks: count,
-  /** Samples a task. */
-  k: count,
-  temperature: z.number().nonnegative(),
-  topP: z.number().positive().max(1),
-  maxTurns: count,
-  maxResponseTokens: count,
-});
-
 const planSchema = section({
   /** Trained once, in this order. */
   stages: z.record(z.string(), stage),
@@ -48,7 +38,7 @@ const planSchema = section({
   methods: z.record(z.string(), overrides).refine(methods => Object.keys(methods).length > 0, 'names no method'),
   /** Variants of a method, compared with it on their own. */
   ablations: z.record(z.string(), overrides).default({}),
-  eval: evaluation,
+  eval: evaluationSchema,
   /** What `--tune` tries: learning rates, with a seed and held-out tasks that the comparison does not use. */
   tune: section({
     learningRates: z.array(z.number().positive()).min(1),
@@ -62,7 +52,7 @@ const planSchema = section({
     seeds: z.array(z.number().int().nonnegative()).min(1).optional(),
     stages: z.record(z.string(), overrides).default({}),
     recipe: overrides.default({}),
-    eval: evaluation.partial().default({}),
+    eval: evaluationSchema.partial().default({}),
   }).prefault({}),
 });
 

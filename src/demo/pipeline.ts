@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { evaluationSchema } from '../eval/evaluate.ts';
 
 /**
  * What the demo consists of: the training stages in their order, each a recipe of its own, and which models are
@@ -35,22 +36,11 @@ export type Compared = keyof typeof compared;
 
 export const recipesFolder = fileURLToPath(new URL('../../recipes/demo/', import.meta.url));
 
-const count = z.number().int().positive();
-const evaluation = z.strictObject({
-  /** Held-out tasks. */
-  tasks: count,
-  /** Samples a task. */
-  k: count,
-  temperature: z.number().nonnegative(),
-  topP: z.number().positive().max(1),
-  maxTurns: count,
-  maxResponseTokens: count,
-});
 const pipelineSchema = z.strictObject({
-  eval: evaluation,
+  eval: evaluationSchema,
   /** What the smoke run changes: in the evaluation, and in each stage's recipe. */
   smoke: z.strictObject({
-    eval: evaluation.partial(),
+    eval: evaluationSchema.partial(),
     stages: z.record(z.string(), z.record(z.string(), z.unknown())),
   }),
 });

@@ -1,26 +1,34 @@
+import { z } from 'zod';
 import { rollouts } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Sampler } from '../engine/types.ts';
 import { type RolloutDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
 import { Random } from '../random.ts';
 import { lastBoxed } from '../rewards/math.ts';
+import { section } from '../schema.ts';
 import type { Chat } from '../text/chat.ts';
 import { judge } from '../worlds/judge.ts';
 import type { World } from '../worlds/world.ts';
 import { majority, mean, passAtK } from './metrics.ts';
 
-export interface EvaluationSettings {
-  /** Held-out tasks, from `firstTask` on. */
-  tasks: number;
-  /** Default 0. */
-  firstTask?: number;
+const count = z.number().int().positive();
+
+/** What a recipe says of an evaluation. */
+export const evaluationSchema = section({
+  /** Held-out tasks. */
+  tasks: count,
   /** Samples a task. */
-  k: number;
+  k: count,
   /** Of sampling; 0 is greedy. */
-  temperature: number;
-  topP: number;
-  maxTurns: number;
-  maxResponseTokens: number;
+  temperature: z.number().nonnegative(),
+  topP: z.number().positive().max(1),
+  maxTurns: count,
+  maxResponseTokens: count,
+});
+
+export interface EvaluationSettings extends z.output<typeof evaluationSchema> {
+  /** Of the held-out tasks; default 0. */
+  firstTask?: number;
   seed: number;
 }
 

@@ -5,8 +5,8 @@ import { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { hubName } from '../hubName.ts';
 import { methods } from '../methods/registry.ts';
+import { firstIssue, nearestName, section } from '../schema.ts';
 import { isSection, merge } from './overrides.ts';
-import { firstIssue, nearestName, section } from './schema.ts';
 
 /**
  * What a training run is: one YAML file, every key checked, every default the paper's

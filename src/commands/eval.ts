@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { UserError } from '../errors.ts';
+import { percentText } from '../report/numbers.ts';
 import { interruptible } from './interrupt.ts';
 import { nonNegativeInteger, nonNegativeNumber, positiveInteger } from './options.ts';
 import { showCount } from './showCount.ts';
@@ -56,7 +57,7 @@ right. The defaults are the paper's sampling settings: k 32, temperature 1.0, to
         }),
       ).finally(() => Promise.all([engine.close(), close()]));
       if (options.json) return console.log(JSON.stringify(result));
-      const percent = (fraction: number) => `${(100 * fraction).toFixed(2)} %`;
+      const percent = (fraction: number) => `${percentText(fraction, 2)} %`;
       const { k, average, standardError, passAtK, majorityAtK, diagnostics } = result;
       console.log(
         `average@${k}     ${percent(average)}  ± ${percent(standardError)} (standard error over ${result.tasks.length} tasks)`,

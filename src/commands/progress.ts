@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress';
+import { asPercent } from '../report/numbers.ts';
 import type { Metrics } from '../train/runDirectory.ts';
 import type { TrainEvent } from '../train/train.ts';
 
@@ -67,9 +68,9 @@ export class Progress {
 function summary({ loss, reward, accuracy, reverseKl, toolSuccessRate }: Metrics): string {
   const parts = [
     accuracy === undefined && `loss ${number(loss)}`,
-    accuracy !== undefined && `correct ${percent(accuracy)}`,
+    accuracy !== undefined && `correct ${asPercent(accuracy as number)}`,
     reward !== undefined && `reward ${number(reward)}`,
-    toolSuccessRate !== undefined && `tools ok ${percent(toolSuccessRate)}`,
+    toolSuccessRate !== undefined && `tools ok ${asPercent(toolSuccessRate as number)}`,
     reverseKl !== undefined && `KL ${number(reverseKl)}`,
   ];
   return parts.filter(Boolean).join('  ');
@@ -77,8 +78,4 @@ function summary({ loss, reward, accuracy, reverseKl, toolSuccessRate }: Metrics
 
 function number(value: unknown): string {
   return (value as number).toFixed(3);
-}
-
-function percent(fraction: unknown): string {
-  return `${Math.round((fraction as number) * 100)} %`;
 }

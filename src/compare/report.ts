@@ -1,7 +1,7 @@
 import type { Pattern } from '../methods/diagnostics.ts';
 import { barChart, escapeHtml, type Series } from '../report/chart.ts';
 import { aroundErrorLines, byStep, curve, metricLine, patternLines } from '../report/curves.ts';
-import { asPercent } from '../report/numbers.ts';
+import { asPercent, percentText } from '../report/numbers.ts';
 import { hasColor, spareColors, style } from '../report/style.ts';
 import { tokenLegend, trajectoryHtml } from '../report/trajectory.ts';
 import { type Metrics, readMetrics, readTrajectories } from '../train/runDirectory.ts';
@@ -43,6 +43,7 @@ export function reportHtml(rows: readonly Row[], plan: Plan, seeds: readonly num
   const whole = methods.find(({ name }) => name === 'sod');
   const ablations = variants.length && whole ? [whole, ...variants] : variants;
   const distilled = methods.filter(({ runs }) => runs.some(run => run.some(line => line.divergenceByStep)));
+  const stepwise = distilled.filter(({ name }) => name === 'opd' || name === 'sod');
   const { tasks, k, temperature, topP } = plan.evaluation;
   const best = bestStudent(rows);
   return `<!doctype html>
@@ -59,22 +60,18 @@ ${ablations.length > 1 ? section('Ablations', 'SOD with one thing changed.', cur
 ${section(
   'Steps',
   'How far student and teacher are apart in each step of a trajectory (d), and what that makes the step count (w). The bands hold the middle 80 % of the last quarter of the training.',
-  distilled
-    .filter(({ name }) => name === 'opd' || name === 'sod')
-    .flatMap(({ name, runs }) => [
-      byStep(`${name}: divergence d by step`, 'divergenceByStep', runs),
-      name === 'sod' ? byStep(`${name}: weight w by step`, 'weightByStep', runs) : '',
-    ]),
+  stepwise.flatMap(({ name, runs }) => [
+    byStep(`${name}: divergence d by step`, 'divergenceByStep', runs),
+    name === 'sod' ? byStep(`${name}: weight w by step`, 'weightByStep', runs) : '',
+  ]),
 )}
 ${section(
   'Tool errors',
   'How far the student is from the teacher, and how sure the teacher is, in steps up to the first tool call that failed, after it, and in trajectories where none did.',
-  distilled
-    .filter(({ name }) => name === 'opd' || name === 'sod')
-    .flatMap(({ name, runs }) => [
-      curve(`${name}: divergence d`, aroundErrorLines(runs, 'divergence')),
-      curve(`${name}: entropy of the teacher, nats a token`, aroundErrorLines(runs, 'teacherEntropy')),
-    ]),
+  stepwise.flatMap(({ name, runs }) => [
+    curve(`${name}: divergence d`, aroundErrorLines(runs, 'divergence')),
+    curve(`${name}: entropy of the teacher, nats a token`, aroundErrorLines(runs, 'teacherEntropy')),
+  ]),
 )}
 ${section(
   'Patterns',
@@ -89,7 +86,7 @@ ${trajectories(plan, seeds)}
 function headline(rows: readonly Row[]): string {
   const of = (name: string) => rows.find(({ method }) => method === name);
   const shown = [of('sod'), of('opd'), of('sft'), of('teacher')].filter(row => row !== undefined);
-  return shown.map(({ method, average }) => `${method}: ${(100 * average).toFixed(1)} %`).join('; ');
+  return shown.map(({ method, average }) => `${method}: ${percentText(average, 1)} %`).join('; ');
 }
 
 function colorOf(name: string, index: number): string {

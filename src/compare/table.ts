@@ -1,6 +1,6 @@
 import type { Evaluation } from '../eval/evaluate.ts';
 import { mean } from '../eval/metrics.ts';
-import { percent } from '../report/numbers.ts';
+import { percent, percentText } from '../report/numbers.ts';
 import type { Plan } from './plan.ts';
 
 /** A method's results over all seeds; all fractions are in [0, 1]. */
@@ -66,7 +66,7 @@ export function tableJson(rows: readonly Row[], { evaluation }: Plan, seeds: num
 
 /** The cells of the table as people read it, with its head; the best student of all methods is set in bold. */
 export function tableCells(rows: readonly Row[], { evaluation: { k } }: Plan): { head: string[]; body: string[][] } {
-  const two = (fraction: number) => percent(fraction).toFixed(2);
+  const two = (fraction: number) => percentText(fraction, 2);
   return {
     head: ['method', `average@${k}`, `pass@${k}`, `maj@${k}`, 'tool success', 'tool calls', 'tokens', 'seeds'],
     body: rows.map(row => [

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { writeFileWhole } from '../files.ts';
-import { percent } from '../report/numbers.ts';
+import { percentText } from '../report/numbers.ts';
 import { type CompareControl, trainer, trainStages, untilStopped } from './compare.ts';
 import { Measuring } from './measuring.ts';
 import type { Plan } from './plan.ts';
@@ -28,7 +28,7 @@ export async function tune(plan: Plan, control: CompareControl & { out: string }
   return untilStopped(control.signal, async () => {
     const trained = trainer(control, plan.stages.length + plan.methods.length * learningRates.length);
     await trainStages(plan, trained);
-    const measuring = await Measuring.start(plan);
+    const measuring = await Measuring.of(plan);
     try {
       const results: Tuned[] = [];
       for (const { name } of plan.methods) {
@@ -63,7 +63,7 @@ export function formatTuned(results: readonly Tuned[]): string {
   const lines = results.map(({ method, averages, best }) => {
     const cells = averages.map(
       ({ learningRate, average }) =>
-        `${learningRate.toExponential()}: ${percent(average).toFixed(2)}${learningRate === best ? ' *' : ''}`,
+        `${learningRate.toExponential()}: ${percentText(average, 2)}${learningRate === best ? ' *' : ''}`,
     );
     return `${method.padEnd(16)}${cells.map(cell => cell.padEnd(16)).join('')}`;
   });

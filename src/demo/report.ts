@@ -3,7 +3,7 @@ import type { Evaluation, EvaluationSettings } from '../eval/evaluate.ts';
 import type { RolloutDiagnostics } from '../methods/diagnostics.ts';
 import { barChart } from '../report/chart.ts';
 import { byStep, curve, metricLine, patternLines } from '../report/curves.ts';
-import { asPercent, duration, percent } from '../report/numbers.ts';
+import { asPercent, duration, percent, percentText } from '../report/numbers.ts';
 import { style } from '../report/style.ts';
 import { tokenLegend, trajectoryHtml } from '../report/trajectory.ts';
 import { readMetrics, readTrajectories } from '../train/runDirectory.ts';
@@ -46,7 +46,7 @@ export function formatComparison({ evaluations, settings: { k, tasks }, smoke, s
   const header = ['', `average@${k}`, '±', `pass@${k}`, `maj@${k}`, 'tool success'];
   const rows = (Object.keys(compared) as Compared[]).map(name => {
     const { average, standardError, passAtK, majorityAtK, diagnostics } = evaluations[name];
-    const numbers = [average, standardError, passAtK, majorityAtK].map(fraction => percent(fraction).toFixed(2));
+    const numbers = [average, standardError, passAtK, majorityAtK].map(fraction => percentText(fraction, 2));
     return [labels[name], ...numbers, toolSuccess(diagnostics)];
   });
   const lines = [header, ...rows].map(
@@ -62,7 +62,7 @@ export function reportHtml(results: DemoResults, out: string): string {
   const metrics = (stage: string) => [readMetrics(join(out, stage))];
   const opd = metrics('student-opd');
   const sod = metrics('student-sod');
-  const average = (name: Compared) => `${percent(evaluations[name].average).toFixed(1)} %`;
+  const average = (name: Compared) => `${percentText(evaluations[name].average, 1)} %`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Step-wise on-policy distillation: demo</title><style>${style}</style></head><body><main>
@@ -115,9 +115,9 @@ function table({ evaluations, settings: { k } }: DemoResults): string {
     const { average, standardError, passAtK, majorityAtK, diagnostics } = evaluations[name];
     const cells = [
       labels[name],
-      `${percent(average).toFixed(1)} ± ${percent(standardError).toFixed(1)}`,
-      percent(passAtK).toFixed(1),
-      percent(majorityAtK).toFixed(1),
+      `${percentText(average, 1)} ± ${percentText(standardError, 1)}`,
+      percentText(passAtK, 1),
+      percentText(majorityAtK, 1),
       toolSuccess(diagnostics),
       diagnostics.toolTurns.toFixed(1),
       diagnostics.responseTokens.toFixed(0),
@@ -156,5 +156,5 @@ ${trajectoryHtml(sample)}`;
 
 /** In percent; a model that calls no tool has none. */
 function toolSuccess({ toolSuccessRate, toolTurns }: RolloutDiagnostics): string {
-  return toolTurns === 0 ? '–' : percent(toolSuccessRate).toFixed(1);
+  return toolTurns === 0 ? '–' : percentText(toolSuccessRate, 1);
 }

@@ -36,7 +36,7 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Row[
   return untilStopped(options.signal, async () => {
     const trained = trainer(options, plan.stages.length + plan.methods.length * plan.seeds.length);
     await trainStages(plan, trained);
-    const measuring = await Measuring.start(plan);
+    const measuring = await Measuring.of(plan);
     try {
       const evaluations = new Map<string, Evaluation[]>();
       let rows: Row[] = [];

@@ -11,16 +11,15 @@ import type { Plan } from './plan.ts';
 /** Measures models in the world that the methods are trained in; what was measured once is read again. */
 export class Measuring {
   readonly #recipe: Recipe;
-  readonly #opened: OpenWorld;
+  /** From the first measurement on: a world's tools need memory that training can use. */
+  #opened?: OpenWorld;
 
-  private constructor(recipe: Recipe, opened: OpenWorld) {
+  private constructor(recipe: Recipe) {
     this.#recipe = recipe;
-    this.#opened = opened;
   }
 
-  static async start(plan: Plan): Promise<Measuring> {
-    const recipe = await plan.recipe(plan.methods[0].name, plan.seeds[0]);
-    return new Measuring(recipe, await openWorld(recipe.world));
+  static async of(plan: Plan): Promise<Measuring> {
+    return new Measuring(await plan.recipe(plan.methods[0].name, plan.seeds[0]));
   }
 
   /** The measurement in `file`, made first where it is missing or was made with other settings. */
@@ -34,6 +33,7 @@ export class Measuring {
       const kept = JSON.parse(readFileSync(file, 'utf8'));
       if (isDeepStrictEqual(kept.settings, settings)) return kept.evaluation;
     }
+    this.#opened ??= await openWorld(this.#recipe.world);
     const engine = await startEngine(this.#recipe);
     try {
       const evaluation = await evaluateCheckpoint(engine, checkpoint, this.#opened.world, settings, control);
@@ -44,7 +44,7 @@ export class Measuring {
     }
   }
 
-  close(): Promise<void> {
-    return this.#opened.close();
+  async close(): Promise<void> {
+    await this.#opened?.close();
   }
 }

@@ -169,6 +169,7 @@ void exportNorm(Napi::Env, Napi::Object);
 void exportRope(Napi::Env, Napi::Object);
 void exportAttention(Napi::Env, Napi::Object);
 void exportCachedAttention(Napi::Env, Napi::Object);
+void exportRows(Napi::Env, Napi::Object);
 void exportSwiglu(Napi::Env, Napi::Object);
 void exportLmHead(Napi::Env, Napi::Object);
 void exportAdamw(Napi::Env, Napi::Object);

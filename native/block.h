@@ -158,12 +158,50 @@ inline void interleaveRows(E* to, const T* from, i64 stride, i64 count, i64 n, i
     }
 }
 
+// Makes rows of 16 lanes columns: one bit of the two indices changes places at a time.
+template <int bit = 8>
+inline void transposeLanes(v16i (&rows)[16]) {
+  v16i low, high;
+  for (int j = 0; j < 16; j++) {
+    low[j] = j & bit ? 16 + j - bit : j;
+    high[j] = j & bit ? 16 + j : j + bit;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) {
+    if (i & bit) continue;
+    const v16i a = rows[i], b = rows[i + bit];
+    rows[i] = __builtin_shuffle(a, b, low);
+    rows[i + bit] = __builtin_shuffle(a, b, high);
+  }
+  if constexpr (bit > 1) transposeLanes<bit / 2>(rows);
+}
+
+// 16 lanes of a row.
+template <typename E, typename T>
+inline v16i loadLanes(const T* from) {
+  v16i x;
+  if constexpr (std::is_same_v<E, T>)
+    std::memcpy(&x, from, 64);
+  else
+    x = (v16i)load(from);
+  return x;
+}
+
 // The same rows as the right-hand side of a product over their columns: to(j, r) = from[r][j], 0 up to `width` rows.
 template <typename E, typename T>
 inline void interleaveColumns(E* to, const T* from, i64 stride, i64 count, i64 n, i64 width) {
+  constexpr i64 step = 16 * lanes<E>;
   Lane<E>* columns = reinterpret_cast<Lane<E>*>(to);
+  const i64 wholeRows = count / 16 * 16, wholeColumns = n / step * step;
+  for (i64 r = 0; r < wholeRows; r += 16)
+    for (i64 j = 0; j < wholeColumns; j += step) {
+      v16i block[16];
+      for (i64 i = 0; i < 16; i++) block[i] = loadLanes<E>(from + (r + i) * stride + j);
+      transposeLanes(block);
+      for (i64 i = 0; i < 16; i++) std::memcpy(columns + (j / lanes<E> + i) * width + r, &block[i], 64);
+    }
   for (i64 r = 0; r < count; r++)
-    for (i64 j = 0; j < n; j += lanes<E>) {
+    for (i64 j = r < wholeRows ? wholeColumns : 0; j < n; j += lanes<E>) {
       Lane<E> lane;
       if constexpr (std::is_same_v<E, T>)
         std::memcpy(&lane, from + r * stride + j, sizeof lane);
@@ -178,8 +216,20 @@ inline void interleaveColumns(E* to, const T* from, i64 stride, i64 count, i64 n
 // to[j][r] = from[r][j] for `count` rows, 0 up to `width`, which is a multiple of the lanes.
 template <typename E>
 inline void transpose(E* to, const E* from, i64 stride, i64 count, i64 n, i64 width) {
+  constexpr i64 step = 16 * lanes<E>;
+  const i64 wholeRows = count / step * step, wholeColumns = n / 16 * 16;
+  for (i64 r = 0; r < wholeRows; r += step)
+    for (i64 j = 0; j < wholeColumns; j += 16) {
+      v16i block[16];
+      for (i64 i = 0; i < 16; i++) {
+        const E* row = from + (r + i * lanes<E>) * stride + j;
+        storeLanes(reinterpret_cast<E*>(&block[i]), load(row), load(row + stride * (lanes<E> - 1)));
+      }
+      transposeLanes(block);
+      for (i64 i = 0; i < 16; i++) std::memcpy(to + (j + i) * width + r, &block[i], 64);
+    }
   for (i64 r = 0; r < width; r += lanes<E>)
-    for (i64 j = 0; j < n; j++) {
+    for (i64 j = r < wholeRows ? wholeColumns : 0; j < n; j++) {
       Lane<E> lane;
       for (i64 part = 0; part < lanes<E>; part++) lane.part[part] = r + part < count ? from[(r + part) * stride + j] : fromFloat<E>(0.0f);
       std::memcpy(to + j * width + r, &lane, sizeof lane);

@@ -1,28 +1,11 @@
 // Products with few rows, as in decoding for one user: they are as fast as the weights come from memory, and oneDNN does not
-// read them at full speed. These read oneDNN's packed weights themselves where it packed them in panels of 64 columns, each a
-// right-hand side as in block.h, [k / lanes][64][lanes], one behind the other.
+// read them at full speed. These read oneDNN's packed weights themselves where it packed them in panels.
 #pragma once
-#include <oneapi/dnnl/dnnl.hpp>
-
-#include "block.h"
+#include "panels.h"
 
 namespace sod {
 
 constexpr i64 fewRows = 6;
-constexpr i64 panelColumns = 64;
-
-// Elements from one panel to the next; 0 where W is packed otherwise, or in numbers that this CPU does not multiply.
-inline i64 panelStrideOf(const dnnl::memory::desc& desc, DType dtype) {
-  const auto& format = desc.data;
-  const auto& blocks = format.format_desc.blocking;
-  const i64 lanes = 4 / bytesOf(dtype), stride = format.padded_dims[0] * panelColumns;
-  const bool multiplied = dtype == DType::f32 || std::is_same_v<Element<bf16>, bf16>;
-  const bool panels = format.format_kind == dnnl_blocked && blocks.inner_nblks == (lanes > 1 ? 3 : 2) && blocks.inner_idxs[0] == 0 &&
-                      blocks.inner_blks[0] == 16 && blocks.inner_idxs[1] == 1 && blocks.inner_blks[1] == panelColumns &&
-                      (lanes == 1 || (blocks.inner_idxs[2] == 0 && blocks.inner_blks[2] == lanes)) &&
-                      blocks.strides[0] == 16 * lanes * panelColumns && blocks.strides[1] == stride;
-  return multiplied && panels ? stride : 0;
-}
 
 // y[m, n] = x[m, k] · W for m ≤ fewRows. Sums run over `depth` terms at a time, which are then added up: oneDNN's order, so
 // that a row's result does not depend on how many there are.

@@ -39,7 +39,7 @@ primitive_attr attributes(bool accumulate) {
 
 // Making a primitive takes a tenth of a millisecond or more, so the recent ones are kept, by everything that they depend on.
 struct Product {
-  dnnl::matmul primitive;
+  dnnl::primitive primitive;
   memory x, w, y, scratch;
   size_t scratchBytes;
   std::unordered_map<int, memory> arguments;
@@ -71,12 +71,26 @@ class ProductCache {
 
 thread_local ProductCache products;
 
+using Argument = std::pair<int, memory::desc>;
+
+Product bound(const dnnl::primitive& primitive, const memory::desc& scratch, const Argument& x, const Argument& w, const Argument& y) {
+  const auto at = [](const memory::desc& desc) { return memory(desc, cpu(), nullptr); };
+  Product product{primitive, at(x.second), at(w.second), at(y.second), at(scratch), scratch.get_size(), {}};
+  product.arguments = {{x.first, product.x}, {w.first, product.w}, {y.first, product.y}, {DNNL_ARG_SCRATCHPAD, product.scratch}};
+  return product;
+}
+
 Product makeProduct(const memory::desc& x, const memory::desc& w, const memory::desc& y, bool accumulate) {
   dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(x, w, y), attributes(accumulate), cpu());
-  const auto at = [](const memory::desc& desc) { return memory(desc, cpu(), nullptr); };
-  Product product{dnnl::matmul(pd), at(x), at(w), at(y), at(pd.scratchpad_desc()), pd.scratchpad_desc().get_size(), {}};
-  product.arguments = {{DNNL_ARG_SRC, product.x}, {DNNL_ARG_WEIGHTS, product.w}, {DNNL_ARG_DST, product.y}, {DNNL_ARG_SCRATCHPAD, product.scratch}};
-  return product;
+  return bound(dnnl::matmul(pd), pd.scratchpad_desc(), {DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, w}, {DNNL_ARG_DST, y});
+}
+
+// y = xᵀ w as oneDNN computes gradients itself: faster, but it cannot add them to others.
+Product makeOuterProduct(const memory::desc& x, const memory::desc& w, const memory::desc& y) {
+  dnnl::inner_product_forward::primitive_desc forward(
+      dnnl::inner_product_forward::desc(dnnl::prop_kind::forward_training, w, memory::desc(y.dims(), w.data_type(), memory::format_tag::any), x), cpu());
+  dnnl::inner_product_backward_weights::primitive_desc pd(dnnl::inner_product_backward_weights::desc(w, y, x), attributes(false), cpu(), forward);
+  return bound(dnnl::inner_product_backward_weights(pd), pd.scratchpad_desc(), {DNNL_ARG_DIFF_DST, x}, {DNNL_ARG_SRC, w}, {DNNL_ARG_DIFF_WEIGHTS, y});
 }
 
 void run(Product& product, const void* x, void* w, void* y) {
@@ -190,8 +204,20 @@ PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 c
   return packed;
 }
 
-void repackWeight(PackedWeight& packed, const Tensor& w) {
-  for (auto& chunk : packed.chunks) fill(packed, chunk, w);
+void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w) {
+  for (size_t c = 0; c < forward.chunks.size(); c++) {
+    PackedWeight::Chunk &f = forward.chunks[c], &b = backward.chunks[c];
+    if (f.panelStride && b.panelStride && w.shape[1] % (4 / bytesOf(forward.dtype)) == 0) {
+      withType(forward.dtype, [&](auto element) {
+        using E = Element<decltype(element)>;
+        packPanels(w.as<float>() + f.firstRow * w.shape[1], f.rows, w.shape[1], static_cast<E*>(f.storage->data()), f.panelStride,
+                   static_cast<E*>(b.storage->data()), b.panelStride);
+      });
+    } else {
+      fill(forward, f, w);
+      fill(backward, b, w);
+    }
+  }
 }
 
 void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
@@ -203,12 +229,13 @@ void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk
     multiplyByOneDnn(packed, chunk, x, m, y, yType, accumulate);
 }
 
-void accumulateOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k) {
+void multiplyOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k, bool add) {
   if (k == 0) return;
-  const Key key{1, m, n, k, i64(dtype), 0, 1, 0, omp_get_max_threads()};
+  const Key key{1, m, n, k, i64(dtype), 0, add, 0, omp_get_max_threads()};
   Product& product = products.get(key, [&] {
-    return makeProduct(memory::desc({m, k}, typeOf(dtype), dims{1, m}), memory::desc({k, n}, typeOf(dtype), dims{n, 1}),
-                       memory::desc({m, n}, memory::data_type::f32, dims{n, 1}), true);
+    const memory::desc right({k, n}, typeOf(dtype), dims{n, 1}), sum({m, n}, memory::data_type::f32, dims{n, 1});
+    return add ? makeProduct(memory::desc({m, k}, typeOf(dtype), dims{1, m}), right, sum, true)
+               : makeOuterProduct(memory::desc({k, m}, typeOf(dtype), dims{m, 1}), right, sum);
   });
   run(product, a, const_cast<void*>(b), c);
 }

@@ -19,13 +19,14 @@ struct PackedWeight {
     i64 firstRow, rows;
     dnnl::memory memory;
     std::shared_ptr<Storage> storage;
-    i64 panelStride, sumDepth;  // for few_rows.h; 0 where only oneDNN can read the layout
+    i64 panelStride, sumDepth;  // for panels.h and few_rows.h; 0 where only oneDNN knows the layout
   };
   std::vector<Chunk> chunks;
 };
 
 PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows);
-void repackWeight(PackedWeight& packed, const Tensor& w);
+// Brings both layouts of a weight, cut in the same chunks, up to date with it: w is f32.
+void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w);
 
 // Rows follow each other without gaps in every operand: oneDNN has no fast code for others.
 
@@ -33,7 +34,8 @@ void repackWeight(PackedWeight& packed, const Tensor& w);
 void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
                     bool accumulate);
 
-// c[m, n] (f32) += aᵀ b with a [k, m], b [k, n], both `dtype`: the gradient of a weight.
-void accumulateOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k);
+// c[m, n] (f32) += aᵀ b with a [k, m], b [k, n], both `dtype`: the gradient of a weight. Without `add`, c must be 0 and is written,
+// which is faster.
+void multiplyOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k, bool add);
 
 }  // namespace sod

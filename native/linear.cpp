@@ -17,14 +17,15 @@ Napi::Value pack(Args& args) {
   return Napi::Number::New(args.info().Env(), addResource(std::move(resource)));
 }
 
+// repack(forward, backward, w [rows, columns] f32): both packings of a weight anew
 Napi::Value repack(Args& args) {
-  const double id = args.info()[0].IsNumber() ? args.info()[0].As<Napi::Number>().DoubleValue() : -1;
-  args.next();
-  Resource* resource = findResource(id);
-  args.require(resource && resource->packed, "packed", "is not a live packed weight");
-  PackedWeight& packed = *resource->packed;
-  Dim rows(packed.rows), columns(packed.columns);
-  repackWeight(packed, args.tensor("w", {DType::f32, DType::bf16}, {&rows, &columns}));
+  PackedWeight& forward = args.packed("forward", Direction::forward);
+  PackedWeight& backward = args.packed("backward", Direction::backward);
+  Dim rows(forward.rows), columns(forward.columns);
+  Tensor& w = args.tensor("w", {DType::f32}, {&rows, &columns});
+  args.require(backward.rows == rows && backward.columns == columns && backward.dtype == forward.dtype, "backward", "is another weight than forward");
+  args.require(backward.chunkRows == forward.chunkRows, "backward", "is cut in other chunks than forward");
+  repackWeight(forward, backward, w);
   return args.info().Env().Undefined();
 }
 
@@ -54,13 +55,13 @@ Napi::Value linearBackward(Args& args) {
   return args.info().Env().Undefined();
 }
 
-// linearWeightGrad(dw [rows, columns] f32, dy [n, rows], x [n, columns]): dw += dyᵀ x
+// linearWeightGrad(dw [rows, columns] f32, dy [n, rows], x [n, columns], add): dw (+)= dyᵀ x
 Napi::Value linearWeightGrad(Args& args) {
   Dim n("n"), rows("rows"), columns("columns");
   Tensor& dw = args.tensor("dw", {DType::f32}, {&rows, &columns});
   Tensor& dy = args.tensor("dy", {DType::f32, DType::bf16}, {&n, &rows});
   Tensor& x = args.tensor("x", {dy.dtype}, {&n, &columns});
-  accumulateOuter(dy.dtype, dy.bytes, x.bytes, dw.as<float>(), rows, columns, n);
+  multiplyOuter(dy.dtype, dy.bytes, x.bytes, dw.as<float>(), rows, columns, n, args.boolean("add"));
   return args.info().Env().Undefined();
 }
 

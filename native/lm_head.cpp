@@ -110,7 +110,7 @@ Napi::Value lmHead(Args& args) {
 }
 
 // lmHeadBackward(dx [n, h] f32, dw [vocab, h], dlogprobs [m], kept [m, vocab] (overwritten), scales [m, chunks], x, rows, targets,
-//                backward), with g = dlogprob: dlogits = g·(onehot − softmax); dx[rows] += dlogits W, dw += dlogitsᵀ x
+//                backward, add), with g = dlogprob: dlogits = g·(onehot − softmax); dx[rows] += dlogits W, dw (+)= dlogitsᵀ x
 Napi::Value lmHeadBackward(Args& args) {
   Dim m("m"), n("n"), h("h"), vocab("vocab"), chunks("chunks");
   Tensor& dx = args.tensor("dx", {DType::f32}, {&n, &h});
@@ -122,6 +122,7 @@ Napi::Value lmHeadBackward(Args& args) {
   Tensor& rows = args.tensor("rows", {DType::i32}, {&m});
   Tensor& targets = args.tensor("targets", {DType::i32}, {&m});
   PackedWeight& w = args.packed("backward", Direction::backward);
+  const bool add = args.boolean("add");
   args.require(w.rows == vocab && w.columns == h && w.dtype == x.dtype, "backward", "does not fit x and dw");
   args.require(chunks == i64(w.chunks.size()), "backward", "is cut in other chunks than forward");
   args.within("rows", rows, 0, n);
@@ -148,7 +149,7 @@ Napi::Value lmHeadBackward(Args& args) {
         });
       });
       multiplyPacked(w, chunk, slopes, count, dgathered.bytes, DType::f32, c > 0);
-      accumulateOuter(x.dtype, slopes, gathered.bytes, dw.as<float>() + chunk.firstRow * h, chunk.rows, h, count);
+      multiplyOuter(x.dtype, slopes, gathered.bytes, dw.as<float>() + chunk.firstRow * h, chunk.rows, h, count, add || first > 0);
     }
     for (i64 i = 0; i < count; i++) {
       float* to = dx.as<float>() + rows.as<int32_t>()[first + i] * h;
@@ -159,21 +160,17 @@ Napi::Value lmHeadBackward(Args& args) {
   return args.info().Env().Undefined();
 }
 
-// lmHeadLogits(logits [m, vocab] f32, x [n, h], rows [m], w packed forward)
+// lmHeadLogits(logits [m, vocab] f32, x [m, h], w packed forward)
 Napi::Value lmHeadLogits(Args& args) {
-  Dim m("m"), n("n"), h("h"), vocab("vocab");
+  Dim m("m"), h("h"), vocab("vocab");
   Tensor& logits = args.tensor("logits", {DType::f32}, {&m, &vocab});
-  Tensor& x = args.tensor("x", {DType::f32, DType::bf16}, {&n, &h});
-  Tensor& rows = args.tensor("rows", {DType::i32}, {&m});
+  Tensor& x = args.tensor("x", {DType::f32, DType::bf16}, {&m, &h});
   PackedWeight& w = args.packed("w", Direction::forward);
   args.require(w.columns == h && w.rows == vocab && w.dtype == x.dtype, "w", "does not fit x and logits");
-  args.within("rows", rows, 0, n);
-  Tensor gathered = makeTensor(x.dtype, {m, h});
-  gather(gathered.bytes, x, rows.as<int32_t>(), 0, m, h);
   Tensor part = makeTensor(DType::f32, {m, widest(w)});
   for (auto& chunk : w.chunks) {
     const bool whole = chunk.rows == vocab;
-    multiplyPacked(w, chunk, gathered.bytes, m, whole ? logits.bytes : part.bytes, DType::f32, false);
+    multiplyPacked(w, chunk, x.bytes, m, whole ? logits.bytes : part.bytes, DType::f32, false);
     if (whole) break;
     parallelFor(m, chunk.rows, [&](i64 i) {
       std::memcpy(logits.as<float>() + i * vocab + chunk.firstRow, part.as<float>() + i * chunk.rows, chunk.rows * sizeof(float));

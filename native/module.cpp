@@ -11,6 +11,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exportRope(env, exports);
   exportAttention(env, exports);
   exportCachedAttention(env, exports);
+  exportRows(env, exports);
   exportSwiglu(env, exports);
   exportLmHead(env, exports);
   exportAdamw(env, exports);

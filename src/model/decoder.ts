@@ -1,4 +1,4 @@
-import { addRmsNorm, embedding, type Gain, linear, qkNormRope, swiglu } from '../tensor/ops.ts';
+import { addRmsNorm, embedding, type Gain, linear, qkNormRope, selectRows, swiglu } from '../tensor/ops.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { scope, Tensor, unscoped } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';
@@ -7,9 +7,15 @@ import type { Weights } from './weights.ts';
 /** Attention of one layer: queries and keys [n, …] and fused qkv (for its values) to [n, heads·d]; packed or cached. */
 export type Attend = (layer: number, qk: Tensor, qkv: Tensor) => Tensor;
 
+export interface DecodeOptions {
+  /** Rows that are asked for, increasing; the last layer computes no more than keys and values for the others. Default: all. */
+  rows?: Int32Array;
+  tape?: Tape;
+}
+
 /**
- * The Qwen3 decoder up to its final norm: token ids [n] at positions [n] → [n, hidden] in the weights' precision.
- * Training, scoring and generation differ only in `attend` and in whether a tape is kept.
+ * The Qwen3 decoder up to its final norm: token ids [n] at positions [n] → [rows, hidden] in the weights' precision.
+ * Training, scoring and generation differ only in `attend`, in the rows they want and in whether a tape is kept.
  */
 export function decode(
   weights: Weights,
@@ -17,11 +23,12 @@ export function decode(
   ids: Int32Array,
   positions: Int32Array,
   attend: Attend,
-  tape?: Tape,
+  { rows, tape }: DecodeOptions = {},
 ): Tensor {
   const { config, dtype } = weights;
   const epsilon = config.rmsNormEps;
   const at = Tensor.from(positions);
+  const wanted = rows && rows.length < ids.length ? Tensor.from(rows) : undefined;
   const heads = { heads: config.heads, kvHeads: config.kvHeads, epsilon };
   // What a norm gave is cheap to compute once more from the stream, and not kept for the backward pass.
   const again = (sum: Tensor, gain: Gain) =>
@@ -33,8 +40,16 @@ export function decode(
       const attentionIn = addRmsNorm(tape, stream, delta, layer.attentionNorm, epsilon, dtype);
       const qkv = linear(tape, attentionIn.normed, layer.qkv, again(attentionIn.sum, layer.attentionNorm));
       const qk = qkNormRope(tape, qkv, layer.queryNorm, layer.keyNorm, rotary, at, heads);
-      const attended = linear(tape, attend(index, qk, qkv), layer.attentionOut);
-      const mlpIn = addRmsNorm(tape, attentionIn.sum, attended, layer.mlpNorm, epsilon, dtype);
+      const select = (x: Tensor) => (wanted && index === config.layers - 1 ? selectRows(tape, x, wanted) : x);
+      const [attended, residual] = [select(attend(index, qk, qkv)), select(attentionIn.sum)];
+      const mlpIn = addRmsNorm(
+        tape,
+        residual,
+        linear(tape, attended, layer.attentionOut),
+        layer.mlpNorm,
+        epsilon,
+        dtype,
+      );
       const gateUp = linear(tape, mlpIn.normed, layer.gateUp, again(mlpIn.sum, layer.mlpNorm));
       const mlp = linear(tape, swiglu(tape, gateUp), layer.down, tape && (() => swiglu(undefined, gateUp)));
       return [mlpIn.sum, mlp];

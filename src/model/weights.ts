@@ -42,8 +42,8 @@ export interface Weights {
 export interface TrainingState extends AdamState {
   /** Flat range of a parameter by its Hugging Face name. */
   ranges: Map<string, { offset: number; shape: number[] }>;
-  /** Brings the packed matrices up to date with the parameters. */
-  repack(): void;
+  /** To be called when the parameters have changed and the gradients are zero: brings the packed matrices up to date. */
+  renew(): void;
 }
 
 /** Puts a checkpoint into native memory; the caller closes the checkpoint. */
@@ -94,7 +94,7 @@ function trainableWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'
   }
 
   const views: Tensor[] = [];
-  const packings: { weight: Tensor; packed: PackedWeight[] }[] = [];
+  const matrices: { weight: Tensor; linear: Required<Linear> }[] = [];
   const viewOf = (flat: Tensor, names: string[]): Tensor => {
     const first = ranges.get(names[0])!;
     const rows = names.reduce((sum, name) => sum + ranges.get(name)!.shape[0], 0);
@@ -107,8 +107,9 @@ function trainableWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'
       const weight = viewOf(parameters, names);
       const forward = PackedWeight.of(weight, dtype, 'forward', chunkRows);
       const backward = PackedWeight.of(weight, dtype, 'backward', chunkRows);
-      packings.push({ weight, packed: [forward, backward] });
-      return { forward, backward, grad: viewOf(gradients, names) };
+      const linear = { forward, backward, grad: viewOf(gradients, names), blank: true };
+      matrices.push({ weight, linear });
+      return linear;
     },
     vector: name => ({ weight: viewOf(parameters, [name]), grad: viewOf(gradients, [name]) }),
   });
@@ -124,12 +125,15 @@ function trainableWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'
       firstMoments,
       secondMoments,
       ranges,
-      repack() {
-        for (const { weight, packed } of packings) for (const matrix of packed) matrix.repack(weight);
+      renew() {
+        for (const { weight, linear } of matrices) {
+          PackedWeight.repack(weight, linear.forward, linear.backward);
+          linear.blank = true;
+        }
       },
     },
     free() {
-      for (const { packed } of packings) for (const matrix of packed) matrix.free();
+      for (const { linear } of matrices) for (const packed of [linear.forward, linear.backward]) packed.free();
       for (const tensor of [...views, parameters, gradients, firstMoments, secondMoments]) tensor.free();
     },
   };

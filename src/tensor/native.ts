@@ -14,7 +14,7 @@ export interface Native {
   cpu(): { bf16: boolean; threads: number };
   setThreads(threads: number): void;
   pack(w: number, bf16: boolean, backward: boolean, chunkRows: number): number;
-  repack(packed: number, w: number): void;
+  repack(forward: number, backward: number, w: number): void;
   // biome-ignore lint/suspicious/noExplicitAny: the typed wrappers are in ops.ts
   [kernel: string]: (...args: any[]) => any;
 }

@@ -18,6 +18,15 @@ export interface Linear {
   forward: PackedWeight;
   backward?: PackedWeight;
   grad?: Tensor;
+  /** Whether `grad` is known to be zero: the next product writes it then, which is faster than adding to it. */
+  blank?: boolean;
+}
+
+/** Whether the next product adds to the gradient of `weight`, which is not blank any more. */
+function addsToGradient(weight: Linear): boolean {
+  const { blank } = weight;
+  weight.blank = false;
+  return !blank;
 }
 
 /** Rows of `table` [vocab, h] → [n, h] f32. */
@@ -72,7 +81,7 @@ export function linear(tape: Tape | undefined, x: Tensor, weight: Linear, again?
     const dx = Tensor.allocate(x.dtype, x.shape);
     native.linearBackward(dx.id, dy.id, weight.backward!.id);
     const input = again?.() ?? x;
-    native.linearWeightGrad(weight.grad!.id, dy.id, input.id);
+    native.linearWeightGrad(weight.grad!.id, dy.id, input.id, addsToGradient(weight));
     if (again) input.free();
     tape.give(x, dx);
   });
@@ -177,6 +186,18 @@ export function cachedAttention(
   return out;
 }
 
+/** Rows `rows` [m], which increase, of x [n, width] → [m, width]. */
+export function selectRows(tape: Tape | undefined, x: Tensor, rows: Tensor): Tensor {
+  const y = Tensor.allocate(x.dtype, [rows.size, x.shape[1]]);
+  native.selectRows(y.id, x.id, rows.id);
+  tape?.record([y], () => {
+    const dx = Tensor.allocate(x.dtype, x.shape);
+    native.selectRowsBackward(dx.id, tape.gradient(y).id, rows.id);
+    tape.give(x, dx);
+  });
+  return y;
+}
+
 /** silu(gate) · up for `gateUp` [n, 2m] → [n, m]. */
 export function swiglu(tape: Tape | undefined, gateUp: Tensor): Tensor {
   const [n, width] = gateUp.shape;
@@ -204,7 +225,7 @@ export function lmHead(tape: Tape | undefined, x: Tensor, rows: Tensor, targets:
   native.lmHead(logprobs.id, entropies.id, kept?.id, scales?.id, x.id, rows.id, targets.id, weight.forward.id);
   tape?.record([logprobs, entropies, kept!, scales!], () => {
     const dx = Tensor.zeros('f32', x.shape);
-    const shared = [kept!.id, scales!.id, x.id, rows.id, targets.id, weight.backward!.id];
+    const shared = [kept!.id, scales!.id, x.id, rows.id, targets.id, weight.backward!.id, addsToGradient(weight)];
     native.lmHeadBackward(dx.id, weight.grad!.id, tape.gradient(logprobs).id, ...shared);
     tape.give(x, dx);
   });
@@ -215,10 +236,10 @@ export function lmHead(tape: Tape | undefined, x: Tensor, rows: Tensor, targets:
   };
 }
 
-/** All logits [m, vocab] f32 at `rows` [m] of `x`: for sampling. */
-export function lmHeadLogits(x: Tensor, rows: Tensor, weight: Linear): Tensor {
-  const logits = Tensor.allocate('f32', [rows.size, weight.forward.shape[0]]);
-  native.lmHeadLogits(logits.id, x.id, rows.id, weight.forward.id);
+/** All logits [m, vocab] f32 of `x` [m, h]: for sampling. */
+export function lmHeadLogits(x: Tensor, weight: Linear): Tensor {
+  const logits = Tensor.allocate('f32', [x.shape[0], weight.forward.shape[0]]);
+  native.lmHeadLogits(logits.id, x.id, weight.forward.id);
   return logits;
 }
 

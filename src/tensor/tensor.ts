@@ -122,8 +122,9 @@ export class PackedWeight {
     return tracked(new PackedWeight(id, weight.shape, Math.ceil(weight.shape[0] / chunkRows)));
   }
 
-  repack(weight: Tensor): void {
-    native.repack(this.id, weight.id);
+  /** Brings both layouts of a weight up to date with it. */
+  static repack(weight: Tensor, forward: PackedWeight, backward: PackedWeight): void {
+    native.repack(forward.id, backward.id, weight.id);
   }
 
   free(): void {

@@ -23,10 +23,10 @@ const valid: Record<string, Arguments> = {
   convert: { y: floats(3), x: floats(3) },
   setThreads: { threads: native.cpu().threads },
   pack: { w: floats(5, 8), bf16: false, backward: true, chunkRows: 2 },
-  repack: { packed: packed('forward'), w: floats(5, 8) },
+  repack: { forward: packed('forward'), backward: packed('backward'), w: floats(5, 8) },
   linear: { y: floats(3, 5), x: floats(3, 8), w: packed('forward') },
   linearBackward: { dx: floats(3, 8), dy: floats(3, 5), w: packed('backward') },
-  linearWeightGrad: { dw: floats(5, 8), dy: floats(3, 5), x: floats(3, 8) },
+  linearWeightGrad: { dw: floats(5, 8), dy: floats(3, 5), x: floats(3, 8), add: true },
   embedding: { y: floats(3, 8), table: floats(5, 8), ids: ints(0, 4, 4) },
   embeddingBackward: { dtable: floats(5, 8), dy: floats(3, 8), ids: ints(0, 4, 4) },
   rmsNorm: {
@@ -104,6 +104,8 @@ const valid: Record<string, Arguments> = {
     kvHeads: 1,
   },
   copyPage: { cache: floats(4, 1, 64), to: 3, from: 0 },
+  selectRows: { y: floats(2, 8), x: floats(3, 8), rows: ints(0, 2) },
+  selectRowsBackward: { dx: floats(3, 8), dy: floats(2, 8), rows: ints(0, 2) },
   swiglu: { y: floats(3, 4), gateUp: floats(3, 8) },
   swigluBackward: { dgateUp: floats(3, 8), dy: floats(3, 4), gateUp: floats(3, 8) },
   lmHead: {
@@ -126,8 +128,9 @@ const valid: Record<string, Arguments> = {
     rows: ints(0, 2),
     targets: ints(4, 0),
     backward: packed('backward'),
+    add: true,
   },
-  lmHeadLogits: { logits: floats(2, 5), x: floats(3, 8), rows: ints(0, 2), w: packed('forward') },
+  lmHeadLogits: { logits: floats(2, 5), x: floats(2, 8), w: packed('forward') },
   sample: {
     tokens: ints(0, 0),
     logprobs: floats(2),
@@ -270,7 +273,8 @@ test('indices out of range are refused with the place where they are', () => {
     ['lmHead', { targets: ints(5, 0) }, 'targets has 5 at 0, expected 0 to 4'],
     ['lmHeadBackward', { rows: ints(-1, 0) }, 'rows has -1 at 0, expected 0 to 2'],
     ['lmHeadBackward', { targets: ints(0, 5) }, 'targets has 5 at 1, expected 0 to 4'],
-    ['lmHeadLogits', { rows: ints(3, 0) }, 'rows has 3 at 0, expected 0 to 2'],
+    ['selectRows', { rows: ints(3, 0) }, 'rows has 3 at 0, expected 0 to 2'],
+    ['selectRowsBackward', { rows: ints(0, 3) }, 'rows has 3 at 1, expected 0 to 2'],
     ['copyPage', { to: 4 }, 'to must be an integer from 0 to 3'],
     ...['attention', 'attentionBackward'].flatMap((kernel): [string, Arguments, string][] => [
       [kernel, { segments: table(3, 0, 2, -1) }, 'segments must cover all rows'],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Random } from '../../src/random.ts';
-import { type Linear, lmHead, lmHeadLogits } from '../../src/tensor/ops.ts';
+import { type Linear, lmHead, lmHeadLogits, selectRows } from '../../src/tensor/ops.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { PackedWeight, scope, Tensor } from '../../src/tensor/tensor.ts';
 import { normal } from './gradientCheck.ts';
@@ -30,7 +30,7 @@ function head({ x, w, rows, targets }: ReturnType<typeof inputs>, chunkRows: num
     const tape = new Tape();
     const result = lmHead(tape, hidden, Tensor.from(rows), Tensor.from(targets), linear);
     const forwardValues = { logprobs: result.logprobs.floats(), entropies: result.entropies.floats() };
-    const logits = lmHeadLogits(hidden, Tensor.from(rows), linear).floats();
+    const logits = lmHeadLogits(selectRows(undefined, hidden, Tensor.from(rows)), linear).floats();
     result.setGradient(Float32Array.from(rows, (_, i) => Math.sin(i + 1)));
     tape.backward();
     return { ...forwardValues, logits, dx: tape.gradient(hidden).floats(), dw: grad.floats() };

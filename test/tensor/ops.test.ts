@@ -10,6 +10,7 @@ import {
   linear,
   lmHead,
   qkNormRope,
+  selectRows,
   swiglu,
 } from '../../src/tensor/ops.ts';
 import { PackedWeight, Tensor } from '../../src/tensor/tensor.ts';
@@ -85,6 +86,11 @@ const operations: Record<string, fc.Arbitrary<Operation>> = {
         return [attention(tape, qk, qkv, segments, { heads, kvHeads })];
       },
     })),
+
+  selectRows: fc.record({ n: size(9), width: size(40), seed }).map(({ n, width, seed }) => ({
+    activations: { x: normal(seed, n, width) },
+    run: (_, tape, { x }) => [selectRows(tape, x, Tensor.from(Int32Array.from(new Set(indices(seed, n, n))).sort()))],
+  })),
 
   swiglu: fc.record({ n: size(9), m: size(40), seed }).map(({ n, m, seed }) => ({
     activations: { gateUp: normal(seed, n, 2 * m) },

@@ -260,15 +260,17 @@ export class Generator {
     const { config } = this.#weights;
     const sequenceTensor = Tensor.from(sequences, [batch.length, 3]);
     const pageTensor = Tensor.from(pageTable, [batch.length, width]);
-    const hidden = decode(this.#weights, this.#rotary, ids, positions, (layer, qk, qkv) =>
-      cachedAttention(qk, qkv, this.#layers[layer], sequenceTensor, pageTensor, config),
-    );
+    const attend = (layer: number, qk: Tensor, qkv: Tensor) =>
+      cachedAttention(qk, qkv, this.#layers[layer], sequenceTensor, pageTensor, config);
+    const rows = Int32Array.from(lastRows);
+    const hidden = decode(this.#weights, this.#rotary, ids, positions, attend, { rows });
     for (const { sequence, rows } of batch) remember(sequence, rows, this.#pageTokens);
-    if (ready.length > 0) this.#sampleNext(hidden, ready, lastRows);
+    if (ready.length > 0) this.#sampleNext(hidden, ready);
   }
 
-  #sampleNext(hidden: Tensor, ready: Sequence[], lastRows: number[]): void {
-    const logits = lmHeadLogits(hidden, Tensor.from(Int32Array.from(lastRows)), this.#weights.head);
+  /** `hidden` has a row for each sequence. */
+  #sampleNext(hidden: Tensor, ready: Sequence[]): void {
+    const logits = lmHeadLogits(hidden, this.#weights.head);
     const draws: Draws = {
       temperatures: new Float32Array(ready.length),
       topPs: new Float32Array(ready.length),

@@ -50,6 +50,6 @@ export function update(weights: Weights, step: number, adam: AdamParams): { grad
   // The tiny addend is PyTorch's, so that the same update comes out.
   const gradScale = adam.clipNorm > 0 ? Math.min(1, adam.clipNorm / (gradNorm + 1e-6)) : 1;
   adamw(training, step, { ...adam, gradScale });
-  training.repack();
+  training.renew();
   return { gradNorm };
 }

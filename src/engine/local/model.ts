@@ -121,7 +121,7 @@ export class LocalModel {
     } finally {
       checkpoint.close();
     }
-    training.repack();
+    training.renew();
     this.#generator?.forget();
   }
 

@@ -32,21 +32,23 @@ export function pass(weights: Weights, rotary: Tensor, targets: readonly Target[
   const segments = Tensor.from(pack.segments, [pack.segments.length / 3, 3]);
   const shape = { heads: weights.config.heads, kvHeads: weights.config.kvHeads };
   const attend = (_: number, qk: Tensor, qkv: Tensor) => attention(tape, qk, qkv, segments, shape);
-  const hidden = decode(weights, rotary, pack.ids, pack.positions, attend, tape);
-
-  const rows: number[] = [];
+  const wantedRows: number[] = [];
   const ids: number[] = [];
   targets.forEach(({ tokens, wanted }, s) => {
     for (let t = 1; t < tokens.length; t++) {
       if (wanted[t] === 0) continue;
-      rows.push(pack.rows[s][t - 1]);
+      wantedRows.push(pack.rows[s][t - 1]);
       ids.push(tokens[t]);
     }
   });
+  // A row that several sequences share may be wanted by each of them.
+  const rows = Int32Array.from(new Set(wantedRows)).sort();
+  const hidden = decode(weights, rotary, pack.ids, pack.positions, attend, { rows, tape });
+  const place = new Map(Array.from(rows, (row, i) => [row, i]));
   const head = lmHead(
     tape,
     hidden,
-    Tensor.from(Int32Array.from(rows)),
+    Tensor.from(Int32Array.from(wantedRows, row => place.get(row)!)),
     Tensor.from(Int32Array.from(ids)),
     weights.head,
   );
@@ -54,7 +56,7 @@ export function pass(weights: Weights, rotary: Tensor, targets: readonly Target[
     logprobs: spread(targets, head.logprobs.floats()),
     entropies: spread(targets, head.entropies.floats()),
     backward(gradients) {
-      const flat = new Float32Array(rows.length);
+      const flat = new Float32Array(ids.length);
       let at = 0;
       targets.forEach(({ tokens, wanted }, s) => {
         for (let t = 1; t < tokens.length; t++) if (wanted[t] !== 0) flat[at++] = gradients[s][t];

@@ -59,8 +59,10 @@ function nextToken(tokens: number[]): number[] {
     const segments = Tensor.from(Int32Array.of(0, tokens.length, -1), [1, 3]);
     const positions = Int32Array.from(tokens, (_, i) => i);
     const attend = (_: number, qk: Tensor, qkv: Tensor) => attention(undefined, qk, qkv, segments, weights.config);
-    const hidden = decode(weights, rotary, Int32Array.from(tokens), positions, attend);
-    return [...lmHeadLogits(hidden, Tensor.from(Int32Array.of(tokens.length - 1)), weights.head).floats()];
+    const hidden = decode(weights, rotary, Int32Array.from(tokens), positions, attend, {
+      rows: Int32Array.of(tokens.length - 1),
+    });
+    return [...lmHeadLogits(hidden, weights.head).floats()];
   });
   const best = Math.max(...logits);
   const total = logits.reduce((sum, l) => sum + Math.exp(l - best), 0);

@@ -38,9 +38,12 @@ Napi::Value adamw(Args& args) {
   const float epsilon = args.number("epsilon"), decay = 1 - rate * args.number("weightDecay"), scale = args.number("gradScale");
   const float stepSize = rate / (1 - std::pow(beta1, step)), rootCorrection = 1 / std::sqrt(1 - std::pow(beta2, step));
   const float b1 = beta1, b2 = beta2, c1 = 1 - beta1, c2 = 1 - beta2;
-  parallelFor((size + block - 1) / block, block, [&](i64 b) {
-    float *__restrict w = p.as<float>(), *__restrict grad = g.as<float>(), *__restrict first = m.as<float>(), *__restrict second = v.as<float>();
-    for (i64 i = b * block; i < std::min(size.value, (b + 1) * block); i++) {
+  const i64 total = size;
+  // By value: what a pointer might change, the compiler would not keep in vectors.
+  parallelFor((total + block - 1) / block, block, [=, w = p.as<float>(), grad = g.as<float>(), first = m.as<float>(), second = v.as<float>()](i64 b) {
+    const i64 end = std::min(total, (b + 1) * block);
+#pragma omp simd
+    for (i64 i = b * block; i < end; i++) {
       const float d = grad[i] * scale;
       grad[i] = 0;
       first[i] = b1 * first[i] + c1 * d;

@@ -7,7 +7,7 @@
 namespace sod {
 namespace {
 
-constexpr i64 keysPerBlock = 64;
+constexpr i64 keysPerBlock = 128;
 constexpr i64 queriesPerBlock = 48;  // rows times heads of a group
 
 struct KeyBlock {

@@ -1,5 +1,5 @@
 import type { Trajectory } from '../../src/agent/trajectory.ts';
-import { distillationDiagnostics } from '../../src/methods/diagnostics.ts';
+import { aroundErrors, distillationDiagnostics } from '../../src/methods/diagnostics.ts';
 import { stepDivergences, stepRanges, stepWeights } from '../../src/methods/stepwise.ts';
 import { readCheckpoint } from '../../src/model/checkpoint.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
@@ -242,6 +242,7 @@ async function weights({ models }: Bench): Promise<Figure[]> {
       return { divergence, weight: stepWeights(divergence) };
     });
     distillationDiagnostics(trajectories, teacher, weighting);
+    aroundErrors(trajectories, weighting, teacher);
   };
   const milliseconds = Array.from({ length: 21 }, () => {
     const start = performance.now();

@@ -45,6 +45,11 @@ export interface CheckpointFiles {
   templatePath: string;
 }
 
+/** Reads a checkpoint folder's `tokenizer.json`. Throws a UserError if it is missing or damaged. */
+export function readTokenizer(dir: string): TokenizerJson {
+  return readJson(join(dir, 'tokenizer.json'), tokenizerJson);
+}
+
 /**
  * Reads `tokenizer.json`, `tokenizer_config.json` and the chat template from a Hugging Face checkpoint folder.
  * `chat_template.jinja` goes before the configuration's template, and among named templates `tool_use` before `default`.
@@ -53,7 +58,7 @@ export interface CheckpointFiles {
 export function readCheckpointFiles(dir: string): CheckpointFiles {
   const tokenizerPath = join(dir, 'tokenizer.json');
   const configPath = join(dir, 'tokenizer_config.json');
-  const tokenizer = readJson(tokenizerPath, tokenizerJson);
+  const tokenizer = readTokenizer(dir);
   const config = readJson(configPath, tokenizerConfig);
 
   const jinjaPath = join(dir, 'chat_template.jinja');

@@ -3,6 +3,7 @@ import type { Engine, Scorer } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { hubName } from '../hubName.ts';
 import { loadChat } from '../text/loadChat.ts';
+import { refuseOtherTokens } from '../text/sameTokens.ts';
 import { openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { initializeCheckpoint } from './initialize.ts';
@@ -86,6 +87,7 @@ async function runLearner(
 ): Promise<boolean> {
   if (recipe.init && !existsSync(run.initial)) await initializeCheckpoint(run.initial, recipe.init, world, recipe.seed);
   const base = recipe.model ?? run.initial;
+  if (recipe.method !== 'sft' && recipe.teacher) refuseOtherTokens(base, recipe.teacher);
   const trainer = await engine.trainer(base);
   const latest = run.latest();
   if (latest) await trainer.load(latest);

@@ -17,8 +17,10 @@ const count = z.number().int().positive();
 const fraction = z.number().min(0).max(1);
 const nonNegative = z.number().nonnegative();
 
-/** The shape of a freshly initialised decoder; the vocabulary is the world's tokenizer's. */
+/** The shape of a freshly initialised decoder; the vocabulary is its tokenizer's. */
 export const initSchema = section({
+  /** World from whose dialogues the tokenizer is learned, instead of the recipe's: models that teach each other share one. */
+  tokenizer: z.string().min(1).optional(),
   hiddenSize: count,
   /** Width of the SwiGLU layers. */
   intermediateSize: count,

@@ -10,7 +10,7 @@ import { initializeCheckpoint } from './initialize.ts';
 import type { Learner, PhaseProgress, Studio } from './learner.ts';
 import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
-import { formatRecipe, type Recipe } from './recipe.ts';
+import { formatRecipe, type Init, type Recipe } from './recipe.ts';
 import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
 import { supervised } from './supervised.ts';
 
@@ -85,7 +85,7 @@ async function runLearner(
   signal: AbortSignal,
   onProgress: (event: TrainEvent) => void,
 ): Promise<boolean> {
-  if (recipe.init && !existsSync(run.initial)) await initializeCheckpoint(run.initial, recipe.init, world, recipe.seed);
+  if (recipe.init && !existsSync(run.initial)) await initialize(run.initial, recipe.init, recipe);
   const base = recipe.model ?? run.initial;
   if (recipe.method !== 'sft' && recipe.teacher) refuseOtherTokens(base, recipe.teacher);
   const trainer = await engine.trainer(base);
@@ -125,6 +125,15 @@ async function runLearner(
   }
   await trainer.save(run.final);
   return true;
+}
+
+async function initialize(dir: string, init: Init, { world, seed }: Recipe): Promise<void> {
+  const opened = await openWorld(init.tokenizer ?? world);
+  try {
+    await initializeCheckpoint(dir, init, opened.world, seed);
+  } finally {
+    await opened.close();
+  }
 }
 
 /** @throws UserError where something would have to be downloaded first. */

@@ -46,7 +46,7 @@ function comparisonFile(changes: Record<string, unknown> = {}): string {
   const folder = temporaryFolder();
   const write = (name: string, content: unknown) => writeFileSync(join(folder, name), stringify(content));
   write('teacher.yaml', supervised);
-  write('start.yaml', { ...supervised, seed: 1 });
+  write('start.yaml', { ...supervised, world: 'calm-shop', init: { ...init, tokenizer: 'careful-shop' }, seed: 1 });
   write('shared.yaml', shared);
   write('compare.yaml', { ...comparison, ...changes });
   return join(folder, 'compare.yaml');

@@ -24,6 +24,8 @@ export const shops = {
   'careful-shop': { misspeltShare: 0, mistakeShare: 0, busyShare: 0 },
   /** The same orders, where tools fail: who learned in the careful shop has never seen that. */
   'busy-shop': { misspeltShare: 0, mistakeShare: 0, busyShare: 0.2 },
+  /** Where they fail now and then: enough to have seen that one can ask again, too little to be used to it. */
+  'calm-shop': { misspeltShare: 0, mistakeShare: 0, busyShare: 0.12 },
 };
 export type ShopName = keyof typeof shops;
 

@@ -19,8 +19,6 @@ const nonNegative = z.number().nonnegative();
 
 /** The shape of a freshly initialised decoder; the vocabulary is its tokenizer's. */
 export const initSchema = section({
-  /** World from whose dialogues the tokenizer is learned, instead of the recipe's: models that teach each other share one. */
-  tokenizer: z.string().min(1).optional(),
   hiddenSize: count,
   /** Width of the SwiGLU layers. */
   intermediateSize: count,
@@ -29,6 +27,8 @@ export const initSchema = section({
   kvHeads: count,
   headDim: count,
   tieEmbeddings: z.boolean().default(true),
+  /** World from whose dialogues the tokenizer is learned, instead of the recipe's: models that teach each other share one. */
+  tokenizer: z.string().min(1).optional(),
 });
 export type Init = z.infer<typeof initSchema>;
 

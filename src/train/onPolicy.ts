@@ -1,21 +1,13 @@
-import type { RolloutLimits } from '../agent/rollout.ts';
-import { rollouts } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
-import type { Task } from '../data/task.ts';
 import type { Datum, LossSpec, Scores } from '../engine/types.ts';
 import { aroundErrors, distillationDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
-import type { StepWeighting, Teacher } from '../methods/method.ts';
-import { Random } from '../random.ts';
-import { overlongPenalty } from '../rewards/overlong.ts';
-import { dialogueTurns, shapedScore } from '../rewards/shaping.ts';
-import { judge } from '../worlds/judge.ts';
+import type { StepWeighting } from '../methods/method.ts';
 import { Clock } from './clock.ts';
+import { iterationTasks, sampleGroups, scoreGroups } from './experience.ts';
 import type { Learner, Phase, Studio } from './learner.ts';
 import { methodOf } from './method.ts';
-import { taskIndices } from './order.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
 import { sampleTrajectories } from './sample.ts';
-import { scoreTrajectories, teacherPrompt } from './teacher.ts';
 import { summarize, type UpdateMetrics, update } from './update.ts';
 
 /**
@@ -73,82 +65,6 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
       };
     },
   };
-}
-
-function iterationTasks({ seed, training }: OnPolicyRecipe, { world }: Studio, iteration: number): Task[] {
-  const { promptsPerIteration, tasks, firstTask } = training;
-  const indices = taskIndices(seed, iteration * promptsPerIteration, promptsPerIteration, tasks);
-  return indices.map(index => world.task('train', firstTask + index));
-}
-
-/** A group of trajectories for each task, judged and rewarded. */
-async function sampleGroups(
-  recipe: OnPolicyRecipe,
-  studio: Studio,
-  tasks: readonly Task[],
-  iteration: number,
-): Promise<Trajectory[][]> {
-  const { seed, rollout } = recipe;
-  const { trainer, chat, world, signal, onProgress } = studio;
-  const { groupSize } = rollout;
-  const sampler = await trainer.sampler();
-
-  const requests = tasks.flatMap((task, position) =>
-    Array.from({ length: groupSize }, (_, sample) => ({
-      task,
-      tools: () => world.tools(task),
-      chat,
-      sampler,
-      sampling: { temperature: rollout.temperature, topP: rollout.topP },
-      limits: limits(rollout),
-      seed: Random.of(seed, 'rollout', iteration, position, sample).uint32(),
-      judge: (trajectory: Trajectory) => {
-        const { score, correct } = judge(world, task, trajectory);
-        return { reward: reward(recipe, trajectory, score), correct };
-      },
-    })),
-  );
-  const trajectories = await rollouts(requests, {
-    concurrency: rollout.concurrency,
-    signal,
-    onTrajectory: (_, done, total) => onProgress({ phase: 'rollout', done, total }),
-  });
-  return tasks.map((_, g) => trajectories.slice(g * groupSize, (g + 1) * groupSize));
-}
-
-function limits(rollout: OnPolicyRecipe['rollout']): RolloutLimits {
-  return {
-    turns: rollout.maxTurns,
-    promptTokens: rollout.maxPromptTokens,
-    responseTokens: rollout.maxResponseTokens,
-    toolTimeoutMs: rollout.toolTimeoutMs,
-    toolOutputChars: rollout.toolOutputChars,
-  };
-}
-
-/** The outcome as the policy is taught it: the world's score, shaped where it is wrong, less what it is too long. */
-function reward({ reward, rollout }: OnPolicyRecipe, trajectory: Trajectory, score: number): number {
-  const shaped = reward.shaping ? shapedScore(score, dialogueTurns(trajectory)) : score;
-  if (reward.overlongBuffer === 0) return shaped;
-  const length = trajectory.tokens.length - trajectory.promptTokens;
-  return shaped + overlongPenalty(length, rollout.maxResponseTokens, reward.overlongBuffer);
-}
-
-/** The teacher's view of the sampled tokens, some groups at a time so that the person can see and stop it. */
-async function scoreGroups(
-  kind: Teacher,
-  tasks: readonly Task[],
-  groups: readonly Trajectory[][],
-  { teacher, chat, world, signal, onProgress }: Studio,
-): Promise<Scores[][]> {
-  const scores: Scores[][] = [];
-  for (const [g, group] of groups.entries()) {
-    signal.throwIfAborted();
-    scores.push(await scoreTrajectories(teacher!, group, teacherPrompt(kind, tasks[g], chat, world)));
-    onProgress({ phase: 'teacher', done: scores.length, total: groups.length });
-  }
-  signal.throwIfAborted();
-  return scores;
 }
 
 function datum({ tokens, mask, logprobs }: Trajectory, advantages: Float32Array): Datum {

@@ -4,7 +4,7 @@ import { toolSchema } from './schema.ts';
 import { type Tool, ToolError, type ToolErrorKind } from './tool.ts';
 
 export interface CallLimits {
-  /** Most wall time of one call. Default 30,000. */
+  /** Most wall time of one call, unless the tool has a limit of its own. Default 30,000. */
   timeoutMs?: number;
   /** An observation longer than this is cut in its middle. Default 8,192. */
   maxOutputChars?: number;
@@ -42,7 +42,7 @@ async function run(
   if (!args.success) return { observation: invalidArguments(tool, args.error.issues), error: 'invalid_arguments' };
 
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), timeoutMs);
+  const timer = tool.limitsTime ? undefined : setTimeout(() => limit.abort(), timeoutMs);
   const stop = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;
   const stopped = rejection(stop);
   try {

@@ -9,6 +9,11 @@ export interface Tool {
   description: string;
   parameters: z.ZodObject;
   execute(args: Record<string, unknown>, signal: AbortSignal): Promise<string> | string;
+  /**
+   * The tool itself ends a call that runs too long, and so can leave out the time that the call waits for its turn: what
+   * a model sees then does not depend on how busy the machine is.
+   */
+  limitsTime?: boolean;
   /** Ends what the tool keeps for one trajectory, such as an interpreter. */
   close?(): Promise<void> | void;
 }
@@ -30,6 +35,7 @@ export function defineTool<Parameters extends z.ZodObject>(tool: {
   description: string;
   parameters: Parameters;
   execute(args: z.output<Parameters>, signal: AbortSignal): Promise<string> | string;
+  limitsTime?: boolean;
   close?(): Promise<void> | void;
 }): Tool {
   return tool;

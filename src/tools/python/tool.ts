@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineTool, type Tool, ToolError } from '../tool.ts';
 import type { PythonSession } from './pool.ts';
 
-/** The code interpreter as a tool of one trajectory; closing the tool closes the session. */
+/** The code interpreter as a tool of one trajectory, with the pool's time limit; closing the tool closes the session. */
 export function pythonTool(session: PythonSession): Tool {
   return defineTool({
     name: 'python',
@@ -15,6 +15,7 @@ export function pythonTool(session: PythonSession): Tool {
       if (error) throw new ToolError(error, output);
       return output || '(no output)';
     },
+    limitsTime: true,
     close: () => session.close(),
   });
 }

@@ -142,4 +142,14 @@ describe('as a tool', () => {
     await tool.close?.();
     expect(await call('1')).toMatchObject({ error: 'exception', observation: expect.stringContaining('closed') });
   });
+
+  test('waiting for its turn, and for the interpreter to start, does not count against its time', async () => {
+    const limits = { timeoutMs: 1_000 };
+    const busy = new PythonPool(limits);
+    const tools = Array.from({ length: 12 }, () => pythonTool(busy.session()));
+    const call = { name: 'python', arguments: { code: 'import time; time.sleep(0.15); 6*7' } };
+    const results = await Promise.all(tools.map(tool => callTool([tool], call, limits)));
+    expect(results).toEqual(tools.map(() => ({ observation: '42\n' })));
+    await busy.close();
+  });
 });

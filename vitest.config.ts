@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     globalSetup: 'test/temporaryFolder.ts',
     include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 60_000,
     // The engine uses every core by itself: files that run side by side would only take turns.
     fileParallelism: false,

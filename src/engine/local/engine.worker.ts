@@ -74,9 +74,10 @@ function open(checkpoint: string, trainable: boolean): number {
   models.push(model);
   const { weights, optimizer, activations } = model.need;
   const why = options.dtype !== 'auto' ? 'as asked' : bf16 ? 'the CPU multiplies it' : 'the CPU multiplies no bf16';
+  const { threads } = native.cpu();
   answer({
     notice:
-      `${checkpoint}: ${dtype} (${why}), ${native.cpu().threads} threads, ` +
+      `${checkpoint}: ${dtype} (${why}), ${threads} ${threads === 1 ? 'thread' : 'threads'}, ` +
       `up to ${inGiB(weights + optimizer + activations)} GiB; ${inGiB(availableMemory())} GiB are free`,
   });
   return models.length - 1;

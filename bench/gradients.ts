@@ -9,7 +9,7 @@ import { Command } from 'commander';
 import type { Trajectory } from '../src/agent/trajectory.ts';
 import { readPlan } from '../src/compare/plan.ts';
 import { LocalEngine } from '../src/engine/local/engine.ts';
-import type { Scores, Trainer } from '../src/engine/types.ts';
+import type { AdamParams, Scores, Trainer } from '../src/engine/types.ts';
 import { stepDivergences, stepRanges } from '../src/methods/stepwise.ts';
 import { loadChat } from '../src/text/loadChat.ts';
 import { iterationTasks, sampleGroups, scoreGroups } from '../src/train/experience.ts';
@@ -41,110 +41,108 @@ function rangesByPlace({ mask, steps }: Trajectory): [start: number, end: number
   return byPlace;
 }
 
-/** Norm of the gradient of Σ advantage · log π over the tokens in `ranges`, summed over the trajectories. */
-async function gradientNorm(
-  trainer: Trainer,
-  parts: { trajectory: Trajectory; advantages: Float32Array; ranges: [number, number][] }[],
-): Promise<number> {
+interface Part {
+  trajectory: Trajectory;
+  advantages: Float32Array;
+  ranges: [start: number, end: number][];
+}
+
+/** Norm of the gradient of Σ advantage · log π over the tokens in the parts' ranges. */
+async function gradientNorm(trainer: Trainer, parts: Part[]): Promise<number> {
   const data = parts.map(({ trajectory: { tokens, logprobs }, advantages, ranges }) => {
     const weights = new Float32Array(tokens.length);
     for (const [start, end] of ranges) weights.fill(1, start, end);
     return { tokens, weights, advantages, behaviourLogprobs: logprobs };
   });
   await trainer.forwardBackward(data, { kind: 'importance_sampling', aggregation: 'seq-mean-token-sum' });
-  const still = { learningRate: 0, betas: [0.9, 0.95] as [number, number], epsilon: 1e-8, weightDecay: 0, clipNorm: 0 };
-  return (await trainer.optimStep(still)).gradNorm * data.length;
+  const { gradNorm } = await trainer.optimStep(standstill);
+  return gradNorm * data.length;
 }
 
-/** How the contributions of `count` trajectories add up: the norm of their sum, and the deviation of that by chance. */
+/** Clears the gradient and leaves the weights as they are. */
+const standstill: AdamParams = { learningRate: 0, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, clipNorm: 0 };
+
+/**
+ * The expected norm of the sum of the contributions of `count` trajectories, and how far chance moves that sum.
+ * @param norms of the contributions that are not 0
+ */
 function signalAndNoise(sumNorm: number, norms: readonly number[], count: number) {
   const squares = norms.reduce((sum, norm) => sum + norm ** 2, 0);
   const variance = ((squares - sumNorm ** 2 / count) / (count - 1)) * count;
   return { signal: Math.sqrt(Math.max(0, sumNorm ** 2 - variance)), noise: Math.sqrt(variance) };
 }
 
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-function row(cells: readonly string[]): string {
-  return `| ${cells.join(' | ')} |`;
-}
+const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
+const mean = (values: ArrayLike<number>) => sum(Array.from(values)) / values.length;
+const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
 
 const plan = readPlan(comparison, join(options.runs, 'full'), { quick: false });
 const names = options.methods.split(',');
-const recipe = (await plan.recipe('sod', plan.seeds[0])) as OnPolicyRecipe;
+const recipeOf = async (method: string) => (await plan.recipe(method, plan.seeds[0])) as OnPolicyRecipe;
+const recipe = await recipeOf('sod');
 const { world, close } = await openWorld(recipe.world);
-const engine = await LocalEngine.start({ threads: 2 });
+const engine = await LocalEngine.start();
 try {
   const trainer = await engine.trainer(recipe.model!);
-  const teacher = await engine.scorer(recipe.teacher!);
-  const studio = { trainer, teacher, chat: loadChat(recipe.model!), world, signal: new AbortController().signal };
-  const practice = { ...studio, onProgress: () => {} };
+  const practice = {
+    trainer,
+    teacher: await engine.scorer(recipe.teacher!),
+    chat: loadChat(recipe.model!),
+    world,
+    signal: new AbortController().signal,
+    onProgress: () => {},
+  };
 
   const groups: Trajectory[][] = [];
-  const scores: Scores[][] = [];
+  const groupScores: Scores[][] = [];
   for (let iteration = 0; iteration < options.iterations; iteration++) {
     const tasks = iterationTasks(recipe, practice, iteration);
     const sampled = await sampleGroups(recipe, practice, tasks, iteration);
     groups.push(...sampled);
-    scores.push(...(await scoreGroups('model', tasks, sampled, practice)));
+    groupScores.push(...(await scoreGroups('model', tasks, sampled, practice)));
   }
   const trajectories = groups.flat();
+  const scores = groupScores.flat();
   const ranges = trajectories.map(rangesByPlace);
-  const tokens = trajectories.reduce((sum, { mask }) => sum + mask.reduce((a, b) => a + b, 0), 0);
-  console.log(
-    `${trajectories.length} trajectories, ${tokens} sampled tokens; signal and noise of the gradient a sampled token, times 1000\n`,
-  );
-  console.log(
-    row([
-      'step',
-      'tokens',
-      'd',
-      "teacher's entropy",
-      ...names.map(name => `${name}: signal`),
-      ...names.map(name => `${name}: noise`),
-    ]),
-  );
-  console.log(row(['---', ...Array(3 + 2 * names.length).fill('--:')]));
+  const tokens = sum(trajectories.map(({ mask }) => sum(mask)));
 
-  const advantages = await Promise.all(
-    names.map(async name => {
-      const method = methodOf((await plan.recipe(name, plan.seeds[0])) as OnPolicyRecipe);
-      return groups.flatMap(
-        (group, g) =>
-          method.advantages(
-            group,
-            scores[g].map(({ logprobs }) => logprobs),
-          ).advantages,
-      );
-    }),
-  );
+  const advantages: Float32Array[][] = [];
+  for (const name of names) {
+    const method = methodOf(await recipeOf(name));
+    const learned = groups.map((group, g) =>
+      method.advantages(
+        group,
+        groupScores[g].map(({ logprobs }) => logprobs),
+      ),
+    );
+    advantages.push(learned.flatMap(group => group.advantages));
+  }
+
+  console.log(`${trajectories.length} trajectories, ${tokens} sampled tokens.`);
+  console.log('Signal / noise of the gradient: norms for each sampled token of the batch, times 1000.\n');
+  console.log(row(['step', 'tokens', 'd', "teacher's entropy", ...names]));
+  console.log(row(['---', ...Array(3 + names.length).fill('--:')]));
   for (const [p, place] of places.entries()) {
-    const chosen = trajectories.map((_, i) => i).filter(i => ranges[i][p].length > 0);
-    if (!chosen.length) continue;
+    const chosen = [...trajectories.keys()].filter(i => ranges[i][p].length > 0);
+    if (chosen.length === 0) continue;
     const divergences = chosen.flatMap(i =>
-      stepDivergences(ranges[i][p], trajectories[i].logprobs, scores.flat()[i].logprobs),
+      stepDivergences(ranges[i][p], trajectories[i].logprobs, scores[i].logprobs),
     );
-    const spans = chosen.flatMap(i =>
-      ranges[i][p].map(([start, end]) => scores.flat()[i].entropies!.subarray(start, end)),
+    const entropies = chosen.flatMap(i =>
+      ranges[i][p].map(([start, end]) => scores[i].entropies!.subarray(start, end)),
     );
-    const measured = [];
+    const cells = [];
     for (const learned of advantages) {
-      const part = (i: number) => ({ trajectory: trajectories[i], advantages: learned[i], ranges: ranges[i][p] });
+      const parts = chosen.map(i => ({ trajectory: trajectories[i], advantages: learned[i], ranges: ranges[i][p] }));
       const norms = [];
-      for (const i of chosen) norms.push(await gradientNorm(trainer, [part(i)]));
-      measured.push(signalAndNoise(await gradientNorm(trainer, chosen.map(part)), norms, trajectories.length));
+      for (const part of parts) norms.push(await gradientNorm(trainer, [part]));
+      const { signal, noise } = signalAndNoise(await gradientNorm(trainer, parts), norms, trajectories.length);
+      cells.push([signal, noise].map(norm => ((1000 * norm) / tokens).toFixed(0)).join(' / '));
     }
-    const scaled = (value: number) => ((1000 * value) / tokens).toFixed(1);
-    const share = spans.reduce((sum, span) => sum + span.length, 0) / tokens;
+    const share = sum(entropies.map(({ length }) => length)) / tokens;
+    const entropy = mean(entropies.map(mean));
     console.log(
-      row([
-        place,
-        `${(100 * share).toFixed(0)} %`,
-        mean(divergences).toFixed(2),
-        mean(spans.map(span => mean([...span]))).toFixed(3),
-        ...measured.map(({ signal }) => scaled(signal)),
-        ...measured.map(({ noise }) => scaled(noise)),
-      ]),
+      row([place, `${(100 * share).toFixed(0)} %`, mean(divergences).toFixed(2), entropy.toFixed(3), ...cells]),
     );
   }
 } finally {

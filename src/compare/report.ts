@@ -83,9 +83,10 @@ ${trajectories(plan, seeds)}
 `;
 }
 
+/** The best student, and what everyone looks for. */
 function headline(rows: readonly Row[]): string {
-  const of = (name: string) => rows.find(({ method }) => method === name);
-  const shown = [of('sod'), of('opd'), of('sft'), of('teacher')].filter(row => row !== undefined);
+  const names = new Set([bestStudent(rows), 'sod', 'opd', 'sft', 'teacher']);
+  const shown = [...names].flatMap(name => rows.find(({ method }) => method === name) ?? []);
   return shown.map(({ method, average }) => `${method}: ${percentText(average, 1)} %`).join('; ');
 }
 

@@ -14,18 +14,20 @@ const preloaded = [
     'string',
     'sys',
     'textwrap',
+    'threading',
     'time',
   ],
   ...['traceback', 'types', 'typing', 'unicodedata', 'uuid'],
 ];
 
 /**
- * The Python side: defines and returns `run_cell(source, limit)`, which runs one cell in `__main__` as a notebook does
- * (the value of a final expression is shown) and returns 'ok', 'exception' or 'timeout'. `limit` words a time-out.
+ * The Python side: defines and returns `run(source, limit, is_program)`, which runs code in `__main__` and returns 'ok',
+ * 'exception' or 'timeout'. A cell runs as in a notebook: the value of a final expression is shown. A program runs as from
+ * a file. `limit` words a time-out.
  */
 export const bootstrap = `
 def _bootstrap():
-    import ast, builtins, gc, importlib, linecache, os, random, sys, time, traceback
+    import ast, builtins, gc, importlib, linecache, os, random, sys, threading, time, traceback
     for name in ${JSON.stringify(preloaded)}:
         importlib.import_module(name)
 
@@ -89,10 +91,10 @@ def _bootstrap():
         only_cells(report, set())
         sys.stdout.write(''.join(report.format()))
 
-    def compile_cell(source):
+    def compile_code(source, is_program):
         tree = compile(source, '<code>', 'exec', ast.PyCF_ONLY_AST)
         last = None
-        if tree.body and isinstance(tree.body[-1], ast.Expr):
+        if not is_program and tree.body and isinstance(tree.body[-1], ast.Expr):
             last = ast.Expression(tree.body.pop().value)
         codes = [compile(tree, '<code>', 'exec'), last and compile(last, '<code>', 'eval')]
         for code in codes:
@@ -100,11 +102,24 @@ def _bootstrap():
                 linecache._register_code(code, source, '<code>')
         return codes
 
-    def run_cell(source, limit):
+    # There are no threads. Many programs have a single one, for its larger stack, and wait for it: it runs at once.
+    def start_now(thread):
+        thread.run()
+
+    def as_program():
+        threading.Thread.start = start_now
+        threading.Thread.join = lambda thread, timeout=None: None
+        threading.Thread.is_alive = lambda thread: False
+        threading.stack_size = lambda size=0: 0
+        sys.stdout.reconfigure(line_buffering=False)
+
+    def run(source, limit, is_program):
         outcome = 'exception'
         try:
             try:
-                body, last = compile_cell(source)
+                if is_program:
+                    as_program()
+                body, last = compile_code(source, is_program)
                 exec(body, main)
                 value = last and eval(last, main)
                 if value is not None:
@@ -132,10 +147,10 @@ def _bootstrap():
             pass
         return outcome
 
-    run_cell('', '')
+    run('', '', False)
     gc.collect()
     gc.freeze()
-    return run_cell
+    return run
 
 _bootstrap()
 `;

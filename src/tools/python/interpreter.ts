@@ -27,10 +27,13 @@ export interface InterpreterOptions {
   interrupt: SharedArrayBuffer;
 }
 
+/** The session that a program is while it runs; those of cells are not negative. */
+const PROGRAM = -1;
+
 /** One Python interpreter that many sessions take turns in, each as if it had it for itself. */
 export class Interpreter {
   readonly #options: InterpreterOptions;
-  readonly #runCell: (source: string, timeoutMessage: string) => Outcome;
+  readonly #run: (source: string, timeoutMessage: string, isProgram: boolean) => Outcome;
   readonly #boundary: Boundary;
   readonly #memory: InterpreterMemory;
   readonly #files: Files;
@@ -39,6 +42,10 @@ export class Interpreter {
   readonly #saved = new Map<number, Saved>();
   #current: number | undefined;
   #output: MiddleCut;
+  /** What is left on standard input. */
+  #input = new Uint8Array(0);
+  /** Whether standard error is part of the output. */
+  #showsErrors = true;
 
   static async load(options: InterpreterOptions): Promise<Interpreter> {
     const [pyodide, boundary] = await withBoundary(options, () =>
@@ -62,15 +69,15 @@ export class Interpreter {
       this.#output.push(decoder.decode(bytes, { stream: true }));
       return bytes.length;
     };
-    pyodide.setStdin({ stdin: () => null });
+    pyodide.setStdin({ read: buffer => this.#readInput(buffer) });
     pyodide.setStdout({ write });
-    pyodide.setStderr({ write });
+    pyodide.setStderr({ write: bytes => (this.#showsErrors ? write(bytes) : bytes.length) });
     this.#signals = new Uint8Array(options.interrupt);
     pyodide.setInterruptBuffer(this.#signals);
-    this.#runCell = pyodide.runPython(bootstrap);
+    this.#run = pyodide.runPython(bootstrap);
     this.#files = new Files(pyodide);
     boundary.lock();
-    this.#runCell('', '');
+    this.#run('', '', false);
     this.#memory = new InterpreterMemory(boundary.instance);
     boundary.draws = 0;
     this.#files.enter();
@@ -82,12 +89,21 @@ export class Interpreter {
 
   /** Runs a cell in a session, which starts fresh if it is not there. What this throws has ended the interpreter. */
   run(session: number, source: string): { outcome: Outcome; output: string } {
-    if (this.#current !== session) this.#switchTo(session);
-    this.#output = new MiddleCut(this.#options.maxOutputChars);
-    const isStopped = Atomics.exchange(this.#signals, 0, 0) !== 0;
-    if (isStopped) return { outcome: 'timeout', output: `TimeoutError: ${this.#options.timeoutMessage}` };
-    const outcome = this.#runCell(source, this.#options.timeoutMessage);
-    return { outcome, output: this.#output.toString() };
+    return this.#runIn(session, source, false);
+  }
+
+  /**
+   * Runs a program in an interpreter of its own, which is gone with it. What it writes to standard output is the output.
+   * What this throws has ended the interpreter.
+   */
+  runProgram(source: string, input: string): { outcome: Outcome; output: string } {
+    this.#input = new TextEncoder().encode(input);
+    this.#showsErrors = false;
+    const result = this.#runIn(PROGRAM, source, true);
+    this.#showsErrors = true;
+    this.#input = new Uint8Array(0);
+    this.drop(PROGRAM);
+    return result;
   }
 
   drop(session: number): void {
@@ -98,6 +114,22 @@ export class Interpreter {
     } else {
       this.#forget(session);
     }
+  }
+
+  #runIn(session: number, source: string, isProgram: boolean): { outcome: Outcome; output: string } {
+    if (this.#current !== session) this.#switchTo(session);
+    this.#output = new MiddleCut(this.#options.maxOutputChars);
+    const isStopped = Atomics.exchange(this.#signals, 0, 0) !== 0;
+    if (isStopped) return { outcome: 'timeout', output: `TimeoutError: ${this.#options.timeoutMessage}` };
+    const outcome = this.#run(source, this.#options.timeoutMessage, isProgram);
+    return { outcome, output: this.#output.toString() };
+  }
+
+  #readInput(buffer: Uint8Array): number {
+    const bytes = Math.min(buffer.length, this.#input.length);
+    buffer.set(this.#input.subarray(0, bytes));
+    this.#input = this.#input.subarray(bytes);
+    return bytes;
   }
 
   #switchTo(session: number): void {

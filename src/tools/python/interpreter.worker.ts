@@ -16,22 +16,26 @@ port.on('message', (request: Request) => {
     interpreter.drop(request.session);
     return;
   }
-  const { session, source, history } = request;
   try {
-    if (!interpreter.has(session)) {
-      for (const [replaying, cell] of history.entries()) {
-        send({ kind: 'turn', replaying });
-        interpreter.run(session, cell);
-      }
-      send({ kind: 'turn' });
-    }
-    send({ kind: 'done', ...interpreter.run(session, source) });
+    if (request.kind === 'program') send({ kind: 'done', ...interpreter.runProgram(request.source, request.input) });
+    else runCell(request);
   } catch (error) {
     send({ kind: 'crashed', reason: crashReason(error) });
     port.close();
   }
 });
 send({ kind: 'ready' });
+
+function runCell({ session, source, history }: Extract<Request, { kind: 'cell' }>): void {
+  if (!interpreter.has(session)) {
+    for (const [replaying, cell] of history.entries()) {
+      send({ kind: 'turn', replaying });
+      interpreter.run(session, cell);
+    }
+    send({ kind: 'turn' });
+  }
+  send({ kind: 'done', ...interpreter.run(session, source) });
+}
 
 /** As Python would have put it. Deep recursion through compiled code overflows the host's stack before Python notices. */
 function crashReason(error: unknown): string {

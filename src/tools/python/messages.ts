@@ -1,11 +1,15 @@
 import type { InterpreterOptions, Outcome } from './interpreter.ts';
 
-/** What the pool tells an interpreter's thread. */
-export type Request =
-  /** `history`: the session's earlier cells, run again first if the interpreter does not have the session. */
-  { kind: 'run'; session: number; source: string; history: string[] } | { kind: 'drop'; session: number };
+/** What an interpreter can run: the next cell of a session, or a whole program with what it reads from standard input. */
+export type Work =
+  /** `history`: the session's earlier cells, run first if the interpreter does not have the session. */
+  | { kind: 'cell'; session: number; source: string; history: string[] }
+  | { kind: 'program'; source: string; input: string };
 
-/** What the thread answers: once `ready`, then `done` to each `run`, after a `turn` where it replays: one for each cell. */
+/** What the pool tells an interpreter's thread. */
+export type Request = Work | { kind: 'drop'; session: number };
+
+/** What the thread answers: once `ready`, then `done` to each work, after a `turn` where it replays: one for each cell. */
 export type Reply =
   | { kind: 'ready' }
   /** A cell begins; `replaying` is its place in the history, absent for the cell that was asked for. */

@@ -1,5 +1,7 @@
 import { UserError } from '../../errors.ts';
-import { type Cell, type CellEnd, InterpreterThread } from './thread.ts';
+import type { Outcome } from './interpreter.ts';
+import type { Work } from './messages.ts';
+import { InterpreterThread, type WorkEnd } from './thread.ts';
 
 export interface PythonPoolOptions {
   /** Interpreters at the same time, each in a thread of its own, started when needed. Default 1. */
@@ -73,11 +75,30 @@ export class PythonPool {
     return this.#options.timeoutMs;
   }
 
-  /** Runs a cell where the session lives, or else where there is room. For sessions. */
-  run(cell: Cell, signal?: AbortSignal): Promise<CellEnd> {
+  /**
+   * Runs a program in an interpreter of its own, within the pool's limits, and gives what it wrote to standard output.
+   * @throws the reason of `signal`; when closed.
+   */
+  async runProgram(source: string, input: string, signal?: AbortSignal): Promise<PythonResult> {
+    signal?.throwIfAborted();
+    const session = this.#sessions++;
+    try {
+      for (;;) {
+        const end = await this.run(session, { kind: 'program', source, input }, signal);
+        if (end.kind === 'done') return result(end.outcome, end.output);
+        if (end.kind === 'killed') return { output: '', error: 'timeout' };
+        if (end.kind === 'crashed') return { output: end.reason, error: 'exception' };
+      }
+    } finally {
+      this.drop(session);
+    }
+  }
+
+  /** Runs code where the session lives, or else where there is room. For sessions. */
+  run(session: number, work: Work, signal?: AbortSignal): Promise<WorkEnd> {
     if (this.#isClosed) throw new Error('The Python pool is closed.');
-    const place = this.#home(cell.session) ?? this.#settle(cell.session);
-    return place.thread.run(cell, signal);
+    const place = this.#home(session) ?? this.#settle(session);
+    return place.thread.run(work, signal);
   }
 
   /** Forgets a session. For sessions. */
@@ -138,11 +159,12 @@ export class PythonSession {
     signal?.throwIfAborted();
     for (;;) {
       if (this.#isClosed) throw new Error('The Python session is closed.');
-      const end = await this.#pool.run({ session: this.#id, source, history: this.#history }, signal);
+      const work: Work = { kind: 'cell', session: this.#id, source, history: this.#history };
+      const end = await this.#pool.run(this.#id, work, signal);
       if (end.kind === 'lost') continue;
       if (end.kind === 'done') {
         if (end.outcome !== 'timeout') this.#history.push(source);
-        return end.outcome === 'ok' ? { output: end.output } : { output: end.output, error: end.outcome };
+        return result(end.outcome, end.output);
       }
       if (end.replaying !== undefined) {
         this.#history.splice(end.replaying, 1);
@@ -158,6 +180,10 @@ export class PythonSession {
     this.#isClosed = true;
     this.#pool.drop(this.#id);
   }
+}
+
+function result(outcome: Outcome, output: string): PythonResult {
+  return outcome === 'ok' ? { output } : { output, error: outcome };
 }
 
 const timeoutText = (timeoutMs: number) => `the code ran for more than ${timeoutMs / 1000} s and was stopped`;

@@ -1,38 +1,31 @@
 import type { Worker } from 'node:worker_threads';
 import { startWorker } from '../../worker.ts';
 import type { InterpreterOptions, Outcome } from './interpreter.ts';
-import type { Reply, Request } from './messages.ts';
+import type { Reply, Request, Work } from './messages.ts';
 
-/** How long an interrupted cell may take to end by itself before its thread is ended. */
+/** How long interrupted code may take to end by itself before its thread is ended. */
 const GRACE_MS = 500;
 const SIGINT = 2;
 
-export interface Cell {
-  session: number;
-  source: string;
-  /** The session's earlier cells, run first if the interpreter does not have the session. */
-  history: string[];
-}
-
 /**
- * `killed`: the cell did not heed the interrupt; `crashed`: it broke the interpreter; in both cases, if it was a cell of
- * the history, `replaying` says which. `lost`: the thread ended before this cell's turn.
+ * `killed`: the code did not heed the interrupt; `crashed`: it broke the interpreter; in both cases, if it was a cell of
+ * the history, `replaying` says which. `lost`: the thread ended before this work's turn.
  */
-export type CellEnd =
+export type WorkEnd =
   | { kind: 'done'; outcome: Outcome; output: string }
   | { kind: 'killed'; replaying?: number }
   | { kind: 'crashed'; replaying?: number; reason: string }
   | { kind: 'lost' };
 
 interface Job {
-  cell: Cell;
+  work: Work;
   signal?: AbortSignal;
   replaying?: number;
-  resolve(end: CellEnd): void;
+  resolve(end: WorkEnd): void;
   reject(error: unknown): void;
 }
 
-/** A thread with one interpreter, which runs cells one after the other, each within the time limit. */
+/** A thread with one interpreter, which runs cells and programs one after the other, each within the time limit. */
 export class InterpreterThread {
   readonly #worker: Worker;
   readonly #interrupt: Uint8Array;
@@ -77,10 +70,10 @@ export class InterpreterThread {
     this.ready.catch(() => {});
   }
 
-  /** Runs the cell when its turn comes. @throws the reason of `signal`, or why the interpreter cannot be loaded. */
-  run(cell: Cell, signal?: AbortSignal): Promise<CellEnd> {
-    return new Promise<CellEnd>((resolve, reject) => {
-      const job: Job = { cell, signal, resolve, reject };
+  /** Runs the code when its turn comes. @throws the reason of `signal`, or why the interpreter cannot be loaded. */
+  run(work: Work, signal?: AbortSignal): Promise<WorkEnd> {
+    return new Promise<WorkEnd>((resolve, reject) => {
+      const job: Job = { work, signal, resolve, reject };
       this.#queue.push(job);
       signal?.addEventListener('abort', () => this.#abort(job), { once: true });
       this.#next();
@@ -119,9 +112,9 @@ export class InterpreterThread {
     const job = this.#queue.shift();
     if (!job) return;
     this.#running = job;
-    // Whatever was meant for the cell before came too late for it.
+    // Whatever was meant for the code before came too late for it.
     Atomics.store(this.#interrupt, 0, 0);
-    this.#send({ kind: 'run', ...job.cell });
+    this.#send(job.work);
     this.#startTimer();
   }
 

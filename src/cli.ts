@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { collectCommand } from './commands/collect.ts';
 import { compareCommand } from './commands/compare.ts';
 import { demoCommand } from './commands/demo.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -22,7 +23,15 @@ Start with:
   sod eval runs/teacher-sft/final              average@32 of a checkpoint on held-out tasks`,
   );
 
-for (const command of [demoCommand, trainCommand, compareCommand, evalCommand, runCommand, initCommand]) {
+for (const command of [
+  demoCommand,
+  trainCommand,
+  compareCommand,
+  evalCommand,
+  collectCommand,
+  runCommand,
+  initCommand,
+]) {
   program.addCommand(command());
 }
 

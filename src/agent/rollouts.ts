@@ -5,39 +5,53 @@ import type { Trajectory } from './trajectory.ts';
 export interface RolloutsOptions {
   /** Most trajectories under way at the same time. Default 64. */
   concurrency?: number;
-  /** Called after each trajectory, in order of completion. */
-  onTrajectory?: (trajectory: Trajectory, done: number, total: number) => void;
   signal?: AbortSignal;
 }
 
 /**
  * Runs many rollouts side by side; the trajectories come in the order of the requests.
+ * @param onTrajectory called after each trajectory, in order of completion
  * @throws the first failure, after stopping all others; the reason of `signal`.
  */
 export async function rollouts(
   requests: readonly Omit<Rollout, 'signal'>[],
-  { concurrency = 64, onTrajectory, signal }: RolloutsOptions = {},
+  options: RolloutsOptions & { onTrajectory?: (trajectory: Trajectory, done: number, total: number) => void } = {},
 ): Promise<Trajectory[]> {
+  const trajectories = new Array<Trajectory>(requests.length);
+  let done = 0;
+  await eachRollout(requests, options, (trajectory, index) => {
+    trajectories[index] = trajectory;
+    options.onTrajectory?.(trajectory, ++done, requests.length);
+  });
+  return trajectories;
+}
+
+/**
+ * Runs rollouts side by side that are too many to keep: each trajectory goes to `take`, with the place of its request, as
+ * soon as it is complete.
+ * @throws as `rollouts`.
+ */
+export async function eachRollout(
+  requests: Iterable<Omit<Rollout, 'signal'>>,
+  { concurrency = 64, signal }: RolloutsOptions,
+  take: (trajectory: Trajectory, index: number) => void,
+): Promise<void> {
   const failure = new AbortController();
   const stop = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
   setMaxListeners(0, stop); // every trajectory under way listens
-  const trajectories = new Array<Trajectory>(requests.length);
+  const waiting = requests[Symbol.iterator]();
   let next = 0;
-  let done = 0;
   const lane = async () => {
     try {
-      while (next < requests.length) {
+      for (let request = waiting.next(); !request.done; request = waiting.next()) {
         const index = next++;
-        trajectories[index] = await rollout({ ...requests[index], signal: stop });
-        onTrajectory?.(trajectories[index], ++done, requests.length);
+        take(await rollout({ ...request.value, signal: stop }), index);
       }
     } catch (error) {
       failure.abort(error);
       throw error;
     }
   };
-  const lanes = Array.from({ length: Math.min(concurrency, requests.length) }, lane);
-  const ends = await Promise.allSettled(lanes);
+  const ends = await Promise.allSettled(Array.from({ length: concurrency }, lane));
   if (ends.some(({ status }) => status === 'rejected')) throw stop.reason;
-  return trajectories;
 }

@@ -1,71 +1,116 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
+import { benchmarkNames } from '../eval/benchmarks.ts';
 import { percentText } from '../report/numbers.ts';
+import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
+import { evalBenchmarks } from './evalBenchmarks.ts';
 import { interruptible } from './interrupt.ts';
 import { nonNegativeInteger, nonNegativeNumber, positiveInteger } from './options.ts';
 import { showCount } from './showCount.ts';
+import { showDownload } from './showDownload.ts';
 
-interface Options {
+export interface EvalOptions {
   tasks: string;
-  k: number;
+  benchmark?: string;
+  samples: number;
+  runs: number;
   temperature: number;
   topP: number;
   maxTurns: number;
+  maxPromptTokens: number;
   maxTokens: number;
   seed: number;
+  equivalence: Equivalence;
+  prompts?: string;
+  limit?: number;
+  out?: string;
   json?: boolean;
 }
 
 export const evalCommand = () =>
   new Command('eval')
-    .description('Measure a model on held-out tasks: average@k, pass@k and maj@k.')
-    .argument('<checkpoint>', 'folder of a model in Hugging Face layout')
+    .description("Measure a model on a world's held-out tasks or on benchmarks: average@k, pass@k and maj@k.")
+    .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or hf: and its name on the Hub')
     .option('--tasks <world[:count]>', 'world, and how many of its held-out tasks', 'shop:100')
-    .option('--k <samples>', 'samples a task', positiveInteger, 32)
+    .option(
+      '--benchmark <names>',
+      `instead of a world, benchmarks: ${benchmarkNames.join(', ')}; name=file is your own`,
+    )
+    .option('--samples <samples>', 'samples a task (also: --k)', positiveInteger, 32)
+    .addOption(new Option('--k <samples>').argParser(positiveInteger).hideHelp())
+    .option('--runs <runs>', 'of a benchmark: repetitions, for the deviation', positiveInteger, 1)
     .option('--temperature <t>', 'of sampling; 0 is greedy', nonNegativeNumber, 1)
     .option('--top-p <p>', 'smallest set of tokens whose probabilities reach p', nonNegativeNumber, 0.6)
     .option('--max-turns <turns>', 'most turns of a trajectory', positiveInteger, 16)
+    .option('--max-prompt-tokens <tokens>', 'of a benchmark: a longer prompt is refused', positiveInteger, 4096)
     .option('--max-tokens <tokens>', 'most sampled and observed tokens of a trajectory', positiveInteger, 20_480)
     .option('--seed <seed>', 'of sampling', nonNegativeInteger, 0)
-    .option('--json', 'print the result as JSON, with the answers to each task')
+    .addOption(
+      new Option('--equivalence <how>', 'of a benchmark: whether equal values in other notation count')
+        .choices(equivalences)
+        .default('exact'),
+    )
+    .option('--prompts <file>', 'of a benchmark: YAML with templates for kinds of problem')
+    .option('--limit <problems>', 'of a benchmark: only the first problems', positiveInteger)
+    .option('--out <folder>', 'of a benchmark: where samples and results are kept (default: runs/eval/<name>)')
+    .option('--json', 'print the result as JSON; of a world, with the answers to each task')
     .addHelpText(
       'after',
       `
 Examples:
   sod eval runs/demo/student-sod/final
-  sod eval runs/demo/student-sod/final --tasks shop:20 --k 8 --json
+  sod eval runs/demo/student-sod/final --tasks shop:20 --samples 8 --json
+  sod eval models/Qwen3-0.6B --benchmark aime24,aime25,gpqa-diamond,livecodebench-v6 --samples 32 --runs 5
+  sod eval runs/mine/final --benchmark mine=problems.jsonl --equivalence math
 
 average@k is the mean accuracy over all samples; pass@k: at least one of k is right; maj@k: the most frequent answer is
-right. The defaults are the paper's sampling settings: k 32, temperature 1.0, top-p 0.6.`,
+right. The defaults are the paper's sampling settings: 32 samples, temperature 1.0, top-p 0.6.
+Benchmarks keep every trajectory in --out; Ctrl-C stops, and the same command goes on.`,
     )
-    .action(async (checkpoint: string, options: Options) => {
-      const [, worldName, count] = /^(.+?)(?::(\d+))?$/.exec(options.tasks) ?? [];
-      if (!worldName || count === '0')
-        throw new UserError(`--tasks ${options.tasks}: give a world and a number, such as shop:20`);
-      const [{ LocalEngine }, { evaluateCheckpoint }, { openWorld }] = await Promise.all([
-        import('../engine/local/engine.ts'),
-        import('../eval/evaluateCheckpoint.ts'),
-        import('../worlds/open.ts'),
-      ]);
-      const settings = { ...options, tasks: Number(count ?? 100), maxResponseTokens: options.maxTokens };
-      const { world, close } = await openWorld(worldName);
+    .action(async (checkpoint: string, given: EvalOptions & { k?: number }) => {
+      const options = { ...given, samples: given.k ?? given.samples };
+      const { localCheckpoint } = await import('../hub/checkpoint.ts');
+      const folder = await localCheckpoint(checkpoint, { onDownload: showDownload, onNotice: console.error });
+      const { LocalEngine } = await import('../engine/local/engine.ts');
       const engine = await LocalEngine.start({ onNotice: console.error });
-      const result = await interruptible(signal =>
-        evaluateCheckpoint(engine, checkpoint, world, settings, {
-          signal,
-          onProgress: (done, total) => showCount(checkpoint, done, total),
-        }),
-      ).finally(() => Promise.all([engine.close(), close()]));
-      if (options.json) return console.log(JSON.stringify(result));
-      const percent = (fraction: number) => `${percentText(fraction, 2)} %`;
-      const { k, average, standardError, passAtK, majorityAtK, diagnostics } = result;
-      console.log(
-        `average@${k}     ${percent(average)}  ± ${percent(standardError)} (standard error over ${result.tasks.length} tasks)`,
-      );
-      console.log(`pass@${k}        ${percent(passAtK)}`);
-      console.log(`maj@${k}         ${percent(majorityAtK)}`);
-      console.log(
-        `tool success   ${percent(diagnostics.toolSuccessRate)} of ${diagnostics.toolTurns.toFixed(1)} calls a trajectory`,
-      );
-      console.log(`response       ${diagnostics.responseTokens.toFixed(0)} tokens`);
+      try {
+        if (options.benchmark === undefined) await evalWorld(engine, folder, options);
+        else await evalBenchmarks(engine, folder, options.benchmark, options);
+      } finally {
+        await engine.close();
+      }
     });
+
+/** Measures a model on a world's held-out tasks and prints the result. */
+async function evalWorld(engine: Engine, checkpoint: string, options: EvalOptions): Promise<void> {
+  const [, worldName, count] = /^(.+?)(?::(\d+))?$/.exec(options.tasks) ?? [];
+  if (!worldName || count === '0')
+    throw new UserError(`--tasks ${options.tasks}: give a world and a number, such as shop:20`);
+  const [{ evaluateCheckpoint }, { openWorld }] = await Promise.all([
+    import('../eval/evaluateCheckpoint.ts'),
+    import('../worlds/open.ts'),
+  ]);
+  const { samples, temperature, topP, maxTurns, maxTokens, seed } = options;
+  const sampling = { temperature, topP, maxTurns, maxResponseTokens: maxTokens, seed };
+  const settings = { tasks: Number(count ?? 100), k: samples, ...sampling };
+  const { world, close } = await openWorld(worldName);
+  const result = await interruptible(signal =>
+    evaluateCheckpoint(engine, checkpoint, world, settings, {
+      signal,
+      onProgress: (done, total) => showCount(checkpoint, done, total),
+    }),
+  ).finally(close);
+  if (options.json) return console.log(JSON.stringify(result));
+  const percent = (fraction: number) => `${percentText(fraction, 2)} %`;
+  const { k, average, standardError, passAtK, majorityAtK, diagnostics } = result;
+  console.log(
+    `average@${k}     ${percent(average)}  ± ${percent(standardError)} (standard error over ${result.tasks.length} tasks)`,
+  );
+  console.log(`pass@${k}        ${percent(passAtK)}`);
+  console.log(`maj@${k}         ${percent(majorityAtK)}`);
+  console.log(
+    `tool success   ${percent(diagnostics.toolSuccessRate)} of ${diagnostics.toolTurns.toFixed(1)} calls a trajectory`,
+  );
+  console.log(`response       ${diagnostics.responseTokens.toFixed(0)} tokens`);
+}

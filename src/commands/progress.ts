@@ -2,6 +2,7 @@ import cliProgress from 'cli-progress';
 import { asPercent } from '../report/numbers.ts';
 import type { Metrics } from '../train/runDirectory.ts';
 import type { TrainEvent } from '../train/train.ts';
+import { showDownload } from './showDownload.ts';
 
 /** A run's progress: one live line in a terminal, or else a plain line an iteration. */
 export class Progress {
@@ -26,6 +27,7 @@ export class Progress {
   show(event: TrainEvent): void {
     if (event.kind === 'phase') this.#phase(event);
     else if (event.kind === 'iteration') this.#iteration(event);
+    else if (event.kind === 'download') showDownload(event.file, event.doneBytes, event.totalBytes);
     else console.error(this.#prefix + event.notice);
   }
 

@@ -57,8 +57,8 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
             sampling: { temperature: options.temperature, topP: options.topP },
             limits: { turns: options.maxTurns, responseTokens: options.maxTokens },
             seed: options.seed,
-            judge: trajectory => {
-              const { score, correct } = judge(world, task, trajectory);
+            judge: async trajectory => {
+              const { score, correct } = await judge(world, task, trajectory);
               return { reward: score, correct };
             },
             signal,

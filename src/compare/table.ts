@@ -1,5 +1,5 @@
 import type { Evaluation } from '../eval/evaluate.ts';
-import { mean } from '../eval/metrics.ts';
+import { mean, standardDeviation } from '../eval/metrics.ts';
 import { percent, percentText } from '../report/numbers.ts';
 import type { Plan } from './plan.ts';
 
@@ -37,12 +37,6 @@ export function rowOf(method: string, evaluations: readonly Evaluation[]): Row {
     toolTurns,
     responseTokens: over(e => e.diagnostics.responseTokens),
   };
-}
-
-function standardDeviation(values: readonly number[]): number | undefined {
-  if (values.length < 2) return undefined;
-  const middle = mean(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1));
 }
 
 /** What `table.json` holds; fractions in percent. */

@@ -72,8 +72,8 @@ export async function evaluate(
       sampling: { temperature: settings.temperature, topP: settings.topP },
       limits: { turns: settings.maxTurns, responseTokens: settings.maxResponseTokens },
       seed: Random.of(seed, 'eval', position, sample).uint32(),
-      judge: (trajectory: Trajectory) => {
-        const { score, correct } = judge(world, task, trajectory);
+      judge: async (trajectory: Trajectory) => {
+        const { score, correct } = await judge(world, task, trajectory);
         return { reward: score, correct };
       },
     })),

@@ -9,17 +9,20 @@ import { Random } from '../random.ts';
 import { overlongPenalty } from '../rewards/overlong.ts';
 import { dialogueTurns, shapedScore } from '../rewards/shaping.ts';
 import { judge } from '../worlds/judge.ts';
+import type { World } from '../worlds/world.ts';
 import type { Studio } from './learner.ts';
 import { taskIndices } from './order.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
 import { scoreTrajectories, teacherPrompt } from './teacher.ts';
 
 /** Where the answers are given and judged. */
-type Practice = Omit<Studio, 'run'>;
+export interface Practice extends Omit<Studio, 'run'> {
+  world: World;
+}
 
 /** The tasks of an iteration (counted from 0): the same for every method. */
 export function iterationTasks({ seed, training }: OnPolicyRecipe, { world }: Practice, iteration: number): Task[] {
-  const { promptsPerIteration, tasks, firstTask } = training;
+  const { promptsPerIteration, tasks = world.size, firstTask } = training;
   const indices = taskIndices(seed, iteration * promptsPerIteration, promptsPerIteration, tasks);
   return indices.map(index => world.task('train', firstTask + index));
 }
@@ -45,8 +48,8 @@ export async function sampleGroups(
       sampling: { temperature: rollout.temperature, topP: rollout.topP },
       limits: limits(rollout),
       seed: Random.of(seed, 'rollout', iteration, position, sample).uint32(),
-      judge: (trajectory: Trajectory) => {
-        const { score, correct } = judge(world, task, trajectory);
+      judge: async (trajectory: Trajectory) => {
+        const { score, correct } = await judge(world, task, trajectory);
         return { reward: reward(recipe, trajectory, score), correct };
       },
     })),

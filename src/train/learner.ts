@@ -1,6 +1,5 @@
 import type { Scorer, Trainer } from '../engine/types.ts';
 import type { Chat } from '../text/chat.ts';
-import type { World } from '../worlds/world.ts';
 import type { Metrics, RunDirectory } from './runDirectory.ts';
 
 /** What a run consists of, beside its recipe. */
@@ -9,7 +8,6 @@ export interface Studio {
   trainer: Trainer;
   teacher?: Scorer;
   chat: Chat;
-  world: World;
   /** Fires when the person wants the run to end; what has not touched the weights may be dropped. */
   signal: AbortSignal;
   onProgress: (progress: PhaseProgress) => void;

@@ -3,7 +3,7 @@ import type { Datum, LossSpec, Scores } from '../engine/types.ts';
 import { aroundErrors, distillationDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
 import type { StepWeighting } from '../methods/method.ts';
 import { Clock } from './clock.ts';
-import { iterationTasks, sampleGroups, scoreGroups } from './experience.ts';
+import { iterationTasks, type Practice, sampleGroups, scoreGroups } from './experience.ts';
 import type { Learner, Phase, Studio } from './learner.ts';
 import { methodOf } from './method.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
@@ -15,7 +15,7 @@ import { summarize, type UpdateMetrics, update } from './update.ts';
  * the policy answers prompts, outcomes are rewarded, the teacher scores what the policy said,
  * the method turns both into an advantage for every sampled token, and the policy learns from them in mini-batches.
  */
-export function onPolicy(recipe: OnPolicyRecipe, studio: Studio): Learner {
+export function onPolicy(recipe: OnPolicyRecipe, studio: Studio & Practice): Learner {
   const { training } = recipe;
   const { trainer, run } = studio;
   const method = methodOf(recipe);

@@ -162,7 +162,7 @@ function downloads(recipe: Recipe, model: ModelConfig, teacher?: ModelConfig): T
     const name = reference && hubName(reference);
     return name && config ? [{ name, bytes: bf16Bytes * parameterCount(config) }] : [];
   });
-  const dataset = recipe.dataset && hubName(recipe.dataset);
+  const dataset = recipe.dataset && hubName(recipe.dataset.source);
   return dataset ? [...result, { name: `${dataset} (dataset)` }] : result;
 }
 

@@ -2,9 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
+import { datasetSchema } from '../data/dataset.ts';
+import { promptsSchema } from '../data/prompts.ts';
 import { UserError } from '../errors.ts';
 import { hubName } from '../hubName.ts';
 import { methods } from '../methods/registry.ts';
+import { equivalences } from '../rewards/equivalences.ts';
 import { firstIssue, nearestName, section } from '../schema.ts';
 import { isSection, merge } from './overrides.ts';
 
@@ -81,8 +84,8 @@ const common = {
   base: z.string().min(1).optional(),
   /** A world by name, or the path of a module that exports one … */
   world: z.string().min(1).default('shop'),
-  /** … or tasks from a dataset, such as hf:Gen-Verse/Open-AgentRL-30K. */
-  dataset: z.string().min(1).optional(),
+  /** … or the rows of a dataset, such as hf:Gen-Verse/Open-AgentRL-30K: problems, or for sft demonstrations. */
+  dataset: datasetSchema.optional(),
   engine,
   save,
 };
@@ -108,6 +111,8 @@ const sft = section({
 
 const onPolicy = {
   ...common,
+  /** Of the dataset's problems: other templates than ours. */
+  prompts: promptsSchema.optional(),
   rollout: section({
     /** Responses a prompt: the group in which outcomes are compared. */
     groupSize: count.default(16),
@@ -141,6 +146,8 @@ const onPolicy = {
     aggregation: z.enum(['token-mean', 'seq-mean-token-mean', 'seq-mean-token-sum']).default('token-mean'),
   }).prefault({}),
   reward: section({
+    /** Of a dataset's answers: exact is the paper's; math also takes equal values in other notation. */
+    equivalence: z.enum(equivalences).default('exact'),
     /** Wrong answers that used the tool are punished a little less. */
     shaping: z.boolean().default(true),
     /** Tokens before the limit over which length is punished; 0 is no punishment. */
@@ -240,13 +247,13 @@ function atAbsolutePaths(recipe: Recipe): Recipe {
   const result = { ...recipe };
   if (result.model) result.model = atAbsolutePath(result.model);
   if (result.method !== 'sft' && result.teacher) result.teacher = atAbsolutePath(result.teacher);
-  if (result.dataset) result.dataset = atAbsolutePath(result.dataset);
+  if (result.dataset) result.dataset = { ...result.dataset, source: atAbsolutePath(result.dataset.source) };
   if (/[./]/.test(result.world)) result.world = resolve(result.world);
   return result;
 }
 
-function atAbsolutePath(checkpoint: string): string {
-  return hubName(checkpoint) ? checkpoint : resolve(checkpoint);
+function atAbsolutePath(reference: string): string {
+  return hubName(reference) ? reference : resolve(reference);
 }
 
 /** The recipe with every default written out, to keep beside what it produced. */

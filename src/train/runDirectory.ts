@@ -1,8 +1,9 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { UserError } from '../errors.ts';
 import { replaceFolder, temporaryFolder, writeFileWhole } from '../files.ts';
+import { lockFolder } from '../folderLock.ts';
 import { formatRecipe, parseRecipe, type Recipe } from './recipe.ts';
 import { formatTrajectories, type SampledTrajectory } from './sample.ts';
 
@@ -30,23 +31,32 @@ export type Metrics = Record<string, unknown> & Progress;
 export class RunDirectory {
   readonly path: string;
   readonly recipe: Recipe;
+  readonly #unlock: () => void;
 
   private constructor(path: string, recipe: Recipe) {
     this.path = path;
     this.recipe = recipe;
-    this.#lock();
+    this.#unlock = lockFolder(path);
   }
 
-  /** @throws UserError if the folder already holds a run. */
+  /**
+   * Claims a folder for a new run, which begins with `begin`.
+   * @throws UserError if the folder already holds a run.
+   */
   static create(path: string, recipe: Recipe): RunDirectory {
     if (existsSync(join(path, 'recipe.yaml'))) {
       throw new UserError(`${path} already holds a run: go on with it (--resume ${path}) or choose another folder`);
     }
-    mkdirSync(join(path, 'checkpoints'), { recursive: true });
-    mkdirSync(join(path, 'trajectories'), { recursive: true });
-    const run = new RunDirectory(path, recipe);
-    writeFileWhole(join(path, 'recipe.yaml'), formatRecipe(recipe));
-    return run;
+    mkdirSync(path, { recursive: true });
+    return new RunDirectory(path, recipe);
+  }
+
+  /** From now on the folder holds a run, if it has not before. */
+  begin(): void {
+    mkdirSync(join(this.path, 'checkpoints'), { recursive: true });
+    mkdirSync(join(this.path, 'trajectories'), { recursive: true });
+    const file = join(this.path, 'recipe.yaml');
+    if (!existsSync(file)) writeFileWhole(file, formatRecipe(this.recipe));
   }
 
   /** Opens a run to go on with it; what was written after its last checkpoint is forgotten. */
@@ -108,25 +118,13 @@ export class RunDirectory {
   }
 
   close(): void {
-    rmSync(join(this.path, 'lock'), { force: true });
+    this.#unlock();
   }
 
   #checkpoints(): string[] {
     return readdirSync(join(this.path, 'checkpoints'))
       .filter(name => /^\d+$/.test(name))
       .sort();
-  }
-
-  /** Two processes must not write the same run; a lock whose process is gone is void. */
-  #lock(): void {
-    const file = join(this.path, 'lock');
-    if (existsSync(file)) {
-      const owner = Number(readFileSync(file, 'utf8'));
-      if (isRunning(owner))
-        throw new UserError(`${this.path} is in use by process ${owner}; if that is no run of sod, delete ${file}`);
-      rmSync(file, { force: true });
-    }
-    writeFileSync(file, String(process.pid), { flag: 'wx' });
   }
 }
 
@@ -154,14 +152,4 @@ export function readTrajectories(path: string): SampledTrajectory[] {
 
 function fileNumber(value: number): string {
   return String(value).padStart(6, '0');
-}
-
-function isRunning(pid: number): boolean {
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

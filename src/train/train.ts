@@ -1,16 +1,17 @@
 import { existsSync } from 'node:fs';
+import type { DownloadControl } from '../data/dataset.ts';
 import type { Engine, Scorer } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
-import { hubName } from '../hubName.ts';
+import { localCheckpoint } from '../hub/checkpoint.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { refuseOtherTokens } from '../text/sameTokens.ts';
 import { openWorld } from '../worlds/open.ts';
-import type { World } from '../worlds/world.ts';
 import { initializeCheckpoint } from './initialize.ts';
 import type { Learner, PhaseProgress, Studio } from './learner.ts';
+import { type Material, openMaterial } from './material.ts';
 import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
-import { formatRecipe, type Init, type Recipe } from './recipe.ts';
+import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
 import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
 import { supervised } from './supervised.ts';
 
@@ -29,8 +30,9 @@ export interface TrainOptions {
 export type TrainEvent =
   | ({ kind: 'phase'; iteration: number; iterations: number } & PhaseProgress)
   | { kind: 'iteration'; iterations: number; metrics: Metrics }
-  /** What the engine chose for a model: precision, threads, memory. */
-  | { kind: 'engine'; notice: string };
+  | { kind: 'download'; file: string; doneBytes: number; totalBytes: number }
+  /** What the engine chose for a model: precision, threads, memory; what was taken from the cache. */
+  | { kind: 'notice'; notice: string };
 
 export interface TrainResult {
   /** False if the signal ended the run early. */
@@ -50,7 +52,6 @@ export interface TrainResult {
  */
 export async function train(recipe: Recipe, options: TrainOptions): Promise<TrainResult> {
   const { runDir, signal = new AbortController().signal } = options;
-  refuseRemote(recipe);
   const run = options.resume ? RunDirectory.resume(runDir) : RunDirectory.create(runDir, recipe);
   try {
     if (formatRecipe(run.recipe) !== formatRecipe(recipe)) {
@@ -61,11 +62,19 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
     if (run.finished)
       return { finished: true, alreadyFinished: true, checkpoint: run.final, metrics: readMetrics(runDir) };
 
-    const { world, close } = await openWorld(recipe.world, worldLimits(recipe));
     const onProgress = options.onProgress ?? (() => {});
-    const engine = options.engine ?? (await startEngine(recipe, notice => onProgress({ kind: 'engine', notice })));
+    const onNotice = (notice: string) => onProgress({ kind: 'notice', notice });
+    const control: DownloadControl = {
+      onDownload: (file, doneBytes, totalBytes) => onProgress({ kind: 'download', file, doneBytes, totalBytes }),
+      onNotice,
+      signal,
+    };
+    const checkpoints = await localCheckpoints(recipe, control);
+    const { material, close } = await openMaterial(recipe, control);
+    run.begin();
+    const engine = options.engine ?? (await startEngine(recipe, onNotice));
     try {
-      const finished = await runLearner(recipe, run, engine, world, signal, onProgress);
+      const finished = await runLearner(recipe, checkpoints, run, engine, material, signal, onProgress);
       return { finished, checkpoint: finished ? run.final : run.latest()!, metrics: readMetrics(runDir) };
     } finally {
       if (!options.engine) await engine.close();
@@ -79,28 +88,28 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
 /** Iterates from where the run stands to its end; false if the signal came first. */
 async function runLearner(
   recipe: Recipe,
+  checkpoints: Checkpoints,
   run: RunDirectory,
   engine: Engine,
-  world: World,
+  material: Material,
   signal: AbortSignal,
   onProgress: (event: TrainEvent) => void,
 ): Promise<boolean> {
   if (recipe.init && !existsSync(run.initial)) await initialize(run.initial, recipe.init, recipe);
-  const base = recipe.model ?? run.initial;
-  if (recipe.method !== 'sft' && recipe.teacher) refuseOtherTokens(base, recipe.teacher);
+  const base = checkpoints.model ?? run.initial;
+  if (checkpoints.teacher) refuseOtherTokens(base, checkpoints.teacher);
   const trainer = await engine.trainer(base);
   const latest = run.latest();
   if (latest) await trainer.load(latest);
   const studio: Studio = {
     run,
     trainer,
-    teacher: await teacherOf(recipe, base, engine),
+    teacher: await teacherOf(recipe, checkpoints.teacher ?? base, engine),
     chat: loadChat(base),
-    world,
     signal,
     onProgress: progress => onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress }),
   };
-  const learner: Learner = recipe.method === 'sft' ? supervised(recipe, studio) : onPolicy(recipe, studio);
+  const learner = learnerOf(recipe, studio, material);
 
   let { iteration } = run.progress();
   const progress = (): Progress => ({ iteration, update: iteration * learner.updatesPerIteration });
@@ -136,27 +145,30 @@ async function initialize(dir: string, init: Init, { world, seed }: Recipe): Pro
   }
 }
 
-/** @throws UserError where something would have to be downloaded first. */
-function refuseRemote(recipe: Recipe): void {
-  const teacher = recipe.method === 'sft' ? undefined : recipe.teacher;
-  for (const checkpoint of [recipe.model, teacher]) {
-    const name = checkpoint && hubName(checkpoint);
-    if (!name) continue;
-    throw new UserError(
-      `${checkpoint} is on the Hugging Face Hub: download it (hf download ${name} --local-dir models/${name}) and name the folder`,
-    );
-  }
-  if (recipe.dataset) {
-    throw new UserError(
-      'dataset: training takes its tasks from a world; a recipe with a dataset can only be planned (--dry-run)',
-    );
-  }
+function learnerOf(recipe: Recipe, studio: Studio, material: Material): Learner {
+  if ('demonstrations' in material) return supervised(recipe as SftRecipe, studio, material.demonstrations);
+  return onPolicy(recipe as OnPolicyRecipe, { ...studio, world: material.world });
 }
 
-/** Another model, or the one that the training starts from; nobody where the method needs none. */
-async function teacherOf(recipe: Recipe, base: string, engine: Engine): Promise<Scorer | undefined> {
+/** The folders of a recipe's models. */
+interface Checkpoints {
+  model?: string;
+  teacher?: string;
+}
+
+/** Models that are named as on the Hub are downloaded. */
+async function localCheckpoints(recipe: Recipe, control: DownloadControl): Promise<Checkpoints> {
+  const teacher = recipe.method === 'sft' ? undefined : recipe.teacher;
+  return {
+    model: recipe.model && (await localCheckpoint(recipe.model, control)),
+    teacher: teacher && (await localCheckpoint(teacher, control)),
+  };
+}
+
+/** The model in `checkpoint` as the teacher; nobody where the method needs none. */
+async function teacherOf(recipe: Recipe, checkpoint: string, engine: Engine): Promise<Scorer | undefined> {
   if (recipe.method === 'sft' || !methodOf(recipe).teacher) return undefined;
-  return engine.scorer(recipe.teacher ?? base);
+  return engine.scorer(checkpoint);
 }
 
 /** A local engine as a recipe describes it. */
@@ -166,9 +178,4 @@ export async function startEngine(
 ): Promise<Engine> {
   const { LocalEngine } = await import('../engine/local/engine.ts');
   return LocalEngine.start({ ...engine, onNotice });
-}
-
-function worldLimits(recipe: Recipe) {
-  if (recipe.method === 'sft') return {};
-  return { timeoutMs: recipe.rollout.toolTimeoutMs, maxOutputChars: recipe.rollout.toolOutputChars };
 }

@@ -26,17 +26,26 @@ export interface OpenWorld {
   close(): Promise<void>;
 }
 
+/** Of one call: its time, and how much of its output is kept. */
+export interface InterpreterLimits {
+  timeoutMs?: number;
+  maxOutputChars?: number;
+}
+
 /**
  * Opens a world by its name, or from the path of a module whose default export is a `WorldFactory`.
  * @throws UserError if there is no such world.
  */
-export async function openWorld(
-  name: string,
-  limits: { timeoutMs?: number; maxOutputChars?: number } = {},
-): Promise<OpenWorld> {
+export async function openWorld(name: string, limits: InterpreterLimits = {}): Promise<OpenWorld> {
   const factory = worlds[name] ?? (await importWorld(name));
+  const { kit, close } = openKit(limits);
+  return { world: factory(kit), close };
+}
+
+/** Interpreters for a world's tools, which run until it is closed. */
+export function openKit(limits: InterpreterLimits): { kit: WorldKit; close(): Promise<void> } {
   const pool = new PythonPool(limits);
-  return { world: factory({ python: () => pythonTool(pool.session()) }), close: () => pool.close() };
+  return { kit: { python: () => pythonTool(pool.session()) }, close: () => pool.close() };
 }
 
 async function importWorld(path: string): Promise<WorldFactory> {

@@ -1,17 +1,20 @@
 import type { Task } from '../data/task.ts';
 import type { Random } from '../random.ts';
+import type { Judgement } from '../rewards/judgement.ts';
 import type { Message } from '../text/message.ts';
 import type { Tool } from '../tools/tool.ts';
 
 /** What a policy learns in: tasks, tools, a judge and, for the cold start, an expert. */
 export interface World {
   name: string;
-  /** The index-th task of a split. Any index is valid; equal indices give equal tasks; the splits share none. */
+  /** How many tasks a split has; absent where they have no end. */
+  size?: number;
+  /** The index-th task of a split, below `size`. Equal indices give equal tasks; the splits share none. */
   task(split: 'train' | 'test', index: number): Task;
   /** Fresh tools for one trajectory of this task. */
   tools(task: Task): Tool[];
   /** Judges the final answer. Default: the math reward against `task.answer`. */
-  judge?(task: Task, answer: string): { score: number; correct: boolean };
+  judge?(task: Task, answer: string): Judgement | Promise<Judgement>;
   /** The assistant and tool messages by which an expert solves the task, mistakes it recovers from included. */
   demonstrate?(task: Task, random: Random): Promise<Message[]>;
 }

@@ -1,6 +1,6 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { UserError } from '../../src/errors.ts';
 import { formatPlan, planTraining } from '../../src/train/plan.ts';
 import { loadRecipe, parseRecipe } from '../../src/train/recipe.ts';
@@ -43,10 +43,14 @@ test('a fresh model is planned by its shape, with nothing to download', async ()
   expect(plan).toMatchObject({ method: 'sft', sequences: 20_000, downloads: [] });
 });
 
-test('what is not known is named, and nothing remote is trained', async () => {
+test('what is not known is named; without network nothing remote is trained, and no run begins', async () => {
   const recipe = (model: string) => parseRecipe({ method: 'grpo', model });
   expect(() => planTraining(recipe('hf:some/model'))).toThrow(/shape of hf:some\/model is not known without network/);
   expect(() => planTraining(recipe('no/such/folder'))).toThrow(UserError);
+  vi.stubEnv('HF_HUB_OFFLINE', '1');
+  vi.stubEnv('HF_HUB_CACHE', temporaryFolder());
   const runDir = join(temporaryFolder(), 'run');
-  await expect(train(recipe('hf:Qwen/Qwen3-0.6B'), { runDir })).rejects.toThrow(/hf download Qwen\/Qwen3-0\.6B/);
+  await expect(train(recipe('hf:Qwen/Qwen3-0.6B'), { runDir })).rejects.toThrow(/HF_HUB_OFFLINE/);
+  expect(existsSync(join(runDir, 'recipe.yaml'))).toBe(false);
+  vi.unstubAllEnvs();
 });

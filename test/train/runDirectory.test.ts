@@ -17,6 +17,7 @@ async function save(dir: string) {
 test('a resumed run goes on from its last complete checkpoint and forgets what came after', async () => {
   const path = newFolder();
   const run = RunDirectory.create(path, recipe);
+  run.begin();
   for (let iteration = 1; iteration <= 5; iteration++) {
     run.log({ iteration, update: 2 * iteration });
     if (iteration <= 3) await run.checkpoint({ iteration, update: 2 * iteration }, save);
@@ -42,6 +43,7 @@ test('a resumed run goes on from its last complete checkpoint and forgets what c
 test('a folder takes one run, and a run one process', () => {
   const path = newFolder();
   const run = RunDirectory.create(path, recipe);
+  run.begin();
   expect(() => RunDirectory.create(path, recipe)).toThrow(UserError);
   writeFileSync(join(path, 'lock'), String(process.ppid));
   expect(() => RunDirectory.resume(path)).toThrow(`in use by process ${process.ppid}`);

@@ -1,0 +1,89 @@
+import { mkdirSync, rmSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Trajectory } from '../agent/trajectory.ts';
+import type { Engine } from '../engine/types.ts';
+import { Journal } from '../eval/journal.ts';
+import { checkpointDigest, openSamplesFolder } from '../eval/samplesFolder.ts';
+import { type Place, placeNumber, type SamplingSettings, sampleMissing, type TaskRange } from '../eval/sampling.ts';
+import { writeFileWhole } from '../files.ts';
+import { lockFolder } from '../folderLock.ts';
+import { loadChat } from '../text/loadChat.ts';
+import { toolSchema } from '../tools/schema.ts';
+import { type DialogueRow, dialogueRow } from './dialogueRow.ts';
+
+export interface CollectOptions {
+  /** The file of JSON lines that is written when all is sampled. Until then what there is stands in `<out>.partial/`. */
+  out: string;
+  /** Least score of a trajectory that is kept. */
+  minScore: number;
+  /** What tells these tasks from others, besides the settings. */
+  source: string;
+}
+
+export interface CollectControl {
+  signal?: AbortSignal;
+  onProgress?: (progress: CollectProgress) => void;
+}
+
+export interface CollectProgress {
+  done: number;
+  total: number;
+  kept: number;
+}
+
+/** A line of the journal: what is kept of a sample. */
+interface Attempt extends Place {
+  row?: DialogueRow;
+}
+
+/**
+ * Lets a model solve tasks with its tools and keeps what it did well, as demonstrations for the cold start of another.
+ * A run that was killed goes on where it was.
+ * @returns how many trajectories are kept, of how many
+ * @throws UserError if there is no model, or the partial folder holds samples made with other settings; AbortError when the
+ *   signal fires.
+ */
+export async function collect(
+  engine: Engine,
+  checkpoint: string,
+  range: TaskRange,
+  settings: SamplingSettings,
+  { out, minScore, source }: CollectOptions,
+  { signal, onProgress }: CollectControl = {},
+): Promise<CollectProgress> {
+  const { world, split, tasks } = range;
+  const chat = loadChat(checkpoint);
+  const partial = `${out}.partial`;
+  mkdirSync(dirname(out), { recursive: true });
+  openSamplesFolder(partial, { model: await checkpointDigest(checkpoint), source, tasks, minScore, ...settings });
+  const unlock = lockFolder(partial);
+  const journal = new Journal<Attempt>(join(partial, 'trajectories.jsonl'), record =>
+    placeNumber(record, tasks, settings.samples),
+  );
+  try {
+    const total = settings.runs * tasks * settings.samples;
+    let kept = [...journal.records()].filter(({ row }) => row).length;
+    const recordOf = (place: Place, trajectory: Trajectory): Attempt => {
+      const task = world.task(split, place.task);
+      const schemas = world.tools(task).map(toolSchema);
+      const row = trajectory.reward >= minScore ? dialogueRow(task.messages, schemas, trajectory) : undefined;
+      return { ...place, row };
+    };
+    const policy = { chat, sampler: await engine.sampler(checkpoint) };
+    await sampleMissing(policy, range, settings, journal, recordOf, {
+      signal,
+      onRecord: ({ row }) => {
+        if (row) kept++;
+        onProgress?.({ done: journal.size, total, kept });
+      },
+    });
+    writeFileWhole(out, fd => {
+      for (const { row } of journal.records()) if (row) writeSync(fd, `${JSON.stringify(row)}\n`);
+    });
+    rmSync(partial, { recursive: true });
+    return { done: total, total, kept };
+  } finally {
+    journal.close();
+    unlock();
+  }
+}

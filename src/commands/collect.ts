@@ -1,0 +1,103 @@
+import { Command, Option } from 'commander';
+import { UserError } from '../errors.ts';
+import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
+import { interruptible } from './interrupt.ts';
+import { nonNegativeInteger, nonNegativeNumber, number, positiveInteger } from './options.ts';
+import { showCount } from './showCount.ts';
+import { showDownload } from './showDownload.ts';
+
+interface Options {
+  tasks?: string;
+  dataset?: string;
+  limit?: number;
+  samples: number;
+  minScore: number;
+  temperature: number;
+  topP: number;
+  maxTurns: number;
+  maxPromptTokens: number;
+  maxTokens: number;
+  seed: number;
+  equivalence: Equivalence;
+  out: string;
+}
+
+export const collectCommand = () =>
+  new Command('collect')
+    .description('Let a model solve tasks with its tools, and keep what it did well as demonstrations for sft.')
+    .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or hf: and its name on the Hub')
+    .option('--tasks <world:count>', 'a world, and how many of its training tasks')
+    .option('--dataset <source>', 'instead of a world: a file or folder of problems, or hf: and a name on the Hub')
+    .option('--limit <problems>', 'of a dataset: only the first problems', positiveInteger)
+    .option('--samples <samples>', 'trajectories a task', positiveInteger, 4)
+    .option('--min-score <score>', 'least score that is kept; 1 is right, less is not', number, 1)
+    .option('--temperature <t>', 'of sampling; 0 is greedy', nonNegativeNumber, 1)
+    .option('--top-p <p>', 'smallest set of tokens whose probabilities reach p', nonNegativeNumber, 0.6)
+    .option('--max-turns <turns>', 'most turns of a trajectory', positiveInteger, 16)
+    .option('--max-prompt-tokens <tokens>', 'a longer prompt is refused', positiveInteger, 4096)
+    .option('--max-tokens <tokens>', 'most sampled and observed tokens of a trajectory', positiveInteger, 20_480)
+    .option('--seed <seed>', 'of sampling', nonNegativeInteger, 0)
+    .addOption(
+      new Option('--equivalence <how>', 'of a dataset: whether equal values in other notation count')
+        .choices(equivalences)
+        .default('exact'),
+    )
+    .requiredOption('--out <file>', 'JSON lines with messages and tools')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sod collect runs/teacher/final --tasks ./my-world.mjs:1000 --out demonstrations.jsonl
+  sod collect models/my-teacher --dataset problems.jsonl --samples 8 --out demonstrations.jsonl
+  sod train my-sft.yaml --set dataset=demonstrations.jsonl
+
+Trajectories that a limit ended, or in which a call could not be parsed, are not kept, whatever their score.
+Ctrl-C stops, and the same command goes on; the file is written when all is sampled.`,
+    )
+    .action(async (checkpoint: string, options: Options) => {
+      if (!options.tasks === !options.dataset)
+        throw new UserError('give either --tasks, such as shop:1000, or --dataset, such as problems.jsonl');
+      const [{ LocalEngine }, { localCheckpoint }, { collect }, { existsSync }] = await Promise.all([
+        import('../engine/local/engine.ts'),
+        import('../hub/checkpoint.ts'),
+        import('../collect/collect.ts'),
+        import('node:fs'),
+      ]);
+      const { out, minScore, samples, temperature, topP, maxTurns, maxPromptTokens, maxTokens, seed } = options;
+      if (existsSync(out)) throw new UserError(`${out} already exists: choose another file or remove it`);
+      const folder = await localCheckpoint(checkpoint, { onDownload: showDownload, onNotice: console.error });
+      const { range, source, close } = options.tasks ? await openTaskRange(options.tasks) : await openProblems(options);
+      const engine = await LocalEngine.start({ onNotice: console.error });
+      const sampling = { temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens: maxTokens, seed };
+      const { kept, total } = await interruptible(
+        signal =>
+          collect(
+            engine,
+            folder,
+            range,
+            { samples, runs: 1, ...sampling },
+            { out, minScore, source },
+            {
+              signal,
+              onProgress: ({ done, total, kept }) => showCount(`${kept} kept of`, done, total),
+            },
+          ),
+        'Stopping; the same command goes on from here. Once more to stop at once.',
+      ).finally(() => Promise.all([engine.close(), close()]));
+      console.log(`${out} holds ${kept} demonstrations, of ${total} trajectories`);
+    });
+
+async function openTaskRange(tasks: string) {
+  const [, name, count] = /^(.+):([1-9]\d*)$/.exec(tasks) ?? [];
+  if (!name) throw new UserError(`--tasks ${tasks}: give a world and a number, such as shop:1000`);
+  const { openWorld } = await import('../worlds/open.ts');
+  const { world, close } = await openWorld(name);
+  return { range: { world, split: 'train' as const, tasks: Number(count) }, source: name, close };
+}
+
+async function openProblems({ dataset, limit, equivalence }: Options) {
+  const { openDatasetWorld } = await import('../worlds/dataset.ts');
+  const control = { onDownload: showDownload, onNotice: console.error };
+  const { world, digest, close } = await openDatasetWorld({ source: dataset! }, { equivalence, limit }, control);
+  return { range: { world, split: 'train' as const, tasks: world.size }, source: digest, close };
+}

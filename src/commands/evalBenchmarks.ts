@@ -1,0 +1,93 @@
+import { basename, dirname, join } from 'node:path';
+import cliProgress from 'cli-progress';
+import type { Engine } from '../engine/types.ts';
+import type { BenchmarkProgress } from '../eval/evaluateBenchmarks.ts';
+import { percentText } from '../report/numbers.ts';
+import type { EvalOptions } from './eval.ts';
+import { interruptible } from './interrupt.ts';
+import { showDownload } from './showDownload.ts';
+
+/** Measures a model on benchmarks and prints the table, or JSON. */
+export async function evalBenchmarks(engine: Engine, checkpoint: string, list: string, options: EvalOptions) {
+  const [{ parseBenchmarks }, { evaluateBenchmarks }, { formatResults, resultsJson }, { readPrompts }] =
+    await Promise.all([
+      import('../eval/benchmarks.ts'),
+      import('../eval/evaluateBenchmarks.ts'),
+      import('../eval/benchmarkTable.ts'),
+      import('../data/prompts.ts'),
+    ]);
+  const benchmarks = parseBenchmarks(list);
+  const { samples, runs, temperature, topP, maxTurns, maxPromptTokens, seed, equivalence, limit } = options;
+  const settings = {
+    samples,
+    runs,
+    temperature,
+    topP,
+    maxTurns,
+    maxPromptTokens,
+    maxResponseTokens: options.maxTokens,
+    seed,
+  };
+  const out = options.out ?? join('runs', 'eval', folderName(checkpoint));
+  const prompts = options.prompts ? readPrompts(options.prompts) : undefined;
+  const progress = new BenchmarkBar();
+  const results = await interruptible(
+    signal =>
+      evaluateBenchmarks(
+        engine,
+        checkpoint,
+        benchmarks,
+        settings,
+        { out, equivalence, prompts, limit },
+        {
+          signal,
+          onDownload: showDownload,
+          onNotice: console.error,
+          onProgress: state => progress.show(state),
+        },
+      ),
+    'Stopping; the same command goes on from here. Once more to stop at once.',
+  ).finally(() => progress.close());
+  if (options.json) console.log(JSON.stringify(resultsJson(checkpoint, settings, results)));
+  else console.log(`${formatResults(checkpoint, settings, results)}\nTrajectories and results: ${out}`);
+}
+
+/** What the runs of a model are called: `student-sod/final` by its run's name. */
+function folderName(checkpoint: string): string {
+  const name = basename(checkpoint);
+  return name === 'final' ? basename(dirname(checkpoint)) : name;
+}
+
+/** One live line a benchmark in a terminal, or else a plain line now and then. */
+class BenchmarkBar {
+  #bar?: cliProgress.SingleBar;
+  #name = '';
+  #lastLine = 0;
+
+  show({ benchmark: { name }, done, total, average }: BenchmarkProgress): void {
+    const score = `${percentText(average, 1)} %`;
+    if (!process.stderr.isTTY) {
+      if (done < total && performance.now() - this.#lastLine < 10_000) return;
+      this.#lastLine = performance.now();
+      console.error(`${name}  ${done}/${total}  average ${score}`);
+      return;
+    }
+    if (this.#name !== name) {
+      this.close();
+      this.#name = name;
+      this.#bar = new cliProgress.SingleBar({
+        format: `${name}  {bar} {value}/{total}  average {score}  {eta_formatted} left`,
+        barsize: 24,
+        hideCursor: true,
+        gracefulExit: false,
+        etaBuffer: 100,
+      });
+      this.#bar.start(total, done, { score });
+    }
+    this.#bar?.update(done, { score });
+  }
+
+  close(): void {
+    this.#bar?.stop();
+  }
+}

@@ -1,0 +1,41 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { UserError } from '../errors.ts';
+import type { PlacedRow, Row, RowFile } from './rows.ts';
+
+/**
+ * The rows of a file with one JSON object a line.
+ * @throws UserError that names the line which is none.
+ */
+export async function readJsonLines(path: string): Promise<RowFile> {
+  for await (const { row } of lines(path)) return { columns: Object.keys(row), rows: () => lines(path) };
+  throw new UserError(`${path}: the file has no rows`);
+}
+
+async function* lines(path: string): AsyncGenerator<PlacedRow> {
+  const stream = createReadStream(path, 'utf8');
+  let number = 0;
+  try {
+    for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+      number++;
+      // A byte order mark is no part of the data.
+      const text = number === 1 ? line.replace(/^\uFEFF/, '') : line;
+      if (text.trim() !== '') yield { row: parseRow(text, `${path}, line ${number}`), at: `${path}, line ${number}` };
+    }
+  } finally {
+    stream.destroy();
+  }
+}
+
+function parseRow(text: string, at: string): Row {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${at}: not valid JSON: ${(error as Error).message.split('\n')[0].slice(0, 200)}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new UserError(`${at}: must be an object with the columns as its keys`);
+  }
+  return value as Row;
+}

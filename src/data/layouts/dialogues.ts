@@ -1,0 +1,102 @@
+/** The layout of multi-turn demonstrations: dialogues with tool calls, and the tools that were there. */
+import { z } from 'zod';
+import type { Message, ToolCall, ToolSchema } from '../../text/message.ts';
+import { parseToolCalls } from '../../text/toolCall.ts';
+import { asJson, maybe } from './columns.ts';
+import type { Layout } from './layout.ts';
+
+/** What an expert was asked, and what it did. */
+export interface Demonstration {
+  /** Everything before the expert's first turn. */
+  messages: Message[];
+  /** From the expert's first turn to its last. */
+  solution: Message[];
+  tools: ToolSchema[];
+}
+
+const toolCall = z
+  .object({
+    function: z.object({
+      name: z.string('must be text').min(1, 'is empty'),
+      arguments: asJson(z.record(z.string(), z.unknown(), 'must be an object, or one as JSON')),
+    }),
+  })
+  .transform(({ function: { name, arguments: args } }): ToolCall => ({ name, arguments: withoutNull(args) }));
+
+/** Parquet gives every call the arguments of all calls, null where it has none of the name. */
+function withoutNull(args: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(args).filter(([, value]) => value !== null));
+}
+
+const message = z
+  .object({
+    role: z.enum(['system', 'user', 'assistant', 'tool'], "role must be 'system', 'user', 'assistant' or 'tool'"),
+    content: maybe(z.string('must be text')),
+    tool_calls: maybe(asJson(z.array(toolCall, 'must be a list'))),
+  })
+  .transform(({ role, content = '', tool_calls }, context): Message => {
+    if (role !== 'assistant') return { role, content };
+    if (tool_calls?.length) return { role, content, toolCalls: tool_calls };
+    const written = writtenCalls(content);
+    if (written.error) context.addIssue({ code: 'custom', path: ['content'], message: written.error });
+    return written.calls.length ? { role, content: written.content, toolCalls: written.calls } : { role, content };
+  });
+
+const OPEN = '<tool_call>';
+
+/** The calls that stand in the text itself, in the Hermes format, and the text before them. */
+function writtenCalls(text: string): { content: string; calls: ToolCall[]; error?: string } {
+  const content = text.split(OPEN)[0].trimEnd();
+  return { content, ...parseToolCalls(text, OPEN, '</tool_call>', whole => whole) };
+}
+
+const toolSchema = z
+  .object({
+    function: z.object({
+      name: z.string('must be text').min(1, 'is empty'),
+      description: maybe(z.string('must be text')),
+      parameters: maybe(asJson(z.record(z.string(), z.unknown(), 'must be a JSON Schema'))),
+    }),
+  })
+  .transform(
+    ({ function: { name, description = '', parameters = { type: 'object', properties: {} } } }): ToolSchema => ({
+      name,
+      description,
+      parameters,
+    }),
+  );
+
+const demonstration = z
+  .object({
+    messages: asJson(z.array(message, 'must be a list of messages with role and content')),
+    tools: maybe(asJson(z.array(toolSchema, 'must be a list of tools in the OpenAI format'))),
+  })
+  .transform(({ messages, tools = [] }, context): Demonstration => {
+    const first = messages.findIndex(({ role }) => role === 'assistant');
+    const wrong = first < 0 ? 'no message is the assistant’s' : wrongOrder(messages, first);
+    if (wrong) {
+      context.addIssue({ code: 'custom', path: ['messages'], message: wrong });
+      return z.NEVER;
+    }
+    return { messages: messages.slice(0, first), solution: messages.slice(first), tools };
+  });
+
+/** What keeps a dialogue from being one turn after the other, each call answered; undefined where nothing does. */
+function wrongOrder(messages: readonly Message[], first: number): string | undefined {
+  if (!messages.slice(0, first).some(({ role }) => role === 'user')) return "the user's message is missing";
+  if (messages.at(-1)!.role !== 'assistant') return "the last message must be the assistant's";
+  for (let i = first; i < messages.length; i++) {
+    const message = messages[i];
+    const isTurn = (i - first) % 2 === 0;
+    const isAnswered = message.role === 'assistant' && i + 1 < messages.length;
+    if (isTurn !== (message.role === 'assistant') || (!isTurn && message.role !== 'tool')) {
+      return `message ${i + 1} is the ${message.role}'s, where the ${isTurn ? 'assistant' : 'tool'}'s is wanted: one tool call a turn, each answered`;
+    }
+    if (isAnswered && !message.toolCalls?.length) return `message ${i + 1} is answered by a tool, but makes no call`;
+  }
+  return undefined;
+}
+
+export const demonstrationLayouts: Layout<Demonstration>[] = [
+  { name: 'multi-turn dialogues', required: ['messages'], optional: ['tools'], row: demonstration },
+];

@@ -1,0 +1,53 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { UserError } from '../errors.ts';
+import { readJsonLines } from './jsonLines.ts';
+import { readParquet } from './parquet.ts';
+
+/** One row of a file of data, by column. */
+export type Row = Record<string, unknown>;
+
+/** A row and where it stands, for messages: `train.parquet, row 12`. */
+export interface PlacedRow {
+  row: Row;
+  at: string;
+}
+
+/** The rows of a file, read as they are asked for. */
+export interface RowFile {
+  /** Columns of the file. Of JSON lines: those of the first row. */
+  columns: string[];
+  /** The rows in order, of which only `columns` may be read. @throws UserError that names the row which cannot be read. */
+  rows(columns: readonly string[]): AsyncIterable<PlacedRow>;
+}
+
+/**
+ * Opens a file of rows, Parquet or JSON lines, by what it begins with.
+ * @throws UserError if it is neither, or damaged.
+ */
+export async function openRows(path: string): Promise<RowFile> {
+  const start = firstBytes(path);
+  if (start.toString('latin1') === 'PAR1') return readParquet(path);
+  if (start.length === 0) throw new UserError(`${path}: the file is empty`);
+  if (start[0] === 0x1f && start[1] === 0x8b) throw new UserError(`${path}: is compressed; unpack it first (gunzip)`);
+  if (start[0] === 0x5b)
+    throw new UserError(`${path}: is one JSON array; data is read as JSON lines, one object a line, or Parquet`);
+  return readJsonLines(path);
+}
+
+function firstBytes(path: string): Buffer {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UserError(`cannot read ${path}: ${code === 'ENOENT' ? 'no such file' : message}`);
+  }
+  try {
+    const bytes = Buffer.alloc(4);
+    return bytes.subarray(0, readSync(fd, bytes));
+  } catch (error) {
+    throw new UserError(`cannot read ${path}: ${(error as Error).message}`);
+  } finally {
+    closeSync(fd);
+  }
+}

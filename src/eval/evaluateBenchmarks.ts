@@ -1,0 +1,134 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DownloadControl } from '../data/dataset.ts';
+import type { PromptTemplates } from '../data/prompts.ts';
+import type { Engine } from '../engine/types.ts';
+import { writeFileWhole } from '../files.ts';
+import { lockFolder } from '../folderLock.ts';
+import type { Equivalence } from '../rewards/equivalences.ts';
+import { loadChat } from '../text/loadChat.ts';
+import { type DatasetWorld, openDatasetWorld } from '../worlds/dataset.ts';
+import type { Benchmark } from './benchmarks.ts';
+import { formatResults, type Result, resultsJson } from './benchmarkTable.ts';
+import { Journal } from './journal.ts';
+import { type Sample, sampleOf } from './sample.ts';
+import { checkpointDigest, openSamplesFolder } from './samplesFolder.ts';
+import { type Policy, placeNumber, type SamplingSettings, sampleMissing, type TaskRange } from './sampling.ts';
+import { type Summary, summarize } from './summary.ts';
+
+export interface BenchmarkOptions {
+  /** Where everything is written; what is there already is not sampled again. */
+  out: string;
+  equivalence: Equivalence;
+  prompts?: PromptTemplates;
+  /** Only the first problems of each benchmark. */
+  limit?: number;
+}
+
+export interface BenchmarkControl extends DownloadControl {
+  onProgress?: (progress: BenchmarkProgress) => void;
+}
+
+export interface BenchmarkProgress {
+  benchmark: Benchmark;
+  /** Samples that are there, of all. */
+  done: number;
+  total: number;
+  /** Of the samples so far. */
+  average: number;
+}
+
+/**
+ * Measures the model in folder `checkpoint` on benchmarks. The folder `out` gets
+ *
+ *     results.json, table.md             the figures, written anew after each benchmark
+ *     <benchmark>/settings.json          what the samples were made with
+ *     <benchmark>/trajectories.jsonl     every sample, as a `Sample`
+ *
+ * A run that was killed goes on where it was, and ends with the same files.
+ * @throws UserError if problems or model cannot be read, or `out` holds samples made with other settings; AbortError when
+ *   the signal fires.
+ */
+export async function evaluateBenchmarks(
+  engine: Engine,
+  checkpoint: string,
+  benchmarks: readonly Benchmark[],
+  settings: SamplingSettings,
+  options: BenchmarkOptions,
+  control: BenchmarkControl = {},
+): Promise<Result[]> {
+  const { out, equivalence } = options;
+  const chat = loadChat(checkpoint);
+  const problemSets = await openProblemSets(benchmarks, options, control);
+  mkdirSync(out, { recursive: true });
+  const unlock = lockFolder(out);
+  try {
+    const model = await checkpointDigest(checkpoint);
+    const policy = { chat, sampler: await engine.sampler(checkpoint) };
+    const results: Result[] = [];
+    for (const { benchmark, problems } of problemSets) {
+      const folder = join(out, benchmark.name);
+      openSamplesFolder(folder, { model, problems: problems.digest, equivalence, ...settings });
+      const summary = await measure(benchmark, problems, folder, policy, settings, control);
+      results.push({ benchmark, summary });
+      const json = resultsJson(checkpoint, settings, results);
+      writeFileWhole(join(out, 'results.json'), `${JSON.stringify(json, null, 2)}\n`);
+      writeFileWhole(join(out, 'table.md'), formatResults(checkpoint, settings, results));
+    }
+    return results;
+  } finally {
+    unlock();
+    for (const { problems } of problemSets) await problems.close();
+  }
+}
+
+interface ProblemSet {
+  benchmark: Benchmark;
+  problems: DatasetWorld;
+}
+
+/** All problems are read before the first one is sampled: what is wrong with the last file is said at once. */
+async function openProblemSets(
+  benchmarks: readonly Benchmark[],
+  { equivalence, prompts, limit }: BenchmarkOptions,
+  control: DownloadControl,
+): Promise<ProblemSet[]> {
+  const sets: ProblemSet[] = [];
+  for (const benchmark of benchmarks) {
+    const { name, dataset } = benchmark;
+    const options = { name, equivalence, prompts, limit, untilFailure: true };
+    sets.push({ benchmark, problems: await openDatasetWorld(dataset, options, control) });
+  }
+  return sets;
+}
+
+async function measure(
+  benchmark: Benchmark,
+  { world, hasTests, sameAnswer }: DatasetWorld,
+  folder: string,
+  policy: Policy,
+  settings: SamplingSettings,
+  { signal, onProgress }: BenchmarkControl,
+): Promise<Summary> {
+  const total = settings.runs * world.size * settings.samples;
+  const placeOf = (sample: Sample) => placeNumber(sample, world.size, settings.samples);
+  const journal = new Journal(join(folder, 'trajectories.jsonl'), placeOf);
+  try {
+    let correct = [...journal.records()].filter(sample => sample.correct).length;
+    const tell = () => {
+      const done = journal.size;
+      onProgress?.({ benchmark, done, total, average: done ? correct / done : 0 });
+    };
+    tell();
+    const onRecord = (sample: Sample) => {
+      if (sample.correct) correct++;
+      tell();
+    };
+    const range: TaskRange = { world, split: 'test', tasks: world.size };
+    await sampleMissing(policy, range, settings, journal, sampleOf, { signal, onRecord });
+    journal.finish();
+    return await summarize(journal, world.size, settings, hasTests ? undefined : sameAnswer);
+  } finally {
+    journal.close();
+  }
+}

@@ -1,0 +1,108 @@
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { writeFileWhole } from '../files.ts';
+
+const CHUNK = 2 ** 20;
+const NEWLINE = 0x0a;
+
+/**
+ * A file of JSON lines to which records are added as they are made, each with its place in an order that is known before.
+ * Opened again after a crash it knows what it has; a line that was cut is no line.
+ */
+export class Journal<T> {
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #placeOf: (record: T) => number;
+  /** Where the line of each record is, by its place. */
+  readonly #lines = new Map<number, [start: number, bytes: number]>();
+  #end = 0;
+
+  /** Opens the journal in file `path`, or begins it. */
+  constructor(path: string, placeOf: (record: T) => number) {
+    this.#path = path;
+    this.#placeOf = placeOf;
+    this.#fd = openSync(path, existsSync(path) ? 'r+' : 'wx+');
+    for (const [start, line] of completeLines(this.#fd)) {
+      this.#lines.set(placeOf(JSON.parse(line.toString())), [start, line.length]);
+      this.#end = start + line.length + 1;
+    }
+    ftruncateSync(this.#fd, this.#end);
+  }
+
+  get size(): number {
+    return this.#lines.size;
+  }
+
+  has(place: number): boolean {
+    return this.#lines.has(place);
+  }
+
+  /** @throws RangeError if there is no record in that place. */
+  read(place: number): T {
+    return JSON.parse(this.#line(place).toString());
+  }
+
+  /** All records, in the order of their places. */
+  *records(): Generator<T> {
+    for (const place of this.#places()) yield this.read(place);
+  }
+
+  add(record: T): void {
+    const line = Buffer.from(`${JSON.stringify(record)}\n`);
+    for (let written = 0; written < line.length; ) {
+      written += writeSync(this.#fd, line, written, line.length - written, this.#end + written);
+    }
+    this.#lines.set(this.#placeOf(record), [this.#end, line.length - 1]);
+    this.#end += line.length;
+  }
+
+  /**
+   * Puts the records of the file into their order, so that it does not tell in which order they were made. No record can be
+   * added any more.
+   */
+  finish(): void {
+    const places = this.#places();
+    const starts = places.map(place => this.#lines.get(place)![0]);
+    if (starts.every((start, i) => i === 0 || start > starts[i - 1])) return;
+    writeFileWhole(this.#path, fd => {
+      for (const place of places) writeSync(fd, Buffer.concat([this.#line(place), Buffer.of(NEWLINE)]));
+    });
+  }
+
+  close(): void {
+    fsyncSync(this.#fd);
+    closeSync(this.#fd);
+  }
+
+  #places(): number[] {
+    return [...this.#lines.keys()].sort((a, b) => a - b);
+  }
+
+  #line(place: number): Buffer {
+    const entry = this.#lines.get(place);
+    if (!entry) throw new RangeError(`${this.#path} has no record in place ${place}`);
+    const [start, bytes] = entry;
+    const line = Buffer.alloc(bytes);
+    for (let read = 0; read < bytes; ) read += readSync(this.#fd, line, read, bytes - read, start + read);
+    return line;
+  }
+}
+
+/** The lines of a file that end with a newline, and where they begin. */
+function* completeLines(fd: number): Generator<[start: number, line: Buffer]> {
+  let rest = Buffer.alloc(0);
+  let start = 0;
+  for (let position = 0; ; ) {
+    const chunk = Buffer.alloc(CHUNK);
+    const bytes = readSync(fd, chunk, 0, CHUNK, position);
+    if (bytes === 0) return;
+    position += bytes;
+    rest = Buffer.concat([rest, chunk.subarray(0, bytes)]);
+    let from = 0;
+    for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE, from)) {
+      yield [start, rest.subarray(from, end)];
+      start += end + 1 - from;
+      from = end + 1;
+    }
+    rest = rest.subarray(from);
+  }
+}

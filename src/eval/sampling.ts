@@ -1,0 +1,106 @@
+import { eachRollout } from '../agent/rollouts.ts';
+import type { Trajectory } from '../agent/trajectory.ts';
+import type { Sampler } from '../engine/types.ts';
+import { Random } from '../random.ts';
+import type { Chat } from '../text/chat.ts';
+import { judge } from '../worlds/judge.ts';
+import type { World } from '../worlds/world.ts';
+import type { Journal } from './journal.ts';
+
+/** How tasks are sampled. */
+export interface SamplingSettings {
+  /** Of each task, in each run. */
+  samples: number;
+  /** Repetitions of the whole, each with seeds of its own. */
+  runs: number;
+  temperature: number;
+  topP: number;
+  maxTurns: number;
+  maxPromptTokens: number;
+  maxResponseTokens: number;
+  seed: number;
+}
+
+/** Where a sample stands, all counted from 0. */
+export interface Place {
+  run: number;
+  task: number;
+  sample: number;
+}
+
+/** The model that is sampled. */
+export interface Policy {
+  chat: Chat;
+  sampler: Sampler;
+}
+
+/** The first tasks of a split of a world. */
+export interface TaskRange {
+  world: World;
+  split: 'train' | 'test';
+  tasks: number;
+}
+
+/** The number of a place among all: run by run, task by task. */
+export function placeNumber({ run, task, sample }: Place, tasks: number, samples: number): number {
+  return (run * tasks + task) * samples + sample;
+}
+
+export interface SamplingControl<T> {
+  signal?: AbortSignal;
+  onRecord?: (record: T) => void;
+}
+
+/**
+ * Samples what the journal does not have yet. A sample is a function of the seed and its place, so it does not matter in
+ * how many pieces this is done.
+ * @param recordOf what the journal keeps of a trajectory
+ * @throws AbortError when the signal fires; what was complete by then is in the journal.
+ */
+export async function sampleMissing<T>(
+  { chat, sampler }: Policy,
+  { world, split, tasks }: TaskRange,
+  settings: SamplingSettings,
+  journal: Journal<T>,
+  recordOf: (place: Place, trajectory: Trajectory) => T,
+  { signal, onRecord }: SamplingControl<T> = {},
+): Promise<void> {
+  const places = [...allPlaces(tasks, settings)].filter(
+    place => !journal.has(placeNumber(place, tasks, settings.samples)),
+  );
+  const requests = function* () {
+    for (const { run, task: index, sample } of places) {
+      const task = world.task(split, index);
+      yield {
+        task,
+        tools: () => world.tools(task),
+        chat,
+        sampler,
+        sampling: { temperature: settings.temperature, topP: settings.topP },
+        limits: {
+          turns: settings.maxTurns,
+          promptTokens: settings.maxPromptTokens,
+          responseTokens: settings.maxResponseTokens,
+        },
+        seed: Random.of(settings.seed, 'sample', run, index, sample).uint32(),
+        judge: async (trajectory: Trajectory) => {
+          const { score, correct } = await judge(world, task, trajectory);
+          return { reward: score, correct };
+        },
+      };
+    }
+  };
+  await eachRollout(requests(), { signal }, (trajectory, i) => {
+    const record = recordOf(places[i], trajectory);
+    journal.add(record);
+    onRecord?.(record);
+  });
+}
+
+function* allPlaces(tasks: number, { runs, samples }: SamplingSettings): Generator<Place> {
+  for (let run = 0; run < runs; run++) {
+    for (let task = 0; task < tasks; task++) {
+      for (let sample = 0; sample < samples; sample++) yield { run, task, sample };
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import type { CodeTests, Task } from '../data/task.ts';
+import type { CodeGrader } from './code/grader.ts';
+import type { MathComparer } from './equivalence/comparer.ts';
+import type { Equivalence } from './equivalences.ts';
+import type { Judgement } from './judgement.ts';
+import { mathReward } from './math.ts';
+
+export interface GraderOptions {
+  equivalence: Equivalence;
+  /** A program is not run any further after the first test that it fails: enough to know whether it is right. */
+  untilFailure?: boolean;
+}
+
+/** Judges answers to the problems of datasets: by their boxes, or as programs that are run. */
+export class Grader {
+  readonly #options: GraderOptions;
+  #comparer?: Promise<MathComparer>;
+  #code?: Promise<CodeGrader>;
+
+  constructor(options: GraderOptions) {
+    this.#options = options;
+  }
+
+  async judge(task: Task, answer: string): Promise<Judgement> {
+    if (task.tests) return this.#run(answer, task.tests);
+    const { score, correct, predicted } = mathReward(answer, task.answer);
+    if (correct || predicted === undefined) return { score, correct };
+    return (await this.sameAnswer(predicted, task.answer)) ? { score: 1, correct: true } : { score, correct };
+  }
+
+  /** Whether two answers are the same one. */
+  async sameAnswer(a: string, b: string): Promise<boolean> {
+    if (a === b || this.#options.equivalence === 'exact') return a === b;
+    this.#comparer ??= import('./equivalence/comparer.ts').then(({ MathComparer }) => new MathComparer());
+    return (await this.#comparer).equal(a, b);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([(await this.#comparer)?.close(), (await this.#code)?.close()]);
+  }
+
+  async #run(answer: string, tests: CodeTests): Promise<Judgement> {
+    this.#code ??= import('./code/grader.ts').then(({ CodeGrader }) => new CodeGrader());
+    return (await this.#code).grade(answer, tests, { untilFailure: this.#options.untilFailure });
+  }
+}

@@ -1,0 +1,47 @@
+/** What supervised fine-tuning learns from: an expert's dialogues, of a world or of a dataset. */
+import type { Demonstration } from '../data/layouts/dialogues.ts';
+import { privilegedMessages } from '../data/privileged.ts';
+import type { Spool } from '../data/spool.ts';
+import type { Task } from '../data/task.ts';
+import { UserError } from '../errors.ts';
+import { Random } from '../random.ts';
+import type { Message } from '../text/message.ts';
+import { toolSchema } from '../tools/schema.ts';
+import type { World } from '../worlds/world.ts';
+import type { SftRecipe } from './recipe.ts';
+
+export interface Demonstrations {
+  /** How many there are; absent where they have no end. */
+  size?: number;
+  /** The index-th, below `size`. */
+  get(index: number): Promise<Demonstration>;
+}
+
+/**
+ * The expert of a world solves its training tasks.
+ * @throws UserError if it has none.
+ */
+export function worldDemonstrations(recipe: SftRecipe, world: World): Demonstrations {
+  const { demonstrate } = world;
+  if (!demonstrate) throw new UserError(`world ${world.name} has no expert to learn from: sft needs its demonstrate`);
+  return {
+    size: world.size,
+    async get(index) {
+      const task = world.task('train', index);
+      const solution = await demonstrate(task, Random.of(recipe.seed, 'demonstration', index));
+      return { messages: promptMessages(recipe, task, index), solution, tools: world.tools(task).map(toolSchema) };
+    },
+  };
+}
+
+/** The task's messages, in some of which the answer or the hint is shown. */
+function promptMessages({ seed, training: { privileged } }: SftRecipe, task: Task, index: number): Message[] {
+  const chance = Random.of(seed, 'privileged', index).uniform();
+  if (chance >= 2 * privileged) return task.messages;
+  return privilegedMessages(task, chance < privileged ? 'answer' : 'hint');
+}
+
+/** The rows of a dataset. */
+export function datasetDemonstrations(rows: Spool<Demonstration>): Demonstrations {
+  return { size: rows.length, get: async index => rows.read(index) };
+}

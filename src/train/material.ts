@@ -1,0 +1,48 @@
+import type { DownloadControl } from '../data/dataset.ts';
+import { openDemonstrations } from '../data/tasks.ts';
+import { UserError } from '../errors.ts';
+import { openDatasetWorld } from '../worlds/dataset.ts';
+import { openWorld } from '../worlds/open.ts';
+import type { World } from '../worlds/world.ts';
+import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
+import type { OnPolicyRecipe, Recipe, SftRecipe } from './recipe.ts';
+
+/** What a run learns from: an expert's dialogues, or problems to practise on. */
+export type Material = { demonstrations: Demonstrations } | { world: World };
+
+export interface OpenMaterial {
+  material: Material;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens what a recipe says to learn from, a world or a dataset.
+ * @throws UserError if that is not there, or not fit for the method.
+ */
+export async function openMaterial(recipe: Recipe, control: DownloadControl): Promise<OpenMaterial> {
+  return recipe.method === 'sft' ? openLessons(recipe, control) : openPractice(recipe, control);
+}
+
+async function openLessons(recipe: SftRecipe, control: DownloadControl): Promise<OpenMaterial> {
+  const { dataset, training } = recipe;
+  if (!dataset) {
+    const { world, close } = await openWorld(recipe.world);
+    return { material: { demonstrations: worldDemonstrations(recipe, world) }, close };
+  }
+  if (training.privileged)
+    throw new UserError('training.privileged needs a world: a dataset has no answers and hints to show');
+  const rows = await openDemonstrations(dataset, control);
+  return { material: { demonstrations: datasetDemonstrations(rows) }, close: async () => rows.close() };
+}
+
+async function openPractice(recipe: OnPolicyRecipe, control: DownloadControl): Promise<OpenMaterial> {
+  const { dataset, prompts, rollout, reward } = recipe;
+  const limits = { timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
+  if (!dataset) {
+    const { world, close } = await openWorld(recipe.world, limits);
+    return { material: { world }, close };
+  }
+  const options = { prompts, equivalence: reward.equivalence, interpreter: limits };
+  const { world, close } = await openDatasetWorld(dataset, options, control);
+  return { material: { world }, close };
+}

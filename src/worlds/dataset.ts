@@ -1,0 +1,58 @@
+import type { DatasetReference, DownloadControl } from '../data/dataset.ts';
+import type { PromptTemplates } from '../data/prompts.ts';
+import { openTasks } from '../data/tasks.ts';
+import type { Equivalence } from '../rewards/equivalences.ts';
+import { Grader } from '../rewards/grader.ts';
+import { type InterpreterLimits, openKit } from './open.ts';
+import type { World } from './world.ts';
+
+export interface DatasetWorldOptions {
+  /** In the ids of the tasks. Default: the dataset's source. */
+  name?: string;
+  prompts?: PromptTemplates;
+  /** Only so many problems, the first ones. */
+  limit?: number;
+  equivalence: Equivalence;
+  /** Judging a program ends with the first test that it fails: enough to know whether it is right, not for its reward. */
+  untilFailure?: boolean;
+  interpreter?: InterpreterLimits;
+}
+
+/** The problems of a dataset as a world: to be solved with Python, and judged. All are of one split, whichever is asked for. */
+export interface DatasetWorld {
+  world: World & { size: number };
+  /** Another one means other problems. */
+  digest: string;
+  /** Whether answers are programs. */
+  hasTests: boolean;
+  /** Whether two answers are the same one. */
+  sameAnswer(a: string, b: string): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** @throws UserError that names what is wrong with the dataset. */
+export async function openDatasetWorld(
+  reference: DatasetReference,
+  { name = reference.source, prompts, limit, equivalence, untilFailure, interpreter = {} }: DatasetWorldOptions,
+  control: DownloadControl = {},
+): Promise<DatasetWorld> {
+  const tasks = await openTasks(reference, { ...control, name, prompts, limit });
+  const grader = new Grader({ equivalence, untilFailure });
+  const { kit, close } = openKit(interpreter);
+  return {
+    world: {
+      name,
+      size: tasks.length,
+      task: (_, index) => tasks.read(index),
+      tools: () => [kit.python()],
+      judge: (task, answer) => grader.judge(task, answer),
+    },
+    digest: tasks.digest,
+    hasTests: tasks.read(0).tests !== undefined,
+    sameAnswer: (a, b) => grader.sameAnswer(a, b),
+    async close() {
+      await Promise.all([close(), grader.close()]);
+      tasks.close();
+    },
+  };
+}

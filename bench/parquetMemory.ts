@@ -1,8 +1,7 @@
 /**
  * How much memory it takes to read a large Parquet file: writes one of about 1 GB (of rows as large as programming problems
- * with their tests), reads all of it in a process of its own, and prints the most memory that process had.
- *
- *     npx tsx bench/parquetMemory.ts [gigabytes]
+ * with their tests), reads all of it in a process of its own, and prints the most memory that process had:
+ * `npm run bench:parquet`, or with another size `npm run bench:parquet -- 0.5`.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';

@@ -19,7 +19,8 @@ export function lockFolder(path: string): () => void {
   return () => rmSync(file, { force: true });
 }
 
-function isRunning(pid: number): boolean {
+/** Whether another process with this number runs. */
+export function isRunning(pid: number): boolean {
   if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);

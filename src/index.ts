@@ -2,13 +2,24 @@
 export { type Rollout, type RolloutLimits, rollout, type Verdict } from './agent/rollout.ts';
 export { type RolloutsOptions, rollouts } from './agent/rollouts.ts';
 export type { Step, Trajectory, TrajectoryEnd } from './agent/trajectory.ts';
-export type { Task } from './data/task.ts';
+export { type CollectOptions, type CollectProgress, collect } from './collect/collect.ts';
+export type { DatasetReference, DownloadControl } from './data/dataset.ts';
+export type { CodeTests, Task } from './data/task.ts';
+export { openDemonstrations, openTasks } from './data/tasks.ts';
 export { LocalEngine, type LocalEngineOptions } from './engine/local/engine.ts';
 export type * from './engine/types.ts';
 export { UserError } from './errors.ts';
+export { type Benchmark, parseBenchmarks } from './eval/benchmarks.ts';
 export { type Evaluation, type EvaluationSettings, evaluate } from './eval/evaluate.ts';
+export {
+  type BenchmarkControl,
+  type BenchmarkOptions,
+  type BenchmarkProgress,
+  evaluateBenchmarks,
+} from './eval/evaluateBenchmarks.ts';
 export { evaluateCheckpoint } from './eval/evaluateCheckpoint.ts';
 export { majority, passAtK } from './eval/metrics.ts';
+export type { SamplingSettings } from './eval/sampling.ts';
 export { type DistillationOptions, distill } from './methods/distillation.ts';
 export { grpo } from './methods/grpo.ts';
 export {
@@ -25,6 +36,13 @@ export { sod } from './methods/sod.ts';
 export { stepDivergences, stepRanges, stepWeights } from './methods/stepwise.ts';
 export { decayAfterError, type StepWeigher, stepwise, uniform } from './methods/weighting.ts';
 export { Random } from './random.ts';
+export {
+  CodeGrader,
+  type CodeGraderOptions,
+  type CodeScore,
+  type Verdict as TestVerdict,
+} from './rewards/code/grader.ts';
+export { MathComparer } from './rewards/equivalence/comparer.ts';
 export { lastBoxed, mathReward } from './rewards/math.ts';
 export type { Chat, ParsedTurn } from './text/chat.ts';
 export { type ChatOptions, loadChat } from './text/loadChat.ts';
@@ -35,6 +53,7 @@ export { defineTool, type Tool, ToolError } from './tools/tool.ts';
 export { initializeCheckpoint } from './train/initialize.ts';
 export { loadRecipe, parseRecipe, type Recipe, type RecipeInput } from './train/recipe.ts';
 export { type TrainEvent, type TrainOptions, type TrainResult, train } from './train/train.ts';
+export { type DatasetWorld, openDatasetWorld } from './worlds/dataset.ts';
 export { type OpenWorld, openWorld, type WorldFactory, type WorldKit } from './worlds/open.ts';
 export { shopWorld } from './worlds/shop/world.ts';
 export type { World } from './worlds/world.ts';

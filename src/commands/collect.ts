@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { parseDataset } from '../data/dataset.ts';
 import { UserError } from '../errors.ts';
 import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
 import { interruptible } from './interrupt.ts';
@@ -98,6 +99,6 @@ async function openTaskRange(tasks: string) {
 async function openProblems({ dataset, limit, equivalence }: Options) {
   const { openDatasetWorld } = await import('../worlds/dataset.ts');
   const control = { onDownload: showDownload, onNotice: console.error };
-  const { world, digest, close } = await openDatasetWorld({ source: dataset! }, { equivalence, limit }, control);
+  const { world, digest, close } = await openDatasetWorld(parseDataset(dataset!), { equivalence, limit }, control);
   return { range: { world, split: 'train' as const, tasks: world.size }, source: digest, close };
 }

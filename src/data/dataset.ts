@@ -7,10 +7,7 @@ import { section } from '../schema.ts';
 
 /** Where data comes from. In a recipe, the source alone or a section. */
 export const datasetSchema = z.union([
-  z
-    .string()
-    .min(1)
-    .transform((source): DatasetReference => ({ source })),
+  z.string().min(1).transform(parseDataset),
   section({
     /** A file, a folder, or `hf:` and a name on the Hugging Face Hub. */
     source: z.string().min(1),
@@ -22,6 +19,12 @@ export const datasetSchema = z.union([
     revision: z.string().min(1).optional(),
   }),
 ]);
+
+/** `hf:org/name/path` is a file on the Hub; anything else is a source as it stands. */
+export function parseDataset(text: string): DatasetReference {
+  const [, source, file] = /^(hf:[\w.-]+\/[\w.-]+)\/(.+)$/.exec(text) ?? [];
+  return source ? { source, file } : { source: text };
+}
 
 export interface DatasetReference {
   source: string;

@@ -1,4 +1,4 @@
-import type { DatasetReference } from '../data/dataset.ts';
+import { type DatasetReference, parseDataset } from '../data/dataset.ts';
 import { UserError } from '../errors.ts';
 import { nearestName } from '../schema.ts';
 import type { PublishedBenchmark } from './published.ts';
@@ -38,7 +38,7 @@ function parseBenchmark(item: string): Benchmark {
   if (!name)
     throw new UserError(`'${item}' is no benchmark: give a name, or name=file; names are letters, digits, '-' and '.'`);
   const known = Object.hasOwn(published, name) ? published[name as PublishedBenchmark] : undefined;
-  if (source) return { name, title: known?.title ?? name, dataset: { source } };
+  if (source) return { name, title: known?.title ?? name, dataset: parseDataset(source) };
   if (known) return { name, ...known };
   const nearest = nearestName(name, benchmarkNames);
   throw new UserError(

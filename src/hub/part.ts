@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isRunning } from '../folderLock.ts';
 import { fileSize } from './cache.ts';
 import type { Hub } from './source.ts';
 
@@ -63,12 +64,7 @@ function partsOf(blob: string): { path: string; process?: string }[] {
 function isAtWork(name: string): boolean {
   const pid = pidOf(name);
   if (pid === process.pid) return name === self;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  return isRunning(pid);
 }
 
 function pidOf(name: string): number {

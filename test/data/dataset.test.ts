@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { selectFiles } from '../../src/data/dataset.ts';
+import { parseDataset, selectFiles } from '../../src/data/dataset.ts';
 
 const repository = [
   'README.md',
@@ -8,6 +8,12 @@ const repository = [
   'data/train-00001-of-00002.parquet',
   'extra/constraints.jsonl',
 ];
+
+test('a file on the Hub is named behind its repository', () => {
+  expect(parseDataset('hf:org/name/data/*.parquet')).toEqual({ source: 'hf:org/name', file: 'data/*.parquet' });
+  expect(parseDataset('hf:org/name')).toEqual({ source: 'hf:org/name' });
+  expect(parseDataset('org/name/file.jsonl')).toEqual({ source: 'org/name/file.jsonl' });
+});
 
 test('without a word about it, the training files are the data', () => {
   expect(selectFiles(repository, { source: '' })).toEqual(repository.slice(2, 4));

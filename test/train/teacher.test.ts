@@ -39,4 +39,8 @@ test('only the last message shows what the teacher may see', () => {
   expect(privilegedMessages(task, 'answer')).toEqual([messages[0], { role: 'user', content: 'How much?\nAnswer: 7' }]);
   expect(privilegedMessages(task, 'hint')[1].content).toBe('How much?\nHint: add 3 and 4');
   expect(() => privilegedMessages({ ...task, hint: undefined }, 'hint')).toThrow(UserError);
+  const tests = { inputs: ['1 2', '3 4'], outputs: ['3', '7'] };
+  expect(privilegedMessages({ ...task, answer: '', tests }, 'answer')[1].content).toBe(
+    'How much?\nTests:\nInput:\n1 2\nOutput:\n3\nInput:\n3 4\nOutput:\n7',
+  );
 });

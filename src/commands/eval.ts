@@ -22,6 +22,7 @@ export interface EvalOptions {
   maxTokens: number;
   seed: number;
   equivalence: Equivalence;
+  testTimeout: number;
   prompts?: string;
   limit?: number;
   out?: string;
@@ -51,6 +52,7 @@ export const evalCommand = () =>
         .choices(equivalences)
         .default('exact'),
     )
+    .option('--test-timeout <seconds>', 'of a benchmark: most time of one test of a program', positiveInteger, 10)
     .option('--prompts <file>', 'of a benchmark: YAML with templates for kinds of problem')
     .option('--limit <problems>', 'of a benchmark: only the first problems', positiveInteger)
     .option('--out <folder>', 'of a benchmark: where samples and results are kept (default: runs/eval/<name>)')

@@ -17,7 +17,8 @@ export async function evalBenchmarks(engine: Engine, checkpoint: string, list: s
       import('../data/prompts.ts'),
     ]);
   const benchmarks = parseBenchmarks(list);
-  const { samples, runs, temperature, topP, maxTurns, maxPromptTokens, seed, equivalence, limit } = options;
+  const { samples, runs, temperature, topP, maxTurns, maxPromptTokens, seed, equivalence, testTimeout, limit } =
+    options;
   const settings = {
     samples,
     runs,
@@ -38,7 +39,7 @@ export async function evalBenchmarks(engine: Engine, checkpoint: string, list: s
         checkpoint,
         benchmarks,
         settings,
-        { out, equivalence, prompts, limit },
+        { out, equivalence, testTimeoutMs: 1000 * testTimeout, prompts, limit },
         {
           signal,
           onDownload: showDownload,

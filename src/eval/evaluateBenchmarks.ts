@@ -20,6 +20,8 @@ export interface BenchmarkOptions {
   /** Where everything is written; what is there already is not sampled again. */
   out: string;
   equivalence: Equivalence;
+  /** Of one test of a program. */
+  testTimeoutMs: number;
   prompts?: PromptTemplates;
   /** Only the first problems of each benchmark. */
   limit?: number;
@@ -57,18 +59,17 @@ export async function evaluateBenchmarks(
   options: BenchmarkOptions,
   control: BenchmarkControl = {},
 ): Promise<Result[]> {
-  const { out, equivalence } = options;
-  const chat = loadChat(checkpoint);
+  const { out, equivalence, testTimeoutMs } = options;
   const problemSets = await openProblemSets(benchmarks, options, control);
   mkdirSync(out, { recursive: true });
   const unlock = lockFolder(out);
   try {
     const model = await checkpointDigest(checkpoint);
-    const policy = { chat, sampler: await engine.sampler(checkpoint) };
+    const policy = { chat: loadChat(checkpoint), sampler: await engine.sampler(checkpoint) };
     const results: Result[] = [];
     for (const { benchmark, problems } of problemSets) {
       const folder = join(out, benchmark.name);
-      openSamplesFolder(folder, { model, problems: problems.digest, equivalence, ...settings });
+      openSamplesFolder(folder, { model, problems: problems.digest, equivalence, testTimeoutMs, ...settings });
       const summary = await measure(benchmark, problems, folder, policy, settings, control);
       results.push({ benchmark, summary });
       const json = resultsJson(checkpoint, settings, results);
@@ -90,13 +91,13 @@ interface ProblemSet {
 /** All problems are read before the first one is sampled: what is wrong with the last file is said at once. */
 async function openProblemSets(
   benchmarks: readonly Benchmark[],
-  { equivalence, prompts, limit }: BenchmarkOptions,
+  { equivalence, testTimeoutMs, prompts, limit }: BenchmarkOptions,
   control: DownloadControl,
 ): Promise<ProblemSet[]> {
   const sets: ProblemSet[] = [];
   for (const benchmark of benchmarks) {
     const { name, dataset } = benchmark;
-    const options = { name, equivalence, prompts, limit, untilFailure: true };
+    const options = { name, equivalence, testTimeoutMs, prompts, limit, untilFailure: true };
     sets.push({ benchmark, problems: await openDatasetWorld(dataset, options, control) });
   }
   return sets;

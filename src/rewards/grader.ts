@@ -9,6 +9,8 @@ export interface GraderOptions {
   equivalence: Equivalence;
   /** A program is not run any further after the first test that it fails: enough to know whether it is right. */
   untilFailure?: boolean;
+  /** Of one test of a program. */
+  testTimeoutMs?: number;
 }
 
 /** Judges answers to the problems of datasets: by their boxes, or as programs that are run. */
@@ -40,7 +42,8 @@ export class Grader {
   }
 
   async #run(answer: string, tests: CodeTests): Promise<Judgement> {
-    this.#code ??= import('./code/grader.ts').then(({ CodeGrader }) => new CodeGrader());
-    return (await this.#code).grade(answer, tests, { untilFailure: this.#options.untilFailure });
+    const { untilFailure, testTimeoutMs } = this.#options;
+    this.#code ??= import('./code/grader.ts').then(({ CodeGrader }) => new CodeGrader({ timeoutMs: testTimeoutMs }));
+    return (await this.#code).grade(answer, tests, { untilFailure });
   }
 }

@@ -42,7 +42,8 @@ async function openPractice(recipe: OnPolicyRecipe, control: DownloadControl): P
     const { world, close } = await openWorld(recipe.world, limits);
     return { material: { world }, close };
   }
-  const options = { prompts, equivalence: reward.equivalence, interpreter: limits };
+  const { equivalence, testTimeoutMs } = reward;
+  const options = { prompts, equivalence, testTimeoutMs, interpreter: limits };
   const { world, close } = await openDatasetWorld(dataset, options, control);
   return { material: { world }, close };
 }

@@ -148,6 +148,8 @@ const onPolicy = {
   reward: section({
     /** Of a dataset's answers: exact is the paper's; math also takes equal values in other notation. */
     equivalence: z.enum(equivalences).default('exact'),
+    /** Of a dataset's programs: the most time of one test. */
+    testTimeoutMs: count.default(10_000),
     /** Wrong answers that used the tool are punished a little less. */
     shaping: z.boolean().default(true),
     /** Tokens before the limit over which length is punished; 0 is no punishment. */

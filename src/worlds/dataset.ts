@@ -1,20 +1,16 @@
 import type { DatasetReference, DownloadControl } from '../data/dataset.ts';
 import type { PromptTemplates } from '../data/prompts.ts';
 import { openTasks } from '../data/tasks.ts';
-import type { Equivalence } from '../rewards/equivalences.ts';
-import { Grader } from '../rewards/grader.ts';
+import { Grader, type GraderOptions } from '../rewards/grader.ts';
 import { type InterpreterLimits, openKit } from './open.ts';
 import type { World } from './world.ts';
 
-export interface DatasetWorldOptions {
+export interface DatasetWorldOptions extends GraderOptions {
   /** In the ids of the tasks. Default: the dataset's source. */
   name?: string;
   prompts?: PromptTemplates;
   /** Only so many problems, the first ones. */
   limit?: number;
-  equivalence: Equivalence;
-  /** Judging a program ends with the first test that it fails: enough to know whether it is right, not for its reward. */
-  untilFailure?: boolean;
   interpreter?: InterpreterLimits;
 }
 
@@ -33,11 +29,11 @@ export interface DatasetWorld {
 /** @throws UserError that names what is wrong with the dataset. */
 export async function openDatasetWorld(
   reference: DatasetReference,
-  { name = reference.source, prompts, limit, equivalence, untilFailure, interpreter = {} }: DatasetWorldOptions,
+  { name = reference.source, prompts, limit, interpreter = {}, ...grading }: DatasetWorldOptions,
   control: DownloadControl = {},
 ): Promise<DatasetWorld> {
   const tasks = await openTasks(reference, { ...control, name, prompts, limit });
-  const grader = new Grader({ equivalence, untilFailure });
+  const grader = new Grader(grading);
   const { kit, close } = openKit(interpreter);
   return {
     world: {

@@ -67,6 +67,19 @@ test('a folder without a model is refused by every command that needs one', () =
   expect(refusal('run', folder)).toContain(`${folder} holds no model`);
 });
 
+test('problems that cannot be read are refused, by whatever wants them', () => {
+  const problems = join(folder, 'problems.jsonl');
+  writeFileSync(problems, '{"prompt": "How many?", "answer": "4"}\n{"prompt": "How many?"}\n');
+  expect(refusal('eval', tinyModel, '--benchmark', `aime24=${problems}`)).toContain('problems.jsonl, line 2: answer: ');
+  expect(refusal('eval', tinyModel, '--benchmark', 'aime42')).toContain(
+    "no benchmark 'aime42', did you mean 'aime24'?",
+  );
+  const file = recipe(`method: grpo\nmodel: ${tinyModel}\ndataset: ${problems}\n`);
+  expect(refusal('train', file, '--run', join(folder, 'unread'))).toContain('problems.jsonl, line 2: answer: ');
+  expect(refusal('collect', tinyModel, '--dataset', problems, '--out', join(folder, 'out.jsonl'))).toContain('line 2');
+  expect(refusal('collect', tinyModel, '--out', join(folder, 'out.jsonl'))).toContain('give either --tasks');
+});
+
 test('a truncated checkpoint is refused', () => {
   const model = join(folder, 'truncated');
   cpSync(tinyModel, model, { recursive: true });

@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { openTasks } from '../../src/data/tasks.ts';
+import { parseBenchmarks } from '../../src/eval/benchmarks.ts';
+import { localCheckpoint } from '../../src/hub/checkpoint.ts';
+import { temporaryFolder } from '../engine/tinyModel.ts';
+import { TestHub } from '../hub/server.ts';
+import { type Kind, writeParquet } from './writeParquet.ts';
+
+let hub: TestHub;
+
+beforeEach(async () => {
+  hub = await new TestHub().start();
+  vi.stubEnv('HF_HOME', temporaryFolder());
+  vi.stubEnv('HF_HUB_CACHE', '');
+  vi.stubEnv('HF_HUB_OFFLINE', '');
+  vi.stubEnv('HF_ENDPOINT', hub.endpoint);
+});
+
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await hub.close();
+});
+
+function parquet(name: string, columns: Record<string, Kind>, row: Record<string, unknown>) {
+  return { content: readFileSync(writeParquet(name, columns, [row])), isLarge: true };
+}
+
+test("a benchmark's name is a file on the Hub, downloaded once, and there without network", async () => {
+  hub.commit('datasets/Gen-Verse/Open-AgentRL-Eval', {
+    'README.md': { content: Buffer.from('# Evaluation') },
+    'aime2024/aime_2024_problems.parquet': parquet(
+      'hub24.parquet',
+      { Problem: 'text', Answer: 'integer' },
+      { Problem: 'How many?', Answer: 204n },
+    ),
+    'gpqa-diamond/gpqa_diamond.parquet': parquet(
+      'hubGpqa.parquet',
+      { problem: 'text', solution: 'text', domain: 'text' },
+      { problem: 'Which?', solution: 'C', domain: 'Chemistry' },
+    ),
+  });
+  const [aime, gpqa] = parseBenchmarks('aime24,gpqa-diamond');
+  const downloads: string[] = [];
+  const onDownload = (file: string) => downloads.push(file);
+  expect((await openTasks(aime.dataset, { onDownload })).read(0).answer).toBe('204');
+  expect(new Set(downloads)).toEqual(new Set(['aime2024/aime_2024_problems.parquet']));
+  expect((await openTasks(gpqa.dataset)).read(0).answer).toBe('C');
+
+  vi.stubEnv('HF_HUB_OFFLINE', '1');
+  hub.requests.length = 0;
+  expect((await openTasks(aime.dataset)).read(0).answer).toBe('204');
+  expect(hub.requests).toEqual([]);
+});
+
+test('the training files of a dataset are its rows, one file after the other', async () => {
+  const lines = (answer: number) => ({ content: Buffer.from(`{"prompt": "How many?", "answer": ${answer}}\n`) });
+  hub.commit('datasets/org/problems', {
+    'data/test.jsonl': lines(0),
+    'data/train-00001.jsonl': lines(2),
+    'data/train-00000.jsonl': lines(1),
+  });
+  const tasks = await openTasks({ source: 'hf:org/problems' });
+  expect([0, 1].map(i => tasks.read(i).answer)).toEqual(['1', '2']);
+  await expect(openTasks({ source: 'hf:org/problems', split: 'validation' })).rejects.toThrow(/data\/test\.jsonl/);
+});
+
+test('of a model what a checkpoint needs is downloaded', async () => {
+  const file = (text: string) => ({ content: Buffer.from(text) });
+  hub.commit('models/org/model', {
+    'README.md': file('# Model'),
+    'config.json': file('{}'),
+    'model.safetensors': { content: Buffer.alloc(100), isLarge: true },
+    'onnx/model.onnx': file('other'),
+    'chat_template.jinja': file('{{ messages }}'),
+  });
+  const folder = await localCheckpoint('hf:org/model', {});
+  expect(readFileSync(join(folder, 'config.json'), 'utf8')).toBe('{}');
+  expect(() => readFileSync(join(folder, 'README.md'))).toThrow();
+});

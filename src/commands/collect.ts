@@ -3,47 +3,38 @@ import { parseDataset } from '../data/dataset.ts';
 import { UserError } from '../errors.ts';
 import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
 import { interruptible } from './interrupt.ts';
-import { nonNegativeInteger, nonNegativeNumber, number, positiveInteger } from './options.ts';
+import { number, positiveInteger } from './options.ts';
+import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
 import { showDownload } from './showDownload.ts';
 
-interface Options {
+interface Options extends SamplingOptions {
   tasks?: string;
   dataset?: string;
   limit?: number;
   samples: number;
   minScore: number;
-  temperature: number;
-  topP: number;
-  maxTurns: number;
-  maxPromptTokens: number;
-  maxTokens: number;
-  seed: number;
   equivalence: Equivalence;
   out: string;
 }
 
 export const collectCommand = () =>
-  new Command('collect')
-    .description('Let a model solve tasks with its tools, and keep what it did well as demonstrations for sft.')
-    .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or hf: and its name on the Hub')
-    .option('--tasks <world:count>', 'a world, and how many of its training tasks')
-    .option('--dataset <source>', 'instead of a world: a file or folder of problems, or hf: and a name on the Hub')
-    .option('--limit <problems>', 'of a dataset: only the first problems', positiveInteger)
-    .option('--samples <samples>', 'trajectories a task', positiveInteger, 4)
-    .option('--min-score <score>', 'least score that is kept; 1 is right, less is not', number, 1)
-    .option('--temperature <t>', 'of sampling; 0 is greedy', nonNegativeNumber, 1)
-    .option('--top-p <p>', 'smallest set of tokens whose probabilities reach p', nonNegativeNumber, 0.6)
-    .option('--max-turns <turns>', 'most turns of a trajectory', positiveInteger, 16)
-    .option('--max-prompt-tokens <tokens>', 'a longer prompt is refused', positiveInteger, 4096)
-    .option('--max-tokens <tokens>', 'most sampled and observed tokens of a trajectory', positiveInteger, 20_480)
-    .option('--seed <seed>', 'of sampling', nonNegativeInteger, 0)
-    .addOption(
-      new Option('--equivalence <how>', 'of a dataset: whether equal values in other notation count')
-        .choices(equivalences)
-        .default('exact'),
-    )
-    .requiredOption('--out <file>', 'JSON lines with messages and tools')
+  withSampling(
+    new Command('collect')
+      .description('Let a model solve tasks with its tools, and keep what it did well as demonstrations for sft.')
+      .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or hf: and its name on the Hub')
+      .option('--tasks <world:count>', 'a world, and how many of its training tasks')
+      .option('--dataset <source>', 'instead of a world: a file or folder of problems, or hf: and a name on the Hub')
+      .option('--limit <problems>', 'of a dataset: only the first problems', positiveInteger)
+      .option('--samples <samples>', 'trajectories a task', positiveInteger, 4)
+      .option('--min-score <score>', 'least score that is kept; 1 is right, less is not', number, 1)
+      .addOption(
+        new Option('--equivalence <how>', 'of a dataset: whether equal values in other notation count')
+          .choices(equivalences)
+          .default('exact'),
+      )
+      .requiredOption('--out <file>', 'JSON lines with messages and tools'),
+  )
     .addHelpText(
       'after',
       `

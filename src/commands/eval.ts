@@ -6,21 +6,16 @@ import { percentText } from '../report/numbers.ts';
 import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
 import { evalBenchmarks } from './evalBenchmarks.ts';
 import { interruptible } from './interrupt.ts';
-import { nonNegativeInteger, nonNegativeNumber, positiveInteger } from './options.ts';
+import { positiveInteger } from './options.ts';
+import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
 import { showDownload } from './showDownload.ts';
 
-export interface EvalOptions {
+export interface EvalOptions extends SamplingOptions {
   tasks: string;
   benchmark?: string;
   samples: number;
   runs: number;
-  temperature: number;
-  topP: number;
-  maxTurns: number;
-  maxPromptTokens: number;
-  maxTokens: number;
-  seed: number;
   equivalence: Equivalence;
   testTimeout: number;
   prompts?: string;
@@ -30,33 +25,29 @@ export interface EvalOptions {
 }
 
 export const evalCommand = () =>
-  new Command('eval')
-    .description("Measure a model on a world's held-out tasks or on benchmarks: average@k, pass@k and maj@k.")
-    .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or hf: and its name on the Hub')
-    .option('--tasks <world[:count]>', 'world, and how many of its held-out tasks', 'shop:100')
-    .option(
-      '--benchmark <names>',
-      `instead of a world, benchmarks: ${benchmarkNames.join(', ')}; name=file is your own`,
-    )
-    .option('--samples <samples>', 'samples a task (also: --k)', positiveInteger, 32)
-    .addOption(new Option('--k <samples>').argParser(positiveInteger).hideHelp())
-    .option('--runs <runs>', 'of a benchmark: repetitions, for the deviation', positiveInteger, 1)
-    .option('--temperature <t>', 'of sampling; 0 is greedy', nonNegativeNumber, 1)
-    .option('--top-p <p>', 'smallest set of tokens whose probabilities reach p', nonNegativeNumber, 0.6)
-    .option('--max-turns <turns>', 'most turns of a trajectory', positiveInteger, 16)
-    .option('--max-prompt-tokens <tokens>', 'of a benchmark: a longer prompt is refused', positiveInteger, 4096)
-    .option('--max-tokens <tokens>', 'most sampled and observed tokens of a trajectory', positiveInteger, 20_480)
-    .option('--seed <seed>', 'of sampling', nonNegativeInteger, 0)
-    .addOption(
-      new Option('--equivalence <how>', 'of a benchmark: whether equal values in other notation count')
-        .choices(equivalences)
-        .default('exact'),
-    )
-    .option('--test-timeout <seconds>', 'of a benchmark: most time of one test of a program', positiveInteger, 10)
-    .option('--prompts <file>', 'of a benchmark: YAML with templates for kinds of problem')
-    .option('--limit <problems>', 'of a benchmark: only the first problems', positiveInteger)
-    .option('--out <folder>', 'of a benchmark: where samples and results are kept (default: runs/eval/<name>)')
-    .option('--json', 'print the result as JSON; of a world, with the answers to each task')
+  withSampling(
+    new Command('eval')
+      .description("Measure a model on a world's held-out tasks or on benchmarks: average@k, pass@k and maj@k.")
+      .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or hf: and its name on the Hub')
+      .option('--tasks <world[:count]>', 'world, and how many of its held-out tasks', 'shop:100')
+      .option(
+        '--benchmark <names>',
+        `instead of a world, benchmarks: ${benchmarkNames.join(', ')}; name=file is your own`,
+      )
+      .option('--samples <samples>', 'samples a task (also: --k)', positiveInteger, 32)
+      .addOption(new Option('--k <samples>').argParser(positiveInteger).hideHelp())
+      .option('--runs <runs>', 'of a benchmark: repetitions, for the deviation', positiveInteger, 1)
+      .addOption(
+        new Option('--equivalence <how>', 'of a benchmark: whether equal values in other notation count')
+          .choices(equivalences)
+          .default('exact'),
+      )
+      .option('--test-timeout <seconds>', 'of a benchmark: most time of one test of a program', positiveInteger, 10)
+      .option('--prompts <file>', 'of a benchmark: YAML with templates for kinds of problem')
+      .option('--limit <problems>', 'of a benchmark: only the first problems', positiveInteger)
+      .option('--out <folder>', 'of a benchmark: where samples and results are kept (default: runs/eval/<name>)')
+      .option('--json', 'print the result as JSON; of a world, with the answers to each task'),
+  )
     .addHelpText(
       'after',
       `
@@ -93,8 +84,8 @@ async function evalWorld(engine: Engine, checkpoint: string, options: EvalOption
     import('../eval/evaluateCheckpoint.ts'),
     import('../worlds/open.ts'),
   ]);
-  const { samples, temperature, topP, maxTurns, maxTokens, seed } = options;
-  const sampling = { temperature, topP, maxTurns, maxResponseTokens: maxTokens, seed };
+  const { samples, temperature, topP, maxTurns, maxPromptTokens, maxTokens, seed } = options;
+  const sampling = { temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens: maxTokens, seed };
   const settings = { tasks: Number(count ?? 100), k: samples, ...sampling };
   const { world, close } = await openWorld(worldName);
   const result = await interruptible(signal =>

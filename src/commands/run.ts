@@ -1,29 +1,23 @@
 import { Command } from 'commander';
 import type { Sampler } from '../engine/types.ts';
 import { interruptible } from './interrupt.ts';
-import { nonNegativeInteger, nonNegativeNumber, positiveInteger } from './options.ts';
+import { nonNegativeInteger } from './options.ts';
+import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 
-interface Options {
+interface Options extends SamplingOptions {
   world: string;
   task: number;
-  temperature: number;
-  topP: number;
-  maxTurns: number;
-  maxTokens: number;
-  seed: number;
 }
 
 export const runCommand = () =>
-  new Command('run')
-    .description("Watch a model solve one of a world's held-out tasks with its tools.")
-    .argument('<checkpoint>', 'folder of a model in Hugging Face layout')
-    .option('--world <world>', 'where the tasks and tools come from', 'shop')
-    .option('--task <index>', 'which held-out task', nonNegativeInteger, 0)
-    .option('--temperature <t>', 'of sampling; 0 is greedy', nonNegativeNumber, 1)
-    .option('--top-p <p>', 'smallest set of tokens whose probabilities reach p', nonNegativeNumber, 0.6)
-    .option('--max-turns <turns>', 'most turns', positiveInteger, 16)
-    .option('--max-tokens <tokens>', 'most sampled and observed tokens', positiveInteger, 2048)
-    .option('--seed <seed>', 'of sampling', nonNegativeInteger, 0)
+  withSampling(
+    new Command('run')
+      .description("Watch a model solve one of a world's held-out tasks with its tools.")
+      .argument('<checkpoint>', 'folder of a model in Hugging Face layout')
+      .option('--world <world>', 'where the tasks and tools come from', 'shop')
+      .option('--task <index>', 'which held-out task', nonNegativeInteger, 0),
+    2048,
+  )
     .addHelpText(
       'after',
       `
@@ -55,7 +49,11 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
             chat,
             sampler: watched(sampler, print),
             sampling: { temperature: options.temperature, topP: options.topP },
-            limits: { turns: options.maxTurns, responseTokens: options.maxTokens },
+            limits: {
+              turns: options.maxTurns,
+              promptTokens: options.maxPromptTokens,
+              responseTokens: options.maxTokens,
+            },
             seed: options.seed,
             judge: async trajectory => {
               const { score, correct } = await judge(world, task, trajectory);

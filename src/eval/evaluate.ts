@@ -29,6 +29,8 @@ export const evaluationSchema = section({
 export interface EvaluationSettings extends z.output<typeof evaluationSchema> {
   /** Of the held-out tasks; default 0. */
   firstTask?: number;
+  /** Default: that of `rollout`. */
+  maxPromptTokens?: number;
   seed: number;
 }
 
@@ -70,7 +72,11 @@ export async function evaluate(
       chat,
       sampler,
       sampling: { temperature: settings.temperature, topP: settings.topP },
-      limits: { turns: settings.maxTurns, responseTokens: settings.maxResponseTokens },
+      limits: {
+        turns: settings.maxTurns,
+        promptTokens: settings.maxPromptTokens,
+        responseTokens: settings.maxResponseTokens,
+      },
       seed: Random.of(seed, 'eval', position, sample).uint32(),
       judge: async (trajectory: Trajectory) => {
         const { score, correct } = await judge(world, task, trajectory);

@@ -69,7 +69,7 @@ Benchmarks keep every trajectory in --out; Ctrl-C stops, and the same command go
       const engine = await LocalEngine.start({ onNotice: console.error });
       try {
         if (options.benchmark === undefined) await evalWorld(engine, folder, options);
-        else await evalBenchmarks(engine, folder, options.benchmark, options);
+        else await evalBenchmarks(engine, checkpoint, folder, options);
       } finally {
         await engine.close();
       }

@@ -7,8 +7,8 @@ import type { EvalOptions } from './eval.ts';
 import { interruptible } from './interrupt.ts';
 import { showDownload } from './showDownload.ts';
 
-/** Measures a model on benchmarks and prints the table, or JSON. */
-export async function evalBenchmarks(engine: Engine, checkpoint: string, list: string, options: EvalOptions) {
+/** Measures the model in folder `checkpoint`, called `name` in the results, and prints the table, or JSON. */
+export async function evalBenchmarks(engine: Engine, name: string, checkpoint: string, options: EvalOptions) {
   const [{ parseBenchmarks }, { evaluateBenchmarks }, { formatResults, resultsJson }, { readPrompts }] =
     await Promise.all([
       import('../eval/benchmarks.ts'),
@@ -16,7 +16,7 @@ export async function evalBenchmarks(engine: Engine, checkpoint: string, list: s
       import('../eval/benchmarkTable.ts'),
       import('../data/prompts.ts'),
     ]);
-  const benchmarks = parseBenchmarks(list);
+  const benchmarks = parseBenchmarks(options.benchmark!);
   const { samples, runs, temperature, topP, maxTurns, maxPromptTokens, seed, equivalence, testTimeout, limit } =
     options;
   const settings = {
@@ -29,7 +29,7 @@ export async function evalBenchmarks(engine: Engine, checkpoint: string, list: s
     maxResponseTokens: options.maxTokens,
     seed,
   };
-  const out = options.out ?? join('runs', 'eval', folderName(checkpoint));
+  const out = options.out ?? join('runs', 'eval', folderName(name));
   const prompts = options.prompts ? readPrompts(options.prompts) : undefined;
   const progress = new BenchmarkBar();
   const results = await interruptible(
@@ -39,7 +39,7 @@ export async function evalBenchmarks(engine: Engine, checkpoint: string, list: s
         checkpoint,
         benchmarks,
         settings,
-        { out, equivalence, testTimeoutMs: 1000 * testTimeout, prompts, limit },
+        { out, name, equivalence, testTimeoutMs: 1000 * testTimeout, prompts, limit },
         {
           signal,
           onDownload: showDownload,
@@ -49,14 +49,14 @@ export async function evalBenchmarks(engine: Engine, checkpoint: string, list: s
       ),
     'Stopping; the same command goes on from here. Once more to stop at once.',
   ).finally(() => progress.close());
-  if (options.json) console.log(JSON.stringify(resultsJson(checkpoint, settings, results)));
-  else console.log(`${formatResults(checkpoint, settings, results)}\nTrajectories and results: ${out}`);
+  if (options.json) console.log(JSON.stringify(resultsJson(name, settings, results)));
+  else console.log(`${formatResults(name, settings, results)}\nTrajectories and results: ${out}`);
 }
 
-/** What the runs of a model are called: `student-sod/final` by its run's name. */
-function folderName(checkpoint: string): string {
-  const name = basename(checkpoint);
-  return name === 'final' ? basename(dirname(checkpoint)) : name;
+/** What the evaluations of a model are called: those of `student-sod/final` by its run's name. */
+function folderName(model: string): string {
+  const name = basename(model);
+  return name === 'final' ? basename(dirname(model)) : name;
 }
 
 /** One live line a benchmark in a terminal, or else a plain line now and then. */

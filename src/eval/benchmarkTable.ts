@@ -12,9 +12,9 @@ export interface Result {
 }
 
 /** What `results.json` holds; fractions in percent. */
-export function resultsJson(checkpoint: string, settings: SamplingSettings, results: readonly Result[]) {
+export function resultsJson(model: string, settings: SamplingSettings, results: readonly Result[]) {
   return {
-    checkpoint,
+    model,
     settings,
     benchmarks: results.map(({ benchmark: { name, title, dataset }, summary }) => ({
       name,
@@ -38,22 +38,22 @@ function inPercent({ mean, std }: Figure) {
 }
 
 /** The results in the paper's layout with its own figures beside them, then all figures of each benchmark, as Markdown. */
-export function formatResults(checkpoint: string, settings: SamplingSettings, results: readonly Result[]): string {
+export function formatResults(model: string, settings: SamplingSettings, results: readonly Result[]): string {
   const { samples, runs, temperature, topP } = settings;
   const sampling = `${samples} samples a problem, ${runs} ${runs === 1 ? 'run' : 'runs'}, temperature ${temperature}, top-p ${topP}`;
   return [
-    comparison(checkpoint, results),
+    comparison(model, results),
     `average@${samples} in percent${runs > 1 ? ', ± standard deviation over the runs' : ''}; ${sampling}. The other rows are the paper's (average@32).`,
     details(settings, results),
     '',
   ].join('\n\n');
 }
 
-function comparison(checkpoint: string, results: readonly Result[]): string {
+function comparison(model: string, results: readonly Result[]): string {
   const averages = results.map(({ summary }) => summary.average.mean);
   const own = [
     '',
-    `**${checkpoint}**`,
+    `**${model}**`,
     ...results.map(({ summary }) => `**${withDeviation(summary.average)}**`),
     ...(results.length > 1 ? [`**${percentText(mean(averages), 2)}**`] : []),
   ];

@@ -19,6 +19,8 @@ import { type Summary, summarize } from './summary.ts';
 export interface BenchmarkOptions {
   /** Where everything is written; what is there already is not sampled again. */
   out: string;
+  /** What the model is called in the results. Default: its folder. */
+  name?: string;
   equivalence: Equivalence;
   /** Of one test of a program. */
   testTimeoutMs: number;
@@ -59,7 +61,7 @@ export async function evaluateBenchmarks(
   options: BenchmarkOptions,
   control: BenchmarkControl = {},
 ): Promise<Result[]> {
-  const { out, equivalence, testTimeoutMs } = options;
+  const { out, name = checkpoint, equivalence, testTimeoutMs } = options;
   const problemSets = await openProblemSets(benchmarks, options, control);
   mkdirSync(out, { recursive: true });
   const unlock = lockFolder(out);
@@ -72,9 +74,9 @@ export async function evaluateBenchmarks(
       openSamplesFolder(folder, { model, problems: problems.digest, equivalence, testTimeoutMs, ...settings });
       const summary = await measure(benchmark, problems, folder, policy, settings, control);
       results.push({ benchmark, summary });
-      const json = resultsJson(checkpoint, settings, results);
+      const json = resultsJson(name, settings, results);
       writeFileWhole(join(out, 'results.json'), `${JSON.stringify(json, null, 2)}\n`);
-      writeFileWhole(join(out, 'table.md'), formatResults(checkpoint, settings, results));
+      writeFileWhole(join(out, 'table.md'), formatResults(name, settings, results));
     }
     return results;
   } finally {

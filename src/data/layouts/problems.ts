@@ -24,9 +24,15 @@ export interface Problem {
 
 const user = (content: string): Message[] => [{ role: 'user', content }];
 
-const aime = z
+const aime = (problem: string, answer: string): Problem => ({ kind: 'math', messages: user(problem), answer });
+
+const aime2024 = z
+  .object({ Problem: text, Answer: shortAnswer })
+  .transform(({ Problem, Answer }) => aime(Problem, Answer));
+
+const aime2025 = z
   .object({ problem: text, answer: shortAnswer })
-  .transform(({ problem, answer }): Problem => ({ kind: 'math', messages: user(problem), answer }));
+  .transform(({ problem, answer }) => aime(problem, answer));
 
 const gpqa = z
   .object({
@@ -113,10 +119,6 @@ const ownCode = z
     return { ...asCode(user(prompt), tests), hint };
   });
 
-const upperCaseAime = z
-  .object({ Problem: text, Answer: shortAnswer })
-  .transform(({ Problem: problem, Answer: answer }): Problem => ({ kind: 'math', messages: user(problem), answer }));
-
 /** In the order in which they are tried. */
 export const problemLayouts: Layout<Problem>[] = [
   {
@@ -127,8 +129,8 @@ export const problemLayouts: Layout<Problem>[] = [
   },
   { name: 'LiveCodeBench', required: ['problem', 'reward_model'], optional: ['extra_info'], row: liveCodeBench },
   { name: 'GPQA', required: ['problem', 'solution', 'domain'], optional: [], row: gpqa },
-  { name: 'AIME 2024', required: ['Problem', 'Answer'], optional: [], row: upperCaseAime },
-  { name: 'AIME 2025', required: ['problem', 'answer'], optional: [], row: aime },
+  { name: 'AIME 2024', required: ['Problem', 'Answer'], optional: [], row: aime2024 },
+  { name: 'AIME 2025', required: ['problem', 'answer'], optional: [], row: aime2025 },
   { name: 'your own', required: ['prompt', 'answer'], optional: ['hint'], row: own },
   { name: 'your own with tests', required: ['prompt', 'tests'], optional: ['hint'], row: ownCode },
 ];

@@ -1,21 +1,25 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import {
   type AsyncBuffer,
+  type ColumnMetaData,
   type FileMetaData,
   parquetMetadataAsync,
   parquetReadObjects,
   parquetSchema,
+  type RowGroup,
 } from 'hyparquet';
+import { getSchemaPath } from 'hyparquet/src/schema.js';
 import { compressors } from 'hyparquet-compressors';
 import { UserError } from '../errors.ts';
-import type { PlacedRow, RowFile } from './rows.ts';
+import { type PageLocation, walkPages } from './parquetPages.ts';
+import type { PlacedRow, Row, RowFile } from './rows.ts';
 
 /** About as many bytes, uncompressed, are decoded at a time. */
 const SLICE_BYTES = 4 * 2 ** 20;
 
 /**
- * The rows of a Parquet file, nested columns as objects and arrays. A slice of rows is decoded at a time; what a column
- * chunk without a page index holds compressed is in memory as long as one of its rows is asked for.
+ * The rows of a Parquet file, nested columns as objects and arrays. Some pages are in memory at a time, however large file
+ * and row groups are.
  * @throws UserError if the file is damaged or compressed in a way that cannot be read.
  */
 export async function readParquet(path: string): Promise<RowFile> {
@@ -26,30 +30,68 @@ export async function readParquet(path: string): Promise<RowFile> {
 }
 
 async function* rows(path: string, metadata: FileMetaData, columns: string[]): AsyncGenerator<PlacedRow> {
-  for (const [rowStart, rowEnd] of slices(metadata, columns)) {
-    const slice = await withFile(path, file =>
-      parquetReadObjects({ file, metadata, columns, rowStart, rowEnd, compressors, useOffsetIndex: true }),
-    );
-    for (const [i, row] of slice.entries()) yield { row, at: `${path}, row ${rowStart + i + 1}` };
+  let start = 0;
+  for (const [g, group] of metadata.row_groups.entries()) {
+    const rows = Number(group.num_rows);
+    const pages = await withFile(path, file => pagesOf(file, metadata, group, columns));
+    for (const [from, to] of slices(group, pages, columns)) {
+      const read = (file: AsyncBuffer) => readSlice(file, metadata, columns, [start + from, start + to], g, pages);
+      for (const [i, row] of (await withFile(path, read)).entries())
+        yield { row, at: `${path}, row ${start + from + i + 1}` };
+    }
+    start += rows;
   }
 }
 
-/** Ranges of rows that lie in one row group and are about `SLICE_BYTES` each. */
-function slices(metadata: FileMetaData, columns: string[]): [start: number, end: number][] {
+/** The pages of each column chunk, by the column's path. */
+type Pages = Record<string, PageLocation[]>;
+
+async function pagesOf(file: AsyncBuffer, metadata: FileMetaData, group: RowGroup, columns: string[]): Promise<Pages> {
+  const pages: Pages = {};
+  for (const chunk of chunksOf(group, columns)) {
+    const { path_in_schema: path } = chunk;
+    pages[path.join('.')] = await walkPages(file, chunk, getSchemaPath(metadata.schema, path));
+  }
+  return pages;
+}
+
+function chunksOf(group: RowGroup, columns: string[]): ColumnMetaData[] {
+  const chunks = group.columns.flatMap(({ meta_data }) => (meta_data ? [meta_data] : []));
+  return chunks.filter(({ path_in_schema }) => columns.includes(path_in_schema[0]));
+}
+
+/**
+ * Ranges of a group's rows that are decoded at a time. They begin where pages of the largest column do: a page can only be
+ * decoded as a whole, and some writers' hold a thousand rows of any size.
+ */
+function slices(group: RowGroup, pages: Pages, columns: string[]): [start: number, end: number][] {
+  const rows = Number(group.num_rows);
+  const chunks = chunksOf(group, columns).map(chunk => ({ chunk, bytes: Number(chunk.total_uncompressed_size) }));
+  const largest = chunks.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+  const bytesPerRow = chunks.reduce((sum, { bytes }) => sum + bytes, 0) / rows;
+  const starts = pages[largest.chunk.path_in_schema.join('.')].map(page => Number(page.first_row_index));
   const ranges: [number, number][] = [];
-  let groupStart = 0;
-  for (const group of metadata.row_groups) {
-    const chunks = group.columns.flatMap(({ meta_data }) => (meta_data ? [meta_data] : []));
-    const read = chunks.filter(({ path_in_schema }) => columns.includes(path_in_schema[0]));
-    const bytes = read.reduce((sum, chunk) => sum + Number(chunk.total_uncompressed_size), 0);
-    const groupEnd = groupStart + Number(group.num_rows);
-    const rowsPerSlice = Math.max(1, Math.floor((groupEnd - groupStart) / Math.ceil(bytes / SLICE_BYTES || 1)));
-    for (let start = groupStart; start < groupEnd; start += rowsPerSlice) {
-      ranges.push([start, Math.min(groupEnd, start + rowsPerSlice)]);
-    }
-    groupStart = groupEnd;
+  let from = 0;
+  for (const end of [...starts.slice(1), rows]) {
+    if (end < rows && (end - from) * bytesPerRow < SLICE_BYTES) continue;
+    ranges.push([from, end]);
+    from = end;
   }
   return ranges;
+}
+
+function readSlice(
+  file: AsyncBuffer,
+  metadata: FileMetaData,
+  columns: string[],
+  [rowStart, rowEnd]: [number, number],
+  group: number,
+  pages: Pages,
+): Promise<Row[]> {
+  const options = { file, metadata, columns, rowStart, rowEnd, compressors };
+  // Where pages are is no public option, but what the library itself passes on when it has looked at their indexes.
+  const pageLocationsByGroup = metadata.row_groups.map((_, g) => (g === group ? pages : undefined));
+  return parquetReadObjects({ ...options, ...{ pageLocationsByGroup } });
 }
 
 async function withFile<T>(path: string, read: (file: AsyncBuffer) => Promise<T>): Promise<T> {

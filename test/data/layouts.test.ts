@@ -121,6 +121,25 @@ describe.each(['SNAPPY', 'ZSTD', 'UNCOMPRESSED'] as const)('%s, several row grou
   });
 });
 
+test.each([2_000, 300_000, undefined])(
+  'a single row group in pages of %j bytes: every row, once and in order',
+  async pageSize => {
+    const columns: Record<string, Kind> = { data_source: 'text', prompt: chat, reward_model: { ground_truth: 'text' } };
+    const rows = Array.from({ length: 3000 }, (_, i) => ({
+      data_source: 'math_dapo',
+      prompt: [
+        ...Array.from({ length: i % 4 }, () => ({ role: 'system', content: 'x'.repeat(i) })),
+        { role: 'user', content: `Problem ${i} ${'y'.repeat((i * 37) % 4000)}` },
+      ],
+      reward_model: { ground_truth: String(i) },
+    }));
+    const source = writeParquet(`pages-${pageSize}.parquet`, columns, rows, { rowGroupSize: 3000, pageSize });
+    const tasks = all(await openTasks({ source }, { prompts: { instructed: '{problem}' } }));
+    expect(tasks.map(({ answer }) => answer)).toEqual(rows.map((_, i) => String(i)));
+    expect(tasks.map(({ messages }) => messages)).toEqual(rows.map(({ prompt }) => prompt));
+  },
+);
+
 test('AIME 2025, GPQA-Diamond', async () => {
   const aime = writeParquet('aime25.parquet', { problem: 'text', answer: 'text' }, [
     { problem: 'One?', answer: ' 070 ' },

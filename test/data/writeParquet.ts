@@ -11,6 +11,8 @@ export type Kind = 'text' | 'integer' | [Kind] | { [name: string]: Kind };
 export interface WriteOptions {
   codec?: 'SNAPPY' | 'ZSTD' | 'UNCOMPRESSED';
   rowGroupSize?: number;
+  /** About so many bytes a page. */
+  pageSize?: number;
 }
 
 await init();
@@ -23,7 +25,7 @@ export function writeParquet(
   name: string,
   columns: Record<string, Kind>,
   rows: Record<string, unknown>[],
-  { codec = 'SNAPPY', rowGroupSize }: WriteOptions = {},
+  { codec = 'SNAPPY', rowGroupSize, pageSize }: WriteOptions = {},
 ): string {
   const filename = join(folder, name);
   const names = Object.keys(columns);
@@ -37,6 +39,7 @@ export function writeParquet(
     codec,
     compressors,
     rowGroupSize,
+    pageSize,
   });
   return filename;
 }

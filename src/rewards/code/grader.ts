@@ -10,7 +10,7 @@ import { sameValue } from './sameValue.ts';
 export interface CodeGraderOptions {
   /** Tests that run at the same time. Default: one a core. */
   workers?: number;
-  /** Of a test, its own running alone. Default 10,000: what takes 2 to 3 s in Python on the machine itself. */
+  /** Of a test, its own running alone. Default 10,000: WebAssembly is several times slower than Python on the machine itself. */
   timeoutMs?: number;
   /** Of a test. Default 512 MiB. */
   memoryBytes?: number;

@@ -34,6 +34,7 @@ const cycle = programs.flatMap(([share, code]) => Array<string>(share).fill(code
 const memory = () => `${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB`;
 const threads = () =>
   spawnSync('ls', [`/proc/${process.pid}/task`], { encoding: 'utf8' }).stdout.split('\n').length - 1;
+/** Those of the program that runs this one included, which are there before. */
 const children = () =>
   spawnSync('pgrep', ['-P', String(process.pid)], { encoding: 'utf8' })
     .stdout.split('\n')
@@ -56,7 +57,7 @@ async function run(answers: readonly string[], verdicts: Map<Verdict, number>): 
 const answers = Array.from({ length: total / testsOfEach }, (_, i) => cycle[(i * 37) % cycle.length]);
 const rounds = 4;
 const verdicts = new Map<Verdict, number>();
-console.log(`before   ${threads()} threads, ${memory()}`);
+console.log(`before   ${threads()} threads, ${children() - 1} processes, ${memory()}`);
 const began = performance.now();
 for (let round = 0; round < rounds; round++) {
   await run(answers.slice((round * answers.length) / rounds, ((round + 1) * answers.length) / rounds), verdicts);

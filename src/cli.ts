@@ -7,6 +7,7 @@ import { evalCommand } from './commands/eval.ts';
 import { initCommand } from './commands/init.ts';
 import { interruptedExitCode } from './commands/interrupt.ts';
 import { runCommand } from './commands/run.ts';
+import { serveCommand } from './commands/serve.ts';
 import { trainCommand } from './commands/train.ts';
 import { UserError } from './errors.ts';
 
@@ -20,7 +21,8 @@ Start with:
   sod demo                                     the whole pipeline on this machine: teacher, student, comparison, report
   sod train recipes/demo/teacher-sft.yaml      one training run from a recipe
   sod compare recipes/world/compare.yaml       every method from one checkpoint, and the table that compares them
-  sod eval runs/teacher-sft/final              average@32 of a checkpoint on held-out tasks`,
+  sod eval runs/teacher-sft/final              average@32 of a checkpoint on held-out tasks
+  sod serve runs/demo/student-sod/final        the trained agent, for any client of OpenAI's API`,
   );
 
 for (const command of [
@@ -30,6 +32,7 @@ for (const command of [
   evalCommand,
   collectCommand,
   runCommand,
+  serveCommand,
   initCommand,
 ]) {
   program.addCommand(command());

@@ -7,6 +7,8 @@
  * log π(tokens[t] | tokens[0..t-1]), and entry 0 never carries anything.
  */
 
+import type { Grammar } from '../grammar/grammar.ts';
+
 export type TokenIds = readonly number[];
 
 export interface SamplingOptions {
@@ -22,19 +24,44 @@ export interface SamplingOptions {
   stop?: TokenIds;
   /** Same seed, same prompt, same weights: same tokens, whatever else runs beside. Default 0. */
   seed?: number;
+  /** How many of the most probable tokens to tell beside each sampled one. Default 0. */
+  alternatives?: number;
+  /** What the completion may spell. Where it is complete, a `stop` token may follow. */
+  grammar?: Grammar;
+}
+
+/** A token and its log-probability under the policy itself: temperature 1, nothing cut. */
+export interface TokenLogprob {
+  token: number;
+  logprob: number;
+}
+
+export interface SampledToken extends TokenLogprob {
+  /** The most probable tokens in this place, best first, where they were asked for. */
+  alternatives?: TokenLogprob[];
 }
 
 export interface Completion {
   tokens: number[];
   /** Log-probability of each token under the policy itself: temperature 1, nothing cut. */
   logprobs: number[];
+  /** For each token, where they were asked for. */
+  alternatives?: TokenLogprob[][];
   stopReason: 'stop' | 'length';
 }
 
 /** A policy at fixed weights. */
 export interface Sampler {
-  /** @throws AbortError when `signal` fires; what was sampled until then is dropped. */
-  generate(prompt: TokenIds, options: SamplingOptions, signal?: AbortSignal): Promise<Completion>;
+  /**
+   * @param onToken told each token as soon as it is sampled
+   * @throws AbortError when `signal` fires; what was sampled until then is dropped.
+   */
+  generate(
+    prompt: TokenIds,
+    options: SamplingOptions,
+    signal?: AbortSignal,
+    onToken?: (token: SampledToken) => void,
+  ): Promise<Completion>;
   /** A conversation that can be continued without recomputing what it already holds. Close it to free its cache. */
   open(prompt: TokenIds): Promise<Conversation>;
 }
@@ -51,6 +78,13 @@ export interface ScoredSequence {
   tokens: TokenIds;
   /** 1 where the log-probability is wanted, else 0; as long as `tokens`. */
   mask: Uint8Array;
+}
+
+/** Where a given token stands among all that could have come in its place. */
+export interface RankedToken extends TokenLogprob {
+  /** 1: the most probable. */
+  rank: number;
+  alternatives: TokenLogprob[];
 }
 
 export interface Scores {

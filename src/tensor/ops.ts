@@ -250,16 +250,56 @@ export interface Draws {
   topKs: Int32Array;
   /** In [0, 1): the only chance. */
   uniforms: Float32Array;
+  /** A bit for each token that the row may draw; undefined: any. */
+  masks?: (Int32Array | undefined)[];
 }
 
-/** A token from each row of `logits` and its log-probability at temperature 1, uncut. */
+/** A token from each row of `logits` and its log-probability at temperature 1, uncut and unmasked. */
 export function sample(logits: Tensor, draws: Draws): { tokens: Int32Array; logprobs: Float32Array } {
   const rows = logits.shape[0];
   const tokens = Tensor.allocate('i32', [rows]);
   const logprobs = Tensor.allocate('f32', [rows]);
   const settings = [draws.temperatures, draws.topPs, draws.topKs, draws.uniforms].map(data => Tensor.from(data).id);
-  native.sample(tokens.id, logprobs.id, logits.id, ...settings);
+  native.sample(tokens.id, logprobs.id, logits.id, ...settings, ...maskTensors(draws.masks));
   return { tokens: tokens.ints(), logprobs: logprobs.floats() };
+}
+
+/** The different masks one below another, and which of them each row has. */
+function maskTensors(masks: Draws['masks']): (number | null)[] {
+  const different = [...new Set(masks)].filter(mask => mask !== undefined);
+  if (!masks || different.length === 0) return [null, null];
+  const words = different[0].length;
+  const all = new Int32Array(different.length * words);
+  for (const [i, mask] of different.entries()) all.set(mask, i * words);
+  const maskOf = Int32Array.from(masks, mask => (mask ? different.indexOf(mask) : -1));
+  return [Tensor.from(all, [different.length, words]).id, Tensor.from(maskOf).id];
+}
+
+/** What `topTokens` says; row-major. */
+export interface TopTokens {
+  /** [m, k], the most probable first. */
+  tokens: Int32Array;
+  logprobs: Float32Array;
+  /** [m]: 1 where a target is the most probable token. */
+  targetRanks: Int32Array;
+  targetLogprobs: Float32Array;
+}
+
+/** The `k` most probable tokens of each row of `logits` [m, vocab], and where each row's target stands among all. */
+export function topTokens(logits: Tensor, k: number, targets: Int32Array): TopTokens {
+  const m = logits.shape[0];
+  const tokens = Tensor.allocate('i32', [m, k]);
+  const logprobs = Tensor.allocate('f32', [m, k]);
+  const targetRanks = Tensor.allocate('i32', [m]);
+  const targetLogprobs = Tensor.allocate('f32', [m]);
+  const results = [tokens.id, logprobs.id, targetRanks.id, targetLogprobs.id];
+  native.topTokens(...results, logits.id, Tensor.from(targets).id);
+  return {
+    tokens: tokens.ints(),
+    logprobs: logprobs.floats(),
+    targetRanks: targetRanks.ints(),
+    targetLogprobs: targetLogprobs.floats(),
+  };
 }
 
 export function copyPage(cache: LayerCache, to: number, from: number): void {

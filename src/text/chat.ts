@@ -23,6 +23,6 @@ export interface Chat {
   /** Tokens as text, control tokens shown. */
   decode(tokens: readonly number[]): string;
   parse(tokens: readonly number[]): ParsedTurn;
-  /** Number of tokens that `text` takes as plain data. */
-  count(text: string): number;
+  /** Text as plain data: whatever it spells, no control token. */
+  encode(text: string): number[];
 }

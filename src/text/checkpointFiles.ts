@@ -17,6 +17,7 @@ const tokenizerJson = z.looseObject({
     merges: z.custom<(string | string[])[]>(Array.isArray, 'expected an array of pairs'),
     unk_token: z.string().nullish(),
   }),
+  decoder: z.unknown(),
 });
 
 const specialToken = z
@@ -34,6 +35,11 @@ const tokenizerConfig = z.looseObject({
 
 export type TokenizerJson = z.infer<typeof tokenizerJson>;
 export type TokenizerConfig = z.infer<typeof tokenizerConfig>;
+
+/** Whether an added token is control: special, or it looks like markup (`<think>`, `[INST]`). */
+export function isControl(token: { content: string; special?: boolean }): boolean {
+  return token.special === true || /^[<[{|].*[>\]}|]$/su.test(token.content);
+}
 
 /** What a checkpoint folder says about text. */
 export interface CheckpointFiles {

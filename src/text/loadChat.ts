@@ -48,6 +48,6 @@ export function loadChat(dir: string, { enableThinking = false }: ChatOptions = 
       const sealed = tokenizer.decode(ended ? tokens.slice(0, -1) : tokens);
       return { text: unseal(sealed), ...parseToolCalls(sealed, open, close, unseal) };
     },
-    count: text => tokenizer.encode(template.shield.defuse(text)).length,
+    encode: text => tokenizer.encode(template.shield.defuse(text)),
   };
 }

@@ -1,6 +1,6 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { UserError } from '../errors.ts';
-import type { TokenizerConfig, TokenizerJson } from './checkpointFiles.ts';
+import { isControl, type TokenizerConfig, type TokenizerJson } from './checkpointFiles.ts';
 
 // Text comes in two forms here. *Plain* text is what people read. In *sealed* text every control token is written as
 // three high surrogates, which no well-formed string can contain: whatever data spells, it never spells a control token.
@@ -78,10 +78,6 @@ export class SealedTokenizer {
 /** Data without lone surrogates, as UTF-8 would carry it: text that is sealed because it spells no control token. */
 export function asData(text: string): string {
   return text.replace(/\p{Cs}/gu, '\uFFFD');
-}
-
-function isControl(token: { content: string; special?: boolean }): boolean {
-  return token.special === true || /^[<[{|].*[>\]}|]$/su.test(token.content);
 }
 
 function escapeRegExp(text: string): string {

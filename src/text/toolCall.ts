@@ -28,7 +28,7 @@ export function parseToolCalls(
 }
 
 /** The call, or what is wrong with it. */
-function parseToolCall(json: string): ToolCall | string {
+export function parseToolCall(json: string): ToolCall | string {
   let call: unknown;
   try {
     call = JSON.parse(json);

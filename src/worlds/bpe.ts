@@ -1,4 +1,5 @@
 /** Byte-level byte-pair encoding, learned from text (Sennrich et al. 2016; bytes as in GPT-2). */
+import { BYTE_CHARACTERS } from '../text/byteLevel.ts';
 
 export interface Bpe {
   /** Tokens in the order of their ids: the 256 bytes, then one token for each merge. */
@@ -6,9 +7,6 @@ export interface Bpe {
   /** Pairs of tokens in the order in which an encoder joins them. */
   merges: [left: string, right: string][];
 }
-
-/** Bytes 0 to 255 as the printable characters by which byte-level tokenizers write them. */
-const BYTE_CHARACTERS = byteCharacters();
 
 /**
  * Learns merges until there are `size` tokens, the 256 bytes included, or no pair is left that occurs `minCount` times.
@@ -63,13 +61,4 @@ function joined(tokens: string[], [left, right]: [string, string]): string[] {
     else result.push(tokens[i]);
   }
   return result;
-}
-
-/** Printable bytes stand for themselves, the others for the characters from U+0100 on, in order. */
-function byteCharacters(): string[] {
-  let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 255 && byte !== 173);
-    return String.fromCodePoint(printable ? byte : next++);
-  });
 }

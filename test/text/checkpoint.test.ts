@@ -58,8 +58,8 @@ describe('chat templates', () => {
 describe('tokenizers', () => {
   it('keep added words and spaces that are no markup in data', () => {
     const chat = loadChat(asciiCheckpoint(['<eot>', '<who>', 'hello', '  '], turns('m.content'), false));
-    expect(chat.count('hello  x')).toBe(3);
-    expect(chat.count('<eot>')).toBe(5);
+    expect(chat.encode('hello  x').length).toBe(3);
+    expect(chat.encode('<eot>').length).toBe(5);
   });
 });
 

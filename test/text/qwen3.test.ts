@@ -64,9 +64,9 @@ describe('Qwen3', () => {
   });
 
   it('counts data', () => {
-    expect(direct.count('')).toBe(0);
-    expect(direct.count('1234')).toBe(4);
-    expect(direct.count('<|im_end|>')).toBeGreaterThan(1);
+    expect(direct.encode('').length).toBe(0);
+    expect(direct.encode('1234').length).toBe(4);
+    expect(direct.encode('<|im_end|>').length).toBeGreaterThan(1);
   });
 
   it('decodes any ids', () => {

@@ -10,6 +10,8 @@ import type {
   Engine,
   LossOutput,
   LossSpec,
+  RankedToken,
+  SampledToken,
   Sampler,
   SamplingOptions,
   ScoredSequence,
@@ -19,17 +21,30 @@ import type {
   TokenIds,
   Trainer,
 } from '../types.ts';
-import { engineDefaults, type FromWorker, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
+import {
+  engineDefaults,
+  type FromWorker,
+  type Request,
+  type SamplerStatus,
+  type ToWorker,
+  type WorkerOptions,
+} from './protocol.ts';
 
 export interface LocalEngineOptions extends Partial<WorkerOptions> {
   /** Told what the engine chose for each model that it opens: precision, threads, memory. */
   onNotice?: (notice: string) => void;
 }
 
+interface OpenRequest {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  onToken?: (token: SampledToken) => void;
+}
+
 /** The engine on this machine's CPU: models live and compute in one worker thread, so the event loop stays free. */
 export class LocalEngine implements Engine {
   readonly #worker: Worker;
-  readonly #open = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  readonly #open = new Map<number, OpenRequest>();
   #nextId = 0;
   #closed: Error | undefined;
 
@@ -39,6 +54,7 @@ export class LocalEngine implements Engine {
     this.#worker = startWorker(new URL('./engine.worker.ts', import.meta.url), { workerData: options });
     this.#worker.on('message', (message: FromWorker) => {
       if ('notice' in message) onNotice?.(message.notice);
+      else if ('told' in message) for (const { id, token } of message.told) this.#open.get(id)?.onToken?.(token);
       else this.#settle(message);
     });
     this.#worker.on('error', error => this.#end(error as Error));
@@ -59,7 +75,7 @@ export class LocalEngine implements Engine {
     return { score: sequences => this.call({ kind: 'score', model, sequences }) };
   }
 
-  async sampler(checkpoint: string): Promise<Sampler> {
+  async sampler(checkpoint: string): Promise<LocalSampler> {
     return new LocalSampler(this, await this.#load(checkpoint, false));
   }
 
@@ -86,7 +102,7 @@ export class LocalEngine implements Engine {
   }
 
   /** Sends one request to the worker; an abort rejects at once and tells the worker. */
-  call<T>(request: Request, signal?: AbortSignal): Promise<T> {
+  call<T>(request: Request, signal?: AbortSignal, onToken?: (token: SampledToken) => void): Promise<T> {
     if (this.#closed) return Promise.reject(this.#closed);
     if (signal?.aborted) return Promise.reject(abortError());
     const id = this.newId();
@@ -103,7 +119,7 @@ export class LocalEngine implements Engine {
         };
       signal?.addEventListener('abort', onAbort, { once: true });
       if (this.#open.size === 0) this.#worker.ref();
-      this.#open.set(id, { resolve: settled(resolve) as (value: unknown) => void, reject: settled(reject) });
+      this.#open.set(id, { resolve: settled(resolve) as (value: unknown) => void, reject: settled(reject), onToken });
       this.send({ id, request });
     });
   }
@@ -120,7 +136,7 @@ export class LocalEngine implements Engine {
     return request;
   }
 
-  #settle(message: Exclude<FromWorker, { notice: string }>): void {
+  #settle(message: Extract<FromWorker, { id: number }>): void {
     const request = this.#take(message.id);
     if ('error' in message) request?.reject(revive(message.error));
     else request?.resolve(message.value);
@@ -132,7 +148,8 @@ export class LocalEngine implements Engine {
   }
 }
 
-class LocalSampler implements Sampler {
+/** A policy of this machine that also scores: one copy of the weights for both. */
+export class LocalSampler implements Sampler, Scorer {
   readonly #engine: LocalEngine;
   readonly #model: number;
 
@@ -141,8 +158,27 @@ class LocalSampler implements Sampler {
     this.#model = model;
   }
 
-  generate(prompt: TokenIds, options: SamplingOptions, signal?: AbortSignal): Promise<Completion> {
-    return this.#engine.call({ kind: 'generate', model: this.#model, prompt, options }, signal);
+  generate(
+    prompt: TokenIds,
+    options: SamplingOptions,
+    signal?: AbortSignal,
+    onToken?: (token: SampledToken) => void,
+  ): Promise<Completion> {
+    const told = onToken !== undefined;
+    return this.#engine.call({ kind: 'generate', model: this.#model, prompt, options, told }, signal, onToken);
+  }
+
+  score(sequences: ScoredSequence[]): Promise<Scores[]> {
+    return this.#engine.call({ kind: 'score', model: this.#model, sequences });
+  }
+
+  /** Every token but the first among all that could have come in its place, with so many of those. */
+  rank(tokens: TokenIds, alternatives: number, signal?: AbortSignal): Promise<RankedToken[]> {
+    return this.#engine.call({ kind: 'rank', model: this.#model, tokens, alternatives }, signal);
+  }
+
+  status(): Promise<SamplerStatus> {
+    return this.#engine.call({ kind: 'status', model: this.#model });
   }
 
   async open(prompt: TokenIds): Promise<Conversation> {
@@ -166,7 +202,7 @@ class LocalConversation implements Conversation {
 
   async generate(options: SamplingOptions, signal?: AbortSignal): Promise<Completion> {
     const completion = await this.#engine.call<Completion>(
-      { kind: 'generate', model: this.#model, prompt: this.#tokens, options, conversation: this.#id },
+      { kind: 'generate', model: this.#model, prompt: this.#tokens, options, conversation: this.#id, told: false },
       signal,
     );
     this.append(completion.tokens);

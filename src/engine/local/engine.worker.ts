@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
 import { native } from '../../tensor/native.ts';
+import type { SampledToken } from '../types.ts';
 import { availableMemory, inGiB } from './memory.ts';
 import { LocalModel } from './model.ts';
 import type { FromWorker, Request, ToWorker, WorkerOptions } from './protocol.ts';
@@ -16,6 +17,8 @@ const models: LocalModel[] = [];
 /** Conversations between two turns: for them a tool may be at work. */
 const away = new Set<number>();
 let advancing = false;
+/** Tokens sampled in this step, for those who want to be told. */
+const told: { id: number; token: SampledToken }[] = [];
 
 port.on('message', async (message: ToWorker) => {
   if ('abort' in message) {
@@ -45,12 +48,17 @@ function handle(id: number, request: Request): unknown {
   switch (request.kind) {
     case 'generate': {
       const { prompt, options, conversation } = request;
-      const completion = model.generator.generate(id, prompt, options);
+      const onToken = request.told ? (token: SampledToken) => told.push({ id, token }) : undefined;
+      const completion = model.generator.generate(id, prompt, options, onToken);
       advance();
       if (conversation === undefined) return completion;
       away.delete(conversation);
       return completion.finally(() => away.add(conversation));
     }
+    case 'status':
+      return model.generator.status();
+    case 'rank':
+      return model.rank(request.tokens, request.alternatives);
     case 'score':
       return model.score(request.sequences);
     case 'forwardBackward':
@@ -90,6 +98,7 @@ function advance(): void {
   const turn = () => {
     const busy = models.filter(model => model.generating);
     for (const model of busy) model.generator.step(away.size === 0);
+    if (told.length > 0) answer({ told: told.splice(0) });
     advancing = busy.length > 0;
     if (advancing) setImmediate(turn);
   };

@@ -1,12 +1,24 @@
 import { UserError } from '../../errors.ts';
+import type { Grammar } from '../../grammar/grammar.ts';
+import type { GrammarWalk } from '../../grammar/tokenMasks.ts';
 import { parameterCount } from '../../model/config.ts';
 import { decode } from '../../model/decoder.ts';
 import type { Weights } from '../../model/weights.ts';
 import { native } from '../../tensor/native.ts';
-import { cachedAttention, copyPage, type Draws, type LayerCache, lmHeadLogits, sample } from '../../tensor/ops.ts';
+import {
+  cachedAttention,
+  copyPage,
+  type Draws,
+  type LayerCache,
+  lmHeadLogits,
+  sample,
+  topTokens,
+} from '../../tensor/ops.ts';
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
-import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
+import type { Completion, SampledToken, SamplingOptions, TokenIds, TokenLogprob } from '../types.ts';
 import { type Page, PageCache } from './pageCache.ts';
+import type { SamplerStatus } from './protocol.ts';
+import { bestOf } from './scorer.ts';
 
 export interface GeneratorOptions {
   /** Sequences decoded side by side. */
@@ -15,6 +27,8 @@ export interface GeneratorOptions {
   prefillRows: number;
   /** Room for keys and values, in tokens. */
   cacheTokens: number;
+  /** Begins a completion that must follow a grammar and may then end with one of `stop`. */
+  follow: (grammar: Grammar, stop: TokenIds) => GrammarWalk;
 }
 
 /** Tokens a page: so many that a product over one fills the registers, where heads are small. */
@@ -31,7 +45,10 @@ interface Sequence {
   tokens: number[];
   promptLength: number;
   logprobs: number[];
-  options: Required<SamplingOptions>;
+  alternatives: TokenLogprob[][];
+  options: Required<Omit<SamplingOptions, 'grammar'>>;
+  walk: GrammarWalk | undefined;
+  onToken: ((token: SampledToken) => void) | undefined;
   stop: Set<number>;
   pages: Page[];
   cached: number;
@@ -40,7 +57,7 @@ interface Sequence {
   reject(error: Error): void;
 }
 
-const defaults = { temperature: 1, topP: 1, topK: 0, stop: [], seed: 0 };
+const defaults = { temperature: 1, topP: 1, topK: 0, stop: [], seed: 0, alternatives: 0 };
 
 /**
  * Continuous batching: every step advances all running sequences by one token and, beside them, computes waiting prompts
@@ -89,33 +106,46 @@ export class Generator {
     return this.#running.length + this.#waiting.length > 0;
   }
 
+  status(): SamplerStatus {
+    const held = new Set(this.#running.flatMap(({ pages }) => pages));
+    return {
+      running: this.#running.length,
+      waiting: this.#waiting.length,
+      cacheTokens: this.#options.cacheTokens,
+      heldTokens: held.size * this.#pageTokens,
+    };
+  }
+
   /** Queues a request; `id` names it for `abort`. */
-  generate(id: number, prompt: TokenIds, options: SamplingOptions): Promise<Completion> {
+  async generate(
+    id: number,
+    prompt: TokenIds,
+    { grammar, ...options }: SamplingOptions,
+    onToken?: (token: SampledToken) => void,
+  ): Promise<Completion> {
     const limit = Math.min(this.#weights.config.maxPositions, this.#options.cacheTokens);
     const room = limit - prompt.length;
-    if (prompt.length === 0) return Promise.reject(new UserError('a prompt needs at least one token'));
-    if (room < 1) {
-      return Promise.reject(
-        new UserError(`the prompt has ${prompt.length} tokens; this engine takes fewer than ${limit}`),
-      );
-    }
+    if (prompt.length === 0) throw new UserError('a prompt needs at least one token');
+    if (room < 1) throw new UserError(`the prompt has ${prompt.length} tokens; this engine takes fewer than ${limit}`);
     const outside = prompt.find(token => !(token >= 0 && token < this.#weights.config.vocabSize));
     if (outside !== undefined) {
-      return Promise.reject(
-        new UserError(
-          `the prompt holds token ${outside}; this model has tokens 0 to ${this.#weights.config.vocabSize - 1}`,
-        ),
+      throw new UserError(
+        `the prompt holds token ${outside}; this model has tokens 0 to ${this.#weights.config.vocabSize - 1}`,
       );
     }
     const complete = { ...defaults, ...options, maxTokens: Math.min(options.maxTokens, room) };
-    if (complete.maxTokens < 1) return Promise.resolve({ tokens: [], logprobs: [], stopReason: 'length' });
+    if (complete.maxTokens < 1) return { tokens: [], logprobs: [], stopReason: 'length' };
+    const walk = grammar && this.#options.follow(grammar, complete.stop);
     return new Promise((resolve, reject) => {
       this.#waiting.push({
         id,
         tokens: [...prompt],
         promptLength: prompt.length,
         logprobs: [],
+        alternatives: [],
         options: complete,
+        walk,
+        onToken,
         stop: new Set(complete.stop),
         pages: [],
         cached: 0,
@@ -276,6 +306,7 @@ export class Generator {
       topPs: new Float32Array(ready.length),
       topKs: new Int32Array(ready.length),
       uniforms: new Float32Array(ready.length),
+      masks: ready.map(({ walk }) => walk?.mask()),
     };
     ready.forEach(({ options, tokens }, i) => {
       draws.temperatures[i] = options.temperature;
@@ -284,19 +315,41 @@ export class Generator {
       draws.uniforms[i] = uniform(options.seed, tokens.length);
     });
     const drawn = sample(logits, draws);
+    const alternatives = this.#alternatives(logits, ready, drawn.tokens);
     ready.forEach((sequence, i) => {
-      sequence.tokens.push(drawn.tokens[i]);
-      sequence.logprobs.push(drawn.logprobs[i]);
+      const token = { token: drawn.tokens[i], logprob: drawn.logprobs[i], alternatives: alternatives?.[i] };
+      sequence.tokens.push(token.token);
+      sequence.logprobs.push(token.logprob);
+      if (token.alternatives) sequence.alternatives.push(token.alternatives);
+      sequence.walk?.accept(token.token);
+      sequence.onToken?.(token);
       const stopped = sequence.stop.has(drawn.tokens[i]);
       if (stopped || sequence.logprobs.length >= sequence.options.maxTokens)
         this.#finish(sequence, stopped ? 'stop' : 'length');
     });
   }
 
+  /** For each row the tokens that it wants to be told of. */
+  #alternatives(logits: Tensor, ready: Sequence[], drawn: Int32Array): (TokenLogprob[] | undefined)[] | undefined {
+    const most = Math.max(...ready.map(({ options }) => options.alternatives));
+    if (most === 0) return undefined;
+    const k = Math.min(most, logits.shape[1]);
+    const top = topTokens(logits, k, drawn);
+    return ready.map(({ options }, row) =>
+      options.alternatives === 0 ? undefined : bestOf(top, row, k, Math.min(k, options.alternatives)),
+    );
+  }
+
   #finish(sequence: Sequence, stopReason: Completion['stopReason']): void {
     this.#running.splice(this.#running.indexOf(sequence), 1);
     this.#letGo(sequence);
-    sequence.resolve({ tokens: sequence.tokens.slice(sequence.promptLength), logprobs: sequence.logprobs, stopReason });
+    const { logprobs, alternatives, options } = sequence;
+    sequence.resolve({
+      tokens: sequence.tokens.slice(sequence.promptLength),
+      logprobs,
+      ...(options.alternatives > 0 && { alternatives }),
+      stopReason,
+    });
   }
 }
 

@@ -3,17 +3,29 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import { writeFileWhole } from '../../files.ts';
+import { TokenMasks } from '../../grammar/tokenMasks.ts';
 import { readCheckpoint, writeCheckpoint } from '../../model/checkpoint.ts';
 import { rotaryTable } from '../../model/decoder.ts';
 import type { Dtype } from '../../model/dtype.ts';
 import { SafetensorsFile, type StoredTensor, writeSafetensors } from '../../model/safetensors.ts';
 import { loadWeights, type Weights } from '../../model/weights.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
-import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../types.ts';
+import { readVocabulary } from '../../text/vocabulary.ts';
+import type {
+  AdamParams,
+  Datum,
+  LossOutput,
+  LossSpec,
+  RankedToken,
+  ScoredSequence,
+  Scores,
+  StepStats,
+  TokenIds,
+} from '../types.ts';
 import { Generator, type GeneratorOptions } from './generator.ts';
 import { forwardBackward, update } from './learner.ts';
 import { availableMemory, type MemoryNeed, memoryNeed, refuseCache, refuseTooLarge, rowsPerPass } from './memory.ts';
-import { score } from './scorer.ts';
+import { rank, score } from './scorer.ts';
 
 export interface ModelOptions {
   dtype: 'f32' | 'bf16';
@@ -73,6 +85,11 @@ export class LocalModel {
 
   score(sequences: ScoredSequence[]): Scores[] {
     return score(this.#weights, this.#rotary, sequences, this.#rowsPerPass);
+  }
+
+  /** @throws UserError when there are more tokens than positions. */
+  rank(tokens: TokenIds, alternatives: number): RankedToken[] {
+    return rank(this.#weights, this.#rotary, tokens, alternatives);
   }
 
   forwardBackward(data: Datum[], loss: LossSpec): LossOutput {
@@ -174,6 +191,15 @@ export class LocalModel {
     const { layers, kvHeads, headDim } = this.#weights.config;
     const bytesPerToken = layers * 2 * kvHeads * headDim * (this.#weights.dtype === 'bf16' ? 2 : 4);
     const cacheTokens = Math.floor(this.#options.cacheBytes / bytesPerToken);
-    return { maxBatch: this.#options.maxBatch, prefillRows: 512, cacheTokens };
+    let masks: TokenMasks | undefined;
+    return {
+      maxBatch: this.#options.maxBatch,
+      prefillRows: 512,
+      cacheTokens,
+      follow: (grammar, stop) => {
+        masks ??= new TokenMasks(readVocabulary(this.#checkpointDir), this.#weights.config.vocabSize);
+        return masks.begin(grammar, stop);
+      },
+    };
   }
 }

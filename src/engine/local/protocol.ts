@@ -1,14 +1,34 @@
-import type { AdamParams, Datum, LossSpec, SamplingOptions, ScoredSequence, TokenIds } from '../types.ts';
+import type { AdamParams, Datum, LossSpec, SampledToken, SamplingOptions, ScoredSequence, TokenIds } from '../types.ts';
 
 /** What the engine's worker thread is asked to do. `model` is the number that `open` answered with. */
 export type Request =
   | { kind: 'open'; checkpoint: string; trainable: boolean }
-  | { kind: 'generate'; model: number; prompt: TokenIds; options: SamplingOptions; conversation?: number }
+  | {
+      kind: 'generate';
+      model: number;
+      prompt: TokenIds;
+      options: SamplingOptions;
+      conversation?: number;
+      /** Whether each token is told as soon as it is sampled. */
+      told: boolean;
+    }
+  | { kind: 'rank'; model: number; tokens: TokenIds; alternatives: number }
+  | { kind: 'status'; model: number }
   | { kind: 'score'; model: number; sequences: ScoredSequence[] }
   | { kind: 'forwardBackward'; model: number; data: Datum[]; loss: LossSpec }
   | { kind: 'optimStep'; model: number; adam: AdamParams }
   | { kind: 'save'; model: number; dir: string; optimizer: boolean }
   | { kind: 'load'; model: number; dir: string };
+
+/** What a sampler's model has under way. */
+export interface SamplerStatus {
+  /** Sequences that are advanced side by side. */
+  running: number;
+  waiting: number;
+  /** Tokens that the cache has room for, and how many of them belong to sequences under way. */
+  cacheTokens: number;
+  heldTokens: number;
+}
 
 /**
  * Requests carry an id. `abort` names the id of a generation under way, `closed` a conversation that generates no more; they
@@ -19,6 +39,7 @@ export type ToWorker = { id: number; request: Request } | { abort: number } | { 
 /** Answers, and in between what the person may want to know. */
 export type FromWorker =
   | { notice: string }
+  | { told: { id: number; token: SampledToken }[] }
   | { id: number; value: unknown }
   | { id: number; error: { name: string; message: string; stack?: string } };
 

@@ -29,7 +29,10 @@ interface Task {
   options: SamplingOptions;
 }
 
-const roomy: GeneratorOptions = { maxBatch: 64, prefillRows: 512, cacheTokens: 4096 };
+const follow: GeneratorOptions['follow'] = () => {
+  throw new Error('no grammar is asked for here');
+};
+const roomy: GeneratorOptions = { maxBatch: 64, prefillRows: 512, cacheTokens: 4096, follow };
 
 /** Runs a generator until `body`'s completions are there. */
 async function generating<T>(

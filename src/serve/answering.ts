@@ -1,0 +1,12 @@
+/** A request that was understood, and the ways to answer it. */
+export interface Answering {
+  /** The model it asks for. */
+  model: string;
+  /** Sequences that it samples. */
+  sequences: number;
+  promptTokens: number;
+  streamed: boolean;
+  /** @param onToken told of every sampled token */
+  whole(signal: AbortSignal, onToken: () => void): Promise<object>;
+  stream(signal: AbortSignal, onToken: () => void, send: (chunk: object) => void): Promise<void>;
+}

@@ -1,0 +1,177 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { Admission } from './admission.ts';
+import type { Answering } from './answering.ts';
+import { ApiError } from './apiError.ts';
+import { answerChat } from './chatCompletions.ts';
+import { answerCompletion } from './completions.ts';
+import { eventStream } from './eventStream.ts';
+import type { ServerMetrics } from './metrics.ts';
+import type { ServedModel } from './servedModel.ts';
+
+export interface AppOptions {
+  model: ServedModel;
+  admission: Admission;
+  metrics: ServerMetrics;
+  /** Asked of every client, except for `/health`. */
+  apiKey?: string;
+  maxBodyBytes: number;
+  /** Fires when answers under way must end. */
+  signal: AbortSignal;
+  /** Told what failed without a client being at fault. */
+  onError: (error: Error) => void;
+}
+
+/** The routes of OpenAI's API for one model. */
+export function createApp(options: AppOptions): Hono {
+  const { model, admission, metrics } = options;
+  const app = new Hono();
+
+  app.use(async (c, next) => {
+    await next();
+    metrics.requests.inc({ route: routeName(c), status: c.res.status });
+  });
+  app.get('/health', c => c.json({ status: 'ok' }));
+  app.use(async (c, next) => {
+    refuseStranger(options.apiKey, c.req.header('authorization'));
+    await next();
+  });
+  app.get('/metrics', async c => c.text(await metrics.text(), 200, { 'content-type': metrics.contentType }));
+
+  const description = {
+    id: model.name,
+    object: 'model',
+    created: model.created,
+    owned_by: 'sod',
+    max_model_len: model.contextTokens,
+  };
+  app.get('/v1/models', c => c.json({ object: 'list', data: [description] }));
+  app.get('/v1/models/:id', c => {
+    refuseOtherModel(model, c.req.param('id'));
+    return c.json(description);
+  });
+
+  const limit = bodyLimit({
+    maxSize: options.maxBodyBytes,
+    onError: () => {
+      throw new ApiError(413, `The body has more than ${options.maxBodyBytes} bytes.`, { code: 'body_too_large' });
+    },
+  });
+  const post = (path: string, understand: (model: ServedModel, body: unknown) => Answering) =>
+    app.post(path, limit, async c => {
+      const answering = understand(model, await jsonBody(c));
+      refuseOtherModel(model, answering.model);
+      return answer(c, answering, admission.enter(answering.sequences), options);
+    });
+  post('/v1/chat/completions', answerChat);
+  post('/v1/completions', answerCompletion);
+
+  app.notFound(c => {
+    const known = ['/v1/chat/completions', '/v1/completions', '/v1/models', '/health', '/metrics'];
+    const wrongMethod = known.includes(c.req.path);
+    const error = wrongMethod
+      ? new ApiError(405, `${c.req.path} does not take ${c.req.method}.`, { code: 'method_not_allowed' })
+      : new ApiError(404, `There is no ${c.req.path}; there are ${known.join(', ')}.`, { code: 'not_found' });
+    return tell(c, error);
+  });
+  app.onError((error, c) => {
+    if (error instanceof ApiError) return tell(c, error);
+    options.onError(error);
+    return tell(c, new ApiError(500, 'The server failed to answer.'));
+  });
+  return app;
+}
+
+/** Samples and answers; whatever comes of it, the room that it took is given back. */
+async function answer(c: Context, answering: Answering, leave: () => void, options: AppOptions): Promise<Response> {
+  const { metrics } = options;
+  const began = performance.now();
+  const seconds = () => (performance.now() - began) / 1000;
+  let tokens = 0;
+  const onToken = () => {
+    if (tokens++ === 0) metrics.firstToken.observe(seconds());
+  };
+  const finish = () => {
+    leave();
+    metrics.sampledTokens.inc(tokens);
+    metrics.duration.observe(seconds());
+  };
+  metrics.promptTokens.inc(answering.promptTokens);
+  if (answering.streamed) {
+    const gone = new AbortController();
+    const signal = AbortSignal.any([options.signal, gone.signal]);
+    const fill = async (send: (chunk: object) => void) => {
+      try {
+        await answering.stream(signal, onToken, send);
+      } catch (error) {
+        throw understood(error as Error, signal, options);
+      } finally {
+        finish();
+      }
+    };
+    return eventStream(fill, () => {
+      metrics.gone.inc();
+      gone.abort();
+    });
+  }
+  const client = c.req.raw.signal;
+  const signal = AbortSignal.any([options.signal, client]);
+  try {
+    return c.json(await answering.whole(signal, onToken));
+  } catch (error) {
+    if (client.aborted) metrics.gone.inc();
+    throw understood(error as Error, signal, options);
+  } finally {
+    finish();
+  }
+}
+
+/** An error as the client is told it. */
+function understood(error: Error, signal: AbortSignal, options: AppOptions): ApiError {
+  if (error instanceof ApiError) return error;
+  if (signal.aborted) return new ApiError(503, 'The server is shutting down.', { code: 'shutting_down' });
+  options.onError(error);
+  return new ApiError(500, 'The server failed to answer.');
+}
+
+function tell(c: Context, error: ApiError): Response {
+  const headers = error.status === 429 || error.status === 503 ? { 'retry-after': '1' } : undefined;
+  return c.json(error.body, error.status as ContentfulStatusCode, headers);
+}
+
+async function jsonBody(c: Context): Promise<unknown> {
+  const bytes = await c.req.arrayBuffer();
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new ApiError(400, `The body is no JSON: ${(error as Error).message}`, { code: 'invalid_json' });
+  }
+}
+
+function refuseOtherModel(model: ServedModel, asked: string): void {
+  if (asked === model.name) return;
+  throw new ApiError(404, `There is no model ${JSON.stringify(asked)} here; there is ${JSON.stringify(model.name)}.`, {
+    code: 'model_not_found',
+    param: 'model',
+  });
+}
+
+/** Digests are compared, so that the time it takes says nothing of the key, its length included. */
+function refuseStranger(apiKey: string | undefined, authorization: string | undefined): void {
+  if (apiKey === undefined) return;
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  if (timingSafeEqual(digest(`Bearer ${apiKey}`), digest(authorization ?? ''))) return;
+  throw new ApiError(401, 'Send the API key that this server was started with: "Authorization: Bearer …".', {
+    type: 'authentication_error',
+    code: 'invalid_api_key',
+  });
+}
+
+/** A few names, whatever paths clients try. */
+function routeName(c: Context): string {
+  const route = c.req.path;
+  if (route.startsWith('/v1/models')) return '/v1/models';
+  return ['/v1/chat/completions', '/v1/completions', '/health', '/metrics'].includes(route) ? route : 'other';
+}

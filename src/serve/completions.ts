@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import type { RankedToken, SampledToken } from '../engine/types.ts';
+import type { Answering } from './answering.ts';
+import { badRequest } from './apiError.ts';
+import { usage } from './chatCompletions.ts';
+import { type Ended, refuseLongPrompt, sampleSequence, samplingOptions, seedOf } from './generation.ts';
+import { formatGrammar } from './outputGrammar.ts';
+import { type CompletionRequest, parseCompletionRequest } from './requests.ts';
+import type { ServedModel } from './servedModel.ts';
+import { TextStream } from './textStream.ts';
+
+const defaultTokens = 16;
+
+/**
+ * `POST /v1/completions`: text or token ids go on, and with `prompt_logprobs` they are scored. A text is data: it spells no
+ * control tokens, which only ids can be. Throws ApiError where the request cannot be answered.
+ */
+export function answerCompletion(model: ServedModel, body: unknown): Answering {
+  const request = parseCompletionRequest(body);
+  if (request.stream && request.prompt_logprobs != null) {
+    throw badRequest('prompt_logprobs: cannot be streamed', 'prompt_logprobs');
+  }
+  const texts = new Texts(model, request);
+  const head = {
+    id: `cmpl-${randomUUID()}`,
+    object: 'text_completion',
+    created: Math.floor(Date.now() / 1000),
+    model: model.name,
+  };
+  return {
+    model: request.model,
+    sequences: texts.count,
+    promptTokens: texts.promptTokens,
+    streamed: request.stream ?? false,
+    async whole(signal, onToken) {
+      const written = Array.from({ length: texts.count }, () => '');
+      const [ranked, ended] = await Promise.all([
+        texts.rank(signal),
+        texts.sample(signal, onToken, (choice, text) => {
+          written[choice] += text;
+        }),
+      ]);
+      const choices = ended.map(({ reason, sampled }, index) => ({
+        index,
+        text: written[index],
+        logprobs: request.logprobs == null ? null : model.logprobs.completion(sampled, 0),
+        finish_reason: reason,
+        ...(ranked && { prompt_logprobs: model.logprobs.prompt(ranked[texts.promptOf(index)]) }),
+      }));
+      return { ...head, choices, usage: usage(texts.promptTokens, ended) };
+    },
+    async stream(signal, onToken, send) {
+      const offsets = Array.from({ length: texts.count }, () => 0);
+      const ended = await texts.sample(signal, onToken, (index, text, sampled) => {
+        const logprobs =
+          request.logprobs == null || !sampled ? null : model.logprobs.completion([sampled], offsets[index]);
+        if (sampled) offsets[index] += model.logprobs.text(sampled.token).length;
+        send({ ...head, choices: [{ index, text, logprobs, finish_reason: null }] });
+      });
+      ended.forEach(({ reason }, index) => {
+        send({ ...head, choices: [{ index, text: '', logprobs: null, finish_reason: reason }] });
+      });
+      if (request.stream_options?.include_usage) {
+        send({ ...head, choices: [], usage: usage(texts.promptTokens, ended) });
+      }
+    },
+  };
+}
+
+/** The continuations that a request asks for: `n` of each prompt. */
+class Texts {
+  readonly count: number;
+  readonly promptTokens: number;
+  readonly #model: ServedModel;
+  readonly #request: CompletionRequest;
+  readonly #prompts: number[][];
+  readonly #each: number;
+  readonly #seed: number;
+
+  constructor(model: ServedModel, request: CompletionRequest) {
+    this.#model = model;
+    this.#request = request;
+    this.#prompts = promptsOf(model, request);
+    this.#each = request.n ?? 1;
+    this.#seed = seedOf(request);
+    this.count = this.#prompts.length * this.#each;
+    this.promptTokens = this.#prompts.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** Which prompt a choice goes on from. */
+  promptOf(choice: number): number {
+    return Math.floor(choice / this.#each);
+  }
+
+  sample(
+    signal: AbortSignal,
+    onToken: () => void,
+    tell: (choice: number, text: string, sampled?: SampledToken) => void,
+  ): Promise<(Ended & { sampled: SampledToken[] })[]> {
+    const { chat, vocabulary, contextTokens } = this.#model;
+    const grammar = formatGrammar(this.#request.response_format);
+    const one = async (_: unknown, choice: number) => {
+      const prompt = this.#prompts[this.promptOf(choice)];
+      const sampled: SampledToken[] = [];
+      const text = new TextStream(this.#request.stop);
+      const options = {
+        ...samplingOptions(this.#request, choice, this.#seed),
+        maxTokens: Math.min(contextTokens - prompt.length, this.#request.max_tokens ?? defaultTokens),
+        stop: chat.stopTokens,
+        grammar,
+        alternatives: this.#request.logprobs ?? 0,
+      };
+      const ended = await sampleSequence(this.#model, prompt, options, signal, token => {
+        onToken();
+        if (chat.stopTokens.includes(token.token)) return 'more';
+        sampled.push(token);
+        const bytes = vocabulary.bytes(token.token) ?? Buffer.from(vocabulary.control(token.token) ?? '');
+        tell(choice, text.push(bytes), token);
+        return text.stopped ? 'enough' : 'more';
+      });
+      const rest = text.end();
+      if (rest) tell(choice, rest);
+      return { ...ended, sampled };
+    };
+    return Promise.all(Array.from({ length: this.count }, one));
+  }
+
+  /** Log-probabilities of the prompts' own tokens, where they are asked for. */
+  async rank(signal: AbortSignal): Promise<RankedToken[][] | undefined> {
+    const { prompt_logprobs: alternatives } = this.#request;
+    if (alternatives == null) return undefined;
+    return Promise.all(this.#prompts.map(prompt => this.#model.sampler.rank(prompt, alternatives, signal)));
+  }
+}
+
+function promptsOf(model: ServedModel, { prompt, max_tokens: most }: CompletionRequest): number[][] {
+  const list = typeof prompt === 'string' || typeof prompt[0] === 'number' ? [prompt] : prompt;
+  const prompts = (list as (string | number[])[]).map(one => (typeof one === 'string' ? model.chat.encode(one) : one));
+  for (const tokens of prompts) {
+    if (tokens.length === 0) throw badRequest('prompt: is empty', 'prompt');
+    refuseLongPrompt(model, tokens, most === 0 ? 0 : 1);
+    const outside = tokens.find(token => token >= model.vocabularySize);
+    if (outside !== undefined) {
+      throw badRequest(`prompt: there is no token ${outside}; the last is ${model.vocabularySize - 1}`, 'prompt');
+    }
+  }
+  return prompts;
+}

@@ -1,0 +1,134 @@
+import { z } from 'zod';
+import { badRequest } from './apiError.ts';
+
+/** The requests of OpenAI's API as far as they are served; keys that are not known here are passed over, as clients send many. */
+
+const maxChoices = 64;
+const maxAlternatives = 20;
+
+const seed = z
+  .int()
+  .min(-(2 ** 63))
+  .max(2 ** 63);
+const stop = z
+  .union([z.string().min(1), z.array(z.string().min(1)).max(16)])
+  .nullish()
+  .transform(stop => (typeof stop === 'string' ? [stop] : (stop ?? [])));
+
+const notServed = (what: string) =>
+  z.custom<undefined>(value => value === undefined || value === null, `is not supported: ${what}`).optional();
+const zero = (what: string) => z.literal(0, `is not supported: ${what}`).nullish();
+
+const jsonSchemaFormat = z.object({
+  type: z.literal('json_schema'),
+  json_schema: z.object({ name: z.string().optional(), schema: z.record(z.string(), z.unknown()) }),
+});
+const responseFormat = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text') }),
+  z.object({ type: z.literal('json_object') }),
+  jsonSchemaFormat,
+]);
+
+const sampling = {
+  model: z.string(),
+  stream: z.boolean().nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+  temperature: z.number().min(0).max(100).nullish(),
+  top_p: z.number().gt(0).max(1).nullish(),
+  top_k: z.int().min(-1).max(1_000_000).nullish(),
+  seed: seed.nullish(),
+  stop,
+  n: z.int().min(1).max(maxChoices).nullish(),
+  response_format: responseFormat.nullish(),
+  presence_penalty: zero('sampling has no penalties'),
+  frequency_penalty: zero('sampling has no penalties'),
+  logit_bias: z
+    .custom(value => value == null || (typeof value === 'object' && Object.keys(value).length === 0), {
+      error: 'is not supported: sampling has no biases',
+    })
+    .optional(),
+};
+
+const textPart = z.object({ type: z.literal('text'), text: z.string() });
+const content = z.union([z.string(), z.array(textPart)], 'must be a string or a list of text parts');
+const toolCall = z.object({
+  id: z.string(),
+  type: z.literal('function').default('function'),
+  function: z.object({ name: z.string().min(1), arguments: z.string() }),
+});
+const message = z.discriminatedUnion('role', [
+  z.object({ role: z.enum(['system', 'developer']), content }),
+  z.object({ role: z.literal('user'), content }),
+  z.object({ role: z.literal('assistant'), content: content.nullish(), tool_calls: z.array(toolCall).nullish() }),
+  z.object({ role: z.literal('tool'), content, tool_call_id: z.string() }),
+]);
+const tool = z.object({
+  type: z.literal('function'),
+  function: z.object({
+    name: z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores'),
+    description: z.string().nullish(),
+    parameters: z.record(z.string(), z.unknown()).nullish(),
+  }),
+});
+const toolChoice = z.union(
+  [
+    z.enum(['none', 'auto', 'required']),
+    z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
+  ],
+  'must be "none", "auto", "required" or {"type": "function", "function": {"name": …}}',
+);
+
+const chatRequest = z.object({
+  ...sampling,
+  messages: z.array(message).min(1),
+  max_tokens: z.int().min(1).nullish(),
+  max_completion_tokens: z.int().min(1).nullish(),
+  tools: z.array(tool).max(128).nullish(),
+  tool_choice: toolChoice.nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.int().min(0).max(maxAlternatives).nullish(),
+  functions: notServed('take tools'),
+  function_call: notServed('take tool_choice'),
+});
+
+const tokens = z.array(z.int().nonnegative()).min(1);
+const completionRequest = z.object({
+  ...sampling,
+  prompt: z.union(
+    [z.string(), tokens, z.array(z.string()).min(1).max(maxChoices), z.array(tokens).min(1).max(maxChoices)],
+    'must be a string, a list of token ids, or a list of these',
+  ),
+  max_tokens: z.int().min(0).nullish(),
+  logprobs: z.int().min(0).max(maxAlternatives).nullish(),
+  prompt_logprobs: z.int().min(0).max(maxAlternatives).nullish(),
+  echo: z.literal(false, 'is not supported: take prompt_logprobs').nullish(),
+  suffix: notServed('text is only continued at its end'),
+  best_of: notServed('take n'),
+});
+
+export type ChatRequest = z.output<typeof chatRequest>;
+export type CompletionRequest = z.output<typeof completionRequest>;
+export type RequestMessage = z.output<typeof message>;
+export type RequestTool = z.output<typeof tool>;
+type Sampling = Pick<ChatRequest, keyof typeof sampling>;
+
+export type { Sampling as SamplingFields };
+
+/** @throws ApiError 400 that names the field. */
+export function parseChatRequest(body: unknown): ChatRequest {
+  return parse(chatRequest, body);
+}
+
+/** @throws ApiError 400 that names the field. */
+export function parseCompletionRequest(body: unknown): CompletionRequest {
+  return parse(completionRequest, body);
+}
+
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body, { reportInput: true });
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0];
+  const param = path.join('.');
+  throw badRequest(param ? `${param}: ${message}` : 'The body must be a JSON object.', param || undefined);
+}

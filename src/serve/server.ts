@@ -1,0 +1,151 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { LocalEngine, type LocalEngineOptions } from '../engine/local/engine.ts';
+import { UserError } from '../errors.ts';
+import { readCheckpoint } from '../model/checkpoint.ts';
+import { loadChat } from '../text/loadChat.ts';
+import { readVocabulary } from '../text/vocabulary.ts';
+import { Admission } from './admission.ts';
+import { ApiError } from './apiError.ts';
+import { createApp } from './app.ts';
+import { ServerMetrics } from './metrics.ts';
+import { modelName, ServedModel } from './servedModel.ts';
+
+export interface ServeOptions {
+  checkpoint: string;
+  /** What clients call the model. Default: the name of its folder or run. */
+  name?: string;
+  /** Default 127.0.0.1: this machine alone. */
+  host?: string;
+  /** 0: any that is free. Default 8000. */
+  port?: number;
+  apiKey?: string;
+  /** Longest body of a request. Default 1 MiB. */
+  maxBodyBytes?: number;
+  /** Most sequences that wait beside those that are sampled. Default 256. */
+  maxQueue?: number;
+  /** Most tokens of a prompt and its answer. Default: what the model and the cache take. */
+  maxContext?: number;
+  engine?: LocalEngineOptions;
+  onError?: (error: Error) => void;
+}
+
+export interface RunningServer {
+  url: string;
+  model: string;
+  /** Most tokens of a prompt and its answer. */
+  contextTokens: number;
+  /** Lets nobody in any more, gives answers under way so much time, then ends them and frees everything. */
+  close(graceMs?: number): Promise<void>;
+}
+
+const defaultBodyBytes = 1 << 20;
+/** Time for a client to send its whole request. */
+const requestTimeoutMs = 30_000;
+const maxConnections = 4096;
+
+/**
+ * Serves a checkpoint by OpenAI's API until it is closed.
+ * @throws UserError where the checkpoint cannot be loaded or the address not be taken.
+ */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const engine = await LocalEngine.start(options.engine);
+  try {
+    const model = await openModel(engine, options);
+    const maxBatch = options.engine?.maxBatch ?? 64;
+    const admission = new Admission(maxBatch + (options.maxQueue ?? 256));
+    const ending = new AbortController();
+    const app = createApp({
+      model,
+      admission,
+      metrics: new ServerMetrics(() => model.sampler.status()),
+      apiKey: options.apiKey,
+      maxBodyBytes: options.maxBodyBytes ?? defaultBodyBytes,
+      signal: ending.signal,
+      onError: options.onError ?? (error => console.error(error)),
+    });
+    const server = createServer({ requestTimeout: requestTimeoutMs }, getRequestListener(app.fetch));
+    server.maxConnections = maxConnections;
+    server.on('clientError', refuseGarbage);
+    const url = await listen(server, options.host ?? '127.0.0.1', options.port ?? 8000);
+    return {
+      url,
+      model: model.name,
+      contextTokens: model.contextTokens,
+      async close(graceMs = 10_000) {
+        const closed = new Promise(resolve => server.close(resolve));
+        server.closeIdleConnections();
+        const timer = setTimeout(() => ending.abort(), graceMs);
+        await admission.close();
+        clearTimeout(timer);
+        // Time for the last bytes of the last answers, then keep-alive connections end.
+        setTimeout(() => server.closeAllConnections(), 500).unref();
+        await closed;
+        await engine.close();
+      },
+    };
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+async function openModel(engine: LocalEngine, options: ServeOptions): Promise<ServedModel> {
+  const { checkpoint } = options;
+  const { config, close } = readCheckpoint(checkpoint);
+  close();
+  const sampler = await engine.sampler(checkpoint);
+  const { cacheTokens } = await sampler.status();
+  return new ServedModel({
+    name: options.name ?? modelName(checkpoint),
+    sampler,
+    chat: loadChat(checkpoint),
+    vocabulary: readVocabulary(checkpoint),
+    vocabularySize: config.vocabSize,
+    contextTokens: Math.min(config.maxPositions, cacheTokens, options.maxContext ?? Number.POSITIVE_INFINITY),
+  });
+}
+
+function listen(server: Server, host: string, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why =
+        error.code === 'EADDRINUSE'
+          ? 'another program has that port; give another --port'
+          : error.code === 'EACCES'
+            ? 'this user may not take that port; take one above 1023'
+            : error.message;
+      reject(new UserError(`cannot listen on ${host}:${port}: ${why}`));
+    });
+    server.listen(port, host, () => {
+      const address = server.address() as AddressInfo;
+      const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+      resolve(`http://${name}:${address.port}`);
+    });
+  });
+}
+
+/** What is no HTTP at all, or too much of it, is answered in the same shape as everything else. */
+function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, text] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'Request Header Fields Too Large']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'Request Timeout']
+        : [400, 'Bad Request'];
+  const body = JSON.stringify(
+    new ApiError(status as number, `No HTTP request that can be read: ${error.message}`).body,
+  );
+  const head = [
+    `HTTP/1.1 ${status} ${text}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}

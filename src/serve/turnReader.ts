@@ -62,7 +62,7 @@ export class TurnReader {
   end(): TurnDelta[] {
     const inCall = this.#call ? this.#endCall('') : [];
     const rest = this.#pass(this.#text.end());
-    const space = this.#calls === 0 && this.#space && !this.stopped ? [this.#tell(this.#space)] : [];
+    const space = this.#calls === 0 && this.#space ? [this.#tell(this.#space)] : [];
     return [...inCall, ...rest, ...space];
   }
 

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { UserError } from '../errors.ts';
 import { interruptible } from './interrupt.ts';
-import { nonNegativeInteger, positiveInteger } from './options.ts';
+import { nonNegativeInteger, positiveInteger, positiveNumber } from './options.ts';
 
 interface Options {
   name?: string;
@@ -28,7 +28,12 @@ export const serveCommand = () =>
     .option('--max-batch <count>', 'sequences sampled side by side', positiveInteger, 64)
     .option('--max-queue <count>', 'sequences that may wait beside them', nonNegativeInteger, 256)
     .option('--max-body <bytes>', 'longest body of a request', positiveInteger, 1 << 20)
-    .option('--cache-gib <size>', 'memory for keys and values', positiveInteger, 1)
+    .option(
+      '--cache-gib <size>',
+      'memory for keys and values, filled before anything in it is forgotten',
+      positiveNumber,
+      1,
+    )
     .option('--dtype <dtype>', 'auto, f32 or bf16', 'auto')
     .addHelpText(
       'after',
@@ -58,7 +63,7 @@ Serves /v1/chat/completions, /v1/completions, /v1/models, /health and /metrics. 
         maxContext: options.maxContext,
         engine: {
           maxBatch: options.maxBatch,
-          cacheBytes: options.cacheGib * 2 ** 30,
+          cacheBytes: Math.ceil(options.cacheGib * 2 ** 30),
           dtype: options.dtype,
           onNotice: console.error,
         },

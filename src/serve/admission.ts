@@ -1,8 +1,19 @@
 import { ApiError } from './apiError.ts';
 
+/** A request that was let in. */
+export interface Visit {
+  /** Fires when its answer must end. */
+  signal: AbortSignal;
+  end(): void;
+  /** Gives its room back. */
+  leave(): void;
+}
+
 /** How many sequences are let in at the same time: those that run and those that may wait for them. */
 export class Admission {
   readonly #most: number;
+  /** Each request that is inside; a signal common to all would gather listeners for as long as the server lives. */
+  readonly #visits = new Set<AbortController>();
   #inside = 0;
   #closed = false;
   #onEmpty: (() => void) | undefined;
@@ -11,16 +22,11 @@ export class Admission {
     this.#most = most;
   }
 
-  get inside(): number {
-    return this.#inside;
-  }
-
   /**
    * Takes room for so many sequences.
-   * @returns gives it back
    * @throws ApiError 429 where there is none, 503 after `close`.
    */
-  enter(sequences: number): () => void {
+  enter(sequences: number): Visit {
     if (this.#closed) throw new ApiError(503, 'The server is shutting down.', { code: 'shutting_down' });
     if (this.#inside + sequences > this.#most) {
       throw new ApiError(429, `The server has room for ${this.#most} sequences at a time; try again later.`, {
@@ -28,19 +34,31 @@ export class Admission {
         code: 'server_busy',
       });
     }
+    const controller = new AbortController();
     this.#inside += sequences;
-    return () => {
-      this.#inside -= sequences;
-      if (this.#inside === 0) this.#onEmpty?.();
+    this.#visits.add(controller);
+    return {
+      signal: controller.signal,
+      end: () => controller.abort(),
+      leave: () => {
+        this.#inside -= sequences;
+        this.#visits.delete(controller);
+        if (this.#visits.size === 0) this.#onEmpty?.();
+      },
     };
   }
 
-  /** Lets nobody in any more. @returns when all who are inside are done */
+  /** Lets nobody in any more. @returns when all who are inside have left */
   close(): Promise<void> {
     this.#closed = true;
-    if (this.#inside === 0) return Promise.resolve();
+    if (this.#visits.size === 0) return Promise.resolve();
     return new Promise(resolve => {
       this.#onEmpty = resolve;
     });
+  }
+
+  /** Ends every answer under way. */
+  endAll(): void {
+    for (const visit of this.#visits) visit.abort();
   }
 }

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import type { Admission } from './admission.ts';
+import type { Admission, Visit } from './admission.ts';
 import type { Answering } from './answering.ts';
 import { ApiError } from './apiError.ts';
 import { answerChat } from './chatCompletions.ts';
@@ -18,8 +18,6 @@ export interface AppOptions {
   /** Asked of every client, except for `/health`. */
   apiKey?: string;
   maxBodyBytes: number;
-  /** Fires when answers under way must end. */
-  signal: AbortSignal;
   /** Told what failed without a client being at fault. */
   onError: (error: Error) => void;
 }
@@ -85,7 +83,7 @@ export function createApp(options: AppOptions): Hono {
 }
 
 /** Samples and answers; whatever comes of it, the room that it took is given back. */
-async function answer(c: Context, answering: Answering, leave: () => void, options: AppOptions): Promise<Response> {
+async function answer(c: Context, answering: Answering, visit: Visit, options: AppOptions): Promise<Response> {
   const { metrics } = options;
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
@@ -94,36 +92,35 @@ async function answer(c: Context, answering: Answering, leave: () => void, optio
     if (tokens++ === 0) metrics.firstToken.observe(seconds());
   };
   const finish = () => {
-    leave();
+    visit.leave();
     metrics.sampledTokens.inc(tokens);
     metrics.duration.observe(seconds());
   };
   metrics.promptTokens.inc(answering.promptTokens);
   if (answering.streamed) {
-    const gone = new AbortController();
-    const signal = AbortSignal.any([options.signal, gone.signal]);
     const fill = async (send: (chunk: object) => void) => {
       try {
-        await answering.stream(signal, onToken, send);
+        await answering.stream(visit.signal, onToken, send);
       } catch (error) {
-        throw understood(error as Error, signal, options);
+        throw understood(error as Error, visit.signal, options);
       } finally {
         finish();
       }
     };
     return eventStream(fill, () => {
       metrics.gone.inc();
-      gone.abort();
+      visit.end();
     });
   }
   const client = c.req.raw.signal;
-  const signal = AbortSignal.any([options.signal, client]);
+  client.addEventListener('abort', visit.end, { once: true });
   try {
-    return c.json(await answering.whole(signal, onToken));
+    return c.json(await answering.whole(visit.signal, onToken));
   } catch (error) {
     if (client.aborted) metrics.gone.inc();
-    throw understood(error as Error, signal, options);
+    throw understood(error as Error, visit.signal, options);
   } finally {
+    client.removeEventListener('abort', visit.end);
     finish();
   }
 }

@@ -44,24 +44,23 @@ export async function sampleSequence(
   signal: AbortSignal,
   onToken: (token: SampledToken) => 'enough' | 'more',
 ): Promise<Ended> {
-  const enough = new AbortController();
+  const controller = new AbortController();
+  const end = () => controller.abort();
+  signal.addEventListener('abort', end, { once: true });
   let tokens = 0;
   try {
-    const completion = await model.sampler.generate(
-      prompt,
-      options,
-      AbortSignal.any([signal, enough.signal]),
-      token => {
-        if (enough.signal.aborted) return;
-        tokens++;
-        if (onToken(token) === 'enough') enough.abort();
-      },
-    );
-    return { tokens, reason: enough.signal.aborted ? 'stop' : completion.stopReason };
+    const completion = await model.sampler.generate(prompt, options, controller.signal, token => {
+      if (controller.signal.aborted) return;
+      tokens++;
+      if (onToken(token) === 'enough') end();
+    });
+    return { tokens, reason: controller.signal.aborted ? 'stop' : completion.stopReason };
   } catch (error) {
-    if (enough.signal.aborted && !signal.aborted) return { tokens, reason: 'stop' };
+    if (controller.signal.aborted && !signal.aborted) return { tokens, reason: 'stop' };
     if (error instanceof UserError) throw badRequest(error.message);
     throw error;
+  } finally {
+    signal.removeEventListener('abort', end);
   }
 }
 

@@ -55,14 +55,12 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const model = await openModel(engine, options);
     const maxBatch = options.engine?.maxBatch ?? 64;
     const admission = new Admission(maxBatch + (options.maxQueue ?? 256));
-    const ending = new AbortController();
     const app = createApp({
       model,
       admission,
       metrics: new ServerMetrics(() => model.sampler.status()),
       apiKey: options.apiKey,
       maxBodyBytes: options.maxBodyBytes ?? defaultBodyBytes,
-      signal: ending.signal,
       onError: options.onError ?? (error => console.error(error)),
     });
     const server = createServer({ requestTimeout: requestTimeoutMs }, getRequestListener(app.fetch));
@@ -76,7 +74,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       async close(graceMs = 10_000) {
         const closed = new Promise(resolve => server.close(resolve));
         server.closeIdleConnections();
-        const timer = setTimeout(() => ending.abort(), graceMs);
+        const timer = setTimeout(() => admission.endAll(), graceMs);
         await admission.close();
         clearTimeout(timer);
         // Time for the last bytes of the last answers, then keep-alive connections end.

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { chatCommand } from './commands/chat.ts';
 import { collectCommand } from './commands/collect.ts';
 import { compareCommand } from './commands/compare.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -22,6 +23,7 @@ Start with:
   sod train recipes/demo/teacher-sft.yaml      one training run from a recipe
   sod compare recipes/world/compare.yaml       every method from one checkpoint, and the table that compares them
   sod eval runs/teacher-sft/final              average@32 of a checkpoint on held-out tasks
+  sod chat runs/demo/student-sod/final         talk to the trained agent, its tools live
   sod serve runs/demo/student-sod/final        the trained agent, for any client of OpenAI's API`,
   );
 
@@ -32,6 +34,7 @@ for (const command of [
   evalCommand,
   collectCommand,
   runCommand,
+  chatCommand,
   serveCommand,
   initCommand,
 ]) {

@@ -68,7 +68,11 @@ export interface Sampler {
 
 export interface Conversation {
   /** Samples a continuation of all tokens so far and appends it to them. */
-  generate(options: SamplingOptions, signal?: AbortSignal): Promise<Completion>;
+  generate(
+    options: SamplingOptions,
+    signal?: AbortSignal,
+    onToken?: (token: SampledToken) => void,
+  ): Promise<Completion>;
   /** Adds tokens that were not sampled, such as a tool's answer. */
   append(tokens: TokenIds): void;
   close(): void;

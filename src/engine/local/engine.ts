@@ -200,10 +200,16 @@ class LocalConversation implements Conversation {
     this.#tokens = [...prompt];
   }
 
-  async generate(options: SamplingOptions, signal?: AbortSignal): Promise<Completion> {
+  async generate(
+    options: SamplingOptions,
+    signal?: AbortSignal,
+    onToken?: (token: SampledToken) => void,
+  ): Promise<Completion> {
+    const [model, prompt, conversation, told] = [this.#model, this.#tokens, this.#id, onToken !== undefined];
     const completion = await this.#engine.call<Completion>(
-      { kind: 'generate', model: this.#model, prompt: this.#tokens, options, conversation: this.#id, told: false },
+      { kind: 'generate', model, prompt, options, conversation, told },
       signal,
+      onToken,
     );
     this.append(completion.tokens);
     return completion;

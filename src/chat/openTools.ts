@@ -1,0 +1,34 @@
+import { pathToFileURL } from 'node:url';
+import { UserError } from '../errors.ts';
+import type { Tool } from '../tools/tool.ts';
+import type { WorldKit } from '../worlds/open.ts';
+
+/**
+ * Tools by the names of a list: `python`, the sandboxed interpreter, and modules whose default export is a list of tools, or a
+ * function `(kit) => Tool[]`.
+ * @throws UserError that names the entry that is neither.
+ */
+export async function openTools(names: readonly string[], kit: WorldKit): Promise<Tool[]> {
+  const tools = (
+    await Promise.all(names.map(name => (name === 'python' ? [kit.python()] : importTools(name, kit))))
+  ).flat();
+  const twice = tools.find((tool, i) => tools.findIndex(({ name }) => name === tool.name) < i);
+  if (twice) throw new UserError(`two tools are named ${twice.name}: each name can be there once`);
+  return tools;
+}
+
+async function importTools(path: string, kit: WorldKit): Promise<Tool[]> {
+  const module = await import(pathToFileURL(path).href).catch(error => {
+    const why = error.message.split('\n')[0];
+    throw new UserError(`no tools '${path}': it is neither 'python' nor a module that can be loaded (${why})`);
+  });
+  const tools = typeof module.default === 'function' ? await module.default(kit) : module.default;
+  const isTool = (tool: Partial<Tool> | undefined) =>
+    typeof tool?.name === 'string' &&
+    typeof tool.execute === 'function' &&
+    typeof tool.parameters?.safeParse === 'function';
+  if (Array.isArray(tools) && tools.every(isTool)) return tools;
+  throw new UserError(
+    `${path}: its default export must be a list of tools made by defineTool, or a function that gives one`,
+  );
+}

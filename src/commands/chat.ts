@@ -1,0 +1,180 @@
+import { createInterface } from 'node:readline';
+import { Command } from 'commander';
+import type { ChatEvent, ChatSession } from '../chat/session.ts';
+import { UserError } from '../errors.ts';
+import { nonNegativeInteger } from './options.ts';
+import { type SamplingOptions, withSampling } from './samplingOptions.ts';
+
+interface Options extends SamplingOptions {
+  tools?: string;
+  world?: string;
+  task: number;
+  system?: string;
+}
+
+export const chatCommand = () =>
+  withSampling(
+    new Command('chat')
+      .description('Talk to a model in the terminal, its tools live.')
+      .argument('<checkpoint>', 'folder of a model in Hugging Face layout')
+      .option(
+        '--tools <list>',
+        "tools, separated by commas: 'python', or modules whose default export is a list of tools",
+      )
+      .option('--world <world>', "a world's tools instead, and a task of it to ask for")
+      .option('--task <index>', "which of the world's held-out tasks", nonNegativeInteger, 0)
+      .option('--system <text>', 'a system message'),
+    2048,
+  )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sod chat models/Qwen3-0.6B --tools python
+  sod chat runs/mine/final --tools python,./my-tools.mjs --system "You are a clerk."
+  sod chat runs/demo/student-sod/final --world shop     (then /task asks what it was trained for)
+
+In the conversation:
+  /task      ask the world's task        /reset     forget what was said
+  /messages  the dialogue as JSON        /exit      leave (or Ctrl-D)
+Ctrl-C stops an answer, which is then forgotten, and not the program.`,
+    )
+    .action(async (checkpoint: string, options: Options) => {
+      if (options.tools && options.world)
+        throw new UserError('--tools and --world cannot go together: a world has its tools');
+      const [
+        { LocalEngine },
+        { loadChat },
+        { readVocabulary },
+        { openKit, openWorld },
+        { openTools },
+        { ChatSession },
+      ] = await Promise.all([
+        import('../engine/local/engine.ts'),
+        import('../text/loadChat.ts'),
+        import('../text/vocabulary.ts'),
+        import('../worlds/open.ts'),
+        import('../chat/openTools.ts'),
+        import('../chat/session.ts'),
+      ]);
+      const chat = loadChat(checkpoint);
+      const vocabulary = readVocabulary(checkpoint);
+      const opened = options.world ? await openWorld(options.world) : undefined;
+      const kit = openKit({});
+      const engine = await LocalEngine.start({ onNotice: console.error });
+      try {
+        const task = opened?.world.task('test', options.task);
+        const session = new ChatSession({
+          sampler: await engine.sampler(checkpoint),
+          chat,
+          vocabulary,
+          tools: task ? opened!.world.tools(task) : await openTools(options.tools?.split(',') ?? [], kit.kit),
+          messages: [
+            ...(options.system ? [{ role: 'system' as const, content: options.system }] : []),
+            ...(task?.messages.filter(({ role }) => role === 'system') ?? []),
+          ],
+          sampling: { temperature: options.temperature, topP: options.topP },
+          maxTokens: options.maxTokens,
+          maxTurns: options.maxTurns,
+          seed: options.seed,
+        });
+        const question = task?.messages.find(({ role }) => role === 'user')?.content;
+        await converse(session, question).finally(() => session.close());
+      } finally {
+        await engine.close();
+        await Promise.all([opened?.close(), kit.close()]);
+      }
+    });
+
+const hint = 'Ctrl-C stops an answer; /exit or Ctrl-D leaves, /help says more.';
+const help = '/task  ask the task   /reset  forget what was said   /messages  the dialogue as JSON   /exit  leave';
+
+/** Reads messages until the person leaves; what is typed during an answer waits for its turn. */
+async function converse(session: ChatSession, task: string | undefined): Promise<void> {
+  const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ', historySize: 1000 });
+  let running: AbortController | undefined;
+  terminal.on('SIGINT', () => {
+    if (running) running.abort();
+    else {
+      console.log(`\n${hint}`);
+      terminal.prompt();
+    }
+  });
+  console.log(hint);
+  terminal.prompt();
+  for await (const line of terminal) {
+    const text = line.trim();
+    if (text === '/exit') break;
+    if (text === '/help') console.log(help);
+    else if (text === '/reset') session.reset();
+    else if (text === '/messages') console.log(JSON.stringify(session.messages, null, 2));
+    else if (text.startsWith('/') && text !== '/task') console.log(`There is no ${text}. ${help}`);
+    else if (text === '/task' && !task) console.log('There is no task: start with --world to have one.');
+    else if (text) {
+      running = new AbortController();
+      if (text === '/task') console.log(task);
+      await speak(session, text === '/task' ? task! : text, running.signal);
+      running = undefined;
+    }
+    terminal.prompt();
+  }
+  terminal.close();
+}
+
+async function speak(session: ChatSession, message: string, signal: AbortSignal): Promise<void> {
+  const page = new Page();
+  try {
+    await session.answer(message, signal, event => page.show(event));
+    page.endLine();
+  } catch (error) {
+    page.endLine();
+    if (signal.aborted) console.log(page.dim('Stopped; this exchange is forgotten.'));
+    else if (error instanceof UserError) console.log(error.message);
+    else throw error;
+  }
+}
+
+/** An answer on the terminal: text as it is, calls and what they gave set apart. */
+class Page {
+  #atLineStart = true;
+  #kind: ChatEvent['kind'] | undefined;
+
+  show(event: ChatEvent): void {
+    const inCall = this.#kind === 'arguments' || this.#kind === 'call';
+    if (event.kind === 'call' || (inCall && event.kind !== 'arguments')) this.endLine();
+    if (event.kind === 'text') this.#write(harmless(event.text));
+    else if (event.kind === 'call') this.#write(this.dim(`→ ${harmless(event.name)} `));
+    else if (event.kind === 'arguments') this.#write(this.dim(harmless(event.text)));
+    else {
+      this.endLine();
+      const text =
+        event.kind === 'limit' ? `Ended by the limit of ${event.what}.` : `← ${harmless(event.observation.trimEnd())}`;
+      const failed = event.kind === 'observation' && event.error;
+      this.#write(`${failed ? this.#colour(31, text) : this.dim(text)}\n`);
+    }
+    this.#kind = event.kind;
+  }
+
+  endLine(): void {
+    if (!this.#atLineStart) this.#write('\n');
+  }
+
+  dim(text: string): string {
+    return this.#colour(2, text);
+  }
+
+  #colour(code: number, text: string): string {
+    return process.stdout.isTTY && !process.env.NO_COLOR ? `\u001b[${code}m${text}\u001b[0m` : text;
+  }
+
+  #write(text: string): void {
+    if (!text) return;
+    process.stdout.write(text);
+    this.#atLineStart = text.endsWith('\n');
+  }
+}
+
+/** What a model or a tool says must not steer the terminal. */
+function harmless(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '\uFFFD');
+}

@@ -29,6 +29,9 @@ const known = new Set([...annotations, ...others, ...Object.values(keywords).fla
 
 type Schema = Record<string, unknown>;
 
+const maxValues = 5_000;
+const maxProperties = 500;
+
 /**
  * Grammar rules for the values of JSON Schemas. What comes out always fits its schema, but not all that fits can come out:
  * properties come in the schema's order, without others beside named ones, and `oneOf` is read as `anyOf`.
@@ -38,6 +41,7 @@ export class SchemaRules {
   readonly #references = new Map<string, string>();
   #root: unknown;
   #count = 0;
+  #values = 0;
 
   /**
    * @param where names the schema in errors
@@ -50,6 +54,9 @@ export class SchemaRules {
   }
 
   #value(schema: unknown, where: string): Term {
+    // Alternatives are multiplied by what holds beside them: a small schema can mean a large grammar.
+    if (++this.#values > maxValues)
+      throw new UserError(`${where}: the schema is too large, write it with fewer choices`);
     if (schema === true || schema === undefined) return { rule: 'value' };
     if (!isObject(schema)) throw new UserError(`${where}: a JSON Schema is an object, not ${JSON.stringify(schema)}`);
     for (const keyword of Object.keys(schema)) {
@@ -160,6 +167,9 @@ export class SchemaRules {
     if (unnamed !== undefined)
       throw new UserError(`${where}.required: ${JSON.stringify(unnamed)} is not among its properties`);
     const names = Object.keys(properties);
+    if (names.length > maxProperties) {
+      throw new UserError(`${where}.properties: has ${names.length} entries; ${maxProperties} is the most`);
+    }
     if (names.length === 0) return this.#record(schema.additionalProperties, where);
 
     // From the last property to the first: what may follow where nothing has been written yet, and where something has.

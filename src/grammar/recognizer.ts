@@ -51,6 +51,11 @@ export class Recognizer {
     });
   }
 
+  /** States met so far. */
+  get size(): number {
+    return this.#states.size;
+  }
+
   /** Null where the grammar does not allow the byte. */
   byte(state: State, byte: number): State | null {
     const known = state.next[byte];

@@ -11,6 +11,8 @@ export interface GrammarWalk {
 
 /** Grammars kept with all that is known of their states: requests of one client mostly have the same. */
 const keptGrammars = 16;
+/** A grammar that has met more states than this is begun anew. */
+const keptStates = 50_000;
 /** Masks kept for each of them: a large vocabulary's takes 20 kB. */
 const keptMasks = 256;
 
@@ -32,7 +34,7 @@ export class TokenMasks {
     const masks =
       this.#grammars.get(key) ?? new GrammarMasks(new Recognizer(grammar), this.#vocabulary, this.#size, stop);
     this.#grammars.delete(key);
-    this.#grammars.set(key, masks);
+    if (masks.states <= keptStates) this.#grammars.set(key, masks);
     if (this.#grammars.size > keptGrammars) this.#grammars.delete(this.#grammars.keys().next().value!);
     let state: State | null = masks.start;
     return {
@@ -56,6 +58,10 @@ class GrammarMasks {
     this.#vocabulary = vocabulary;
     this.#size = size;
     this.#stop = stop;
+  }
+
+  get states(): number {
+    return this.#recognizer.size;
   }
 
   get start(): State {

@@ -134,17 +134,39 @@ function understood(error: Error, signal: AbortSignal, options: AppOptions): Api
 }
 
 function tell(c: Context, error: ApiError): Response {
-  const headers = error.status === 429 || error.status === 503 ? { 'retry-after': '1' } : undefined;
-  return c.json(error.body, error.status as ContentfulStatusCode, headers);
+  if (error.status === 429 || error.status === 503) c.header('retry-after', '1');
+  // The rest of the body is not read: nothing else can come over this connection.
+  if (error.status === 413) c.header('connection', 'close');
+  return c.json(error.body, error.status as ContentfulStatusCode);
 }
+
+/** Deeper than what people write; whatever walks through a value by calling itself has room for it. */
+const maxNesting = 100;
 
 async function jsonBody(c: Context): Promise<unknown> {
   const bytes = await c.req.arrayBuffer();
+  let body: unknown;
+  let deepest: number;
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    deepest = nesting(text);
+    body = deepest > maxNesting ? undefined : JSON.parse(text);
   } catch (error) {
     throw new ApiError(400, `The body is no JSON: ${(error as Error).message}`, { code: 'invalid_json' });
   }
+  if (deepest <= maxNesting) return body;
+  throw new ApiError(400, `The body is nested ${deepest} deep; ${maxNesting} is the most.`, { code: 'invalid_json' });
+}
+
+/** How deep the brackets of a JSON text are nested. */
+function nesting(json: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const [mark] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
+    if (mark === '[' || mark === '{') deepest = Math.max(deepest, ++depth);
+    else if (mark === ']' || mark === '}') depth--;
+  }
+  return deepest;
 }
 
 function refuseOtherModel(model: ServedModel, asked: string): void {

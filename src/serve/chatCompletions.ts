@@ -4,7 +4,7 @@ import { UserError } from '../errors.ts';
 import type { Answering } from './answering.ts';
 import { badRequest } from './apiError.ts';
 import { dialogueOf, toolSchemas } from './dialogue.ts';
-import { type Ended, refuseLongPrompt, sampleSequence, samplingOptions, seedOf } from './generation.ts';
+import { type Ended, refuseLongPrompt, refuseLongText, sampleSequence, samplingOptions, seedOf } from './generation.ts';
 import { callGrammar, formatGrammar } from './outputGrammar.ts';
 import { type ChatRequest, parseChatRequest } from './requests.ts';
 import type { ServedModel } from './servedModel.ts';
@@ -128,8 +128,13 @@ class Turns {
 }
 
 function promptOf(model: ServedModel, request: ChatRequest, tools: NonNullable<ChatRequest['tools']>): number[] {
+  const dialogue = dialogueOf(request.messages);
+  refuseLongText(
+    model,
+    dialogue.reduce((sum, { content }) => sum + content.length, 0),
+  );
   try {
-    return model.chat.prompt(dialogueOf(request.messages), toolSchemas(tools));
+    return model.chat.prompt(dialogue, toolSchemas(tools));
   } catch (error) {
     if (error instanceof UserError) throw badRequest(error.message, 'messages');
     throw error;

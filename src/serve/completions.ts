@@ -3,7 +3,7 @@ import type { RankedToken, SampledToken } from '../engine/types.ts';
 import type { Answering } from './answering.ts';
 import { badRequest } from './apiError.ts';
 import { usage } from './chatCompletions.ts';
-import { type Ended, refuseLongPrompt, sampleSequence, samplingOptions, seedOf } from './generation.ts';
+import { type Ended, refuseLongPrompt, refuseLongText, sampleSequence, samplingOptions, seedOf } from './generation.ts';
 import { formatGrammar } from './outputGrammar.ts';
 import { type CompletionRequest, parseCompletionRequest } from './requests.ts';
 import type { ServedModel } from './servedModel.ts';
@@ -135,7 +135,11 @@ class Texts {
 
 function promptsOf(model: ServedModel, { prompt, max_tokens: most }: CompletionRequest): number[][] {
   const list = typeof prompt === 'string' || typeof prompt[0] === 'number' ? [prompt] : prompt;
-  const prompts = (list as (string | number[])[]).map(one => (typeof one === 'string' ? model.chat.encode(one) : one));
+  const prompts = (list as (string | number[])[]).map(one => {
+    if (typeof one !== 'string') return one;
+    refuseLongText(model, one.length);
+    return model.chat.encode(one);
+  });
   for (const tokens of prompts) {
     if (tokens.length === 0) throw badRequest('prompt: is empty', 'prompt');
     refuseLongPrompt(model, tokens, most === 0 ? 0 : 1);

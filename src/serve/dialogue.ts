@@ -1,4 +1,5 @@
 import type { Message, ToolCall, ToolSchema } from '../text/message.ts';
+import { shownParameters } from '../tools/schema.ts';
 import type { RequestMessage, RequestTool } from './requests.ts';
 
 /** A request's messages as the chat template takes them. */
@@ -22,7 +23,7 @@ export function toolSchemas(tools: readonly RequestTool[]): ToolSchema[] {
   return tools.map(({ function: { name, description, parameters } }) => ({
     name,
     description: description ?? '',
-    parameters: parameters ?? { type: 'object', properties: {} },
+    parameters: shownParameters(parameters ?? { type: 'object', properties: {} }),
   }));
 }
 

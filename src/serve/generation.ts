@@ -64,6 +64,18 @@ export async function sampleSequence(
   }
 }
 
+/**
+ * What cannot fit, whatever its tokens are, is refused before it takes the time to find them.
+ * @throws ApiError 400
+ */
+export function refuseLongText(model: ServedModel, characters: number): void {
+  const most = model.contextTokens * model.vocabulary.longest;
+  if (characters > most) {
+    const message = `The prompt has ${characters} characters; this model takes ${model.contextTokens} tokens with its answer.`;
+    throw new ApiError(400, message, { code: 'context_length_exceeded', param: 'messages' });
+  }
+}
+
 /** @throws ApiError 400 where the prompt leaves no room for a token. */
 export function refuseLongPrompt(model: ServedModel, prompt: TokenIds, tokens = 1): void {
   if (prompt.length + tokens <= model.contextTokens) return;

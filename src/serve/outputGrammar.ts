@@ -1,6 +1,7 @@
 import { UserError } from '../errors.ts';
 import type { Grammar, Sequence } from '../grammar/grammar.ts';
 import { jsonObjectGrammar, jsonSchemaGrammar, SchemaRules } from '../grammar/jsonSchema.ts';
+import { Recognizer } from '../grammar/recognizer.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
 import { badRequest } from './apiError.ts';
 import type { ChatRequest, SamplingFields } from './requests.ts';
@@ -50,11 +51,19 @@ function objectSchema(parameters: Record<string, unknown> | null | undefined): R
     : parameters;
 }
 
-function checked<T>(param: string, make: () => T): T {
+function checked(param: string, make: () => Grammar): Grammar {
   try {
-    return make();
+    const grammar = make();
+    refuseEmpty(grammar);
+    return grammar;
   } catch (error) {
     if (error instanceof UserError) throw badRequest(`${param}: ${error.message}`, param);
     throw error;
   }
+}
+
+/** A schema that only refers to itself describes no text at all. */
+function refuseEmpty(grammar: Grammar): void {
+  const { start } = new Recognizer(grammar);
+  if (start.places.length === 0 && !start.accepts) throw new UserError('no value fits the schema');
 }

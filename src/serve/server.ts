@@ -44,6 +44,8 @@ const defaultBodyBytes = 1 << 20;
 /** Time for a client to send its whole request. */
 const requestTimeoutMs = 30_000;
 const maxConnections = 4096;
+/** Longer than clients and proxies keep a connection: who closes first must not be the one who is about to be asked. */
+const keepAliveTimeoutMs = 75_000;
 
 /**
  * Serves a checkpoint by OpenAI's API until it is closed.
@@ -63,7 +65,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       maxBodyBytes: options.maxBodyBytes ?? defaultBodyBytes,
       onError: options.onError ?? (error => console.error(error)),
     });
-    const server = createServer({ requestTimeout: requestTimeoutMs }, getRequestListener(app.fetch));
+    const server = createServer(
+      { requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs },
+      getRequestListener(app.fetch),
+    );
     server.maxConnections = maxConnections;
     server.on('clientError', refuseGarbage);
     const url = await listen(server, options.host ?? '127.0.0.1', options.port ?? 8000);

@@ -8,6 +8,9 @@ export type TurnDelta =
 
 const header = /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\{)/;
 
+/** In characters; a call that has not come to its arguments by then is read when it is complete. */
+const longestHeader = 500;
+
 /**
  * One tool call as its text comes in, `{"name": …, "arguments": {…}}`: told as soon as its name is known, then its arguments
  * as they are written. A call in another order, or with its arguments as a string, is told when it is complete.
@@ -30,6 +33,7 @@ export class ToolCallStream {
     this.#text += text;
     const deltas: TurnDelta[] = [];
     if (this.#told === undefined) {
+      if (this.#text.length > longestHeader) return [];
       const begun = header.exec(this.#text);
       if (!begun) return [];
       deltas.push({ kind: 'call', call: this.#call, name: JSON.parse(begun[1]) });

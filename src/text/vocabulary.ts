@@ -5,6 +5,8 @@ import { isControl, readTokenizer } from './checkpointFiles.ts';
 export interface Vocabulary {
   /** One more than the largest id. */
   size: number;
+  /** Bytes of the longest token. */
+  longest: number;
   /** The bytes that a token adds to a text; undefined for control tokens and ids without a token. */
   bytes(id: number): Uint8Array | undefined;
   /** A control token as people write it; undefined for all other ids. */
@@ -27,6 +29,7 @@ export function readVocabulary(checkpoint: string): Vocabulary {
   const ids = new Map([...controls].map(([id, content]) => [content, id]));
   return {
     size: Math.max(texts.length, ...[...controls.keys()].map(id => id + 1)),
+    longest: texts.reduce((most, bytes) => Math.max(most, bytes?.length ?? 0), 0),
     bytes: id => texts[id],
     control: id => controls.get(id),
     controlId: token => ids.get(token),

@@ -1,9 +1,9 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from 'ai';
+import { generateObject, generateText, stepCountIs, streamText, tool } from 'ai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type RunningServer, serve } from '../../src/serve/server.ts';
-import { weather, weatherModel, weatherSchema, weatherTool } from './weatherModel.ts';
+import { weather, weatherModel, weatherTool } from './weatherModel.ts';
 
 let server: RunningServer;
 beforeAll(async () => {
@@ -22,7 +22,7 @@ const model = () =>
 const tools = {
   weather: tool({
     description: weatherTool.function.description,
-    inputSchema: jsonSchema<{ city: string }>(weatherSchema),
+    inputSchema: z.object({ city: z.string() }),
     execute: ({ city }) => weather(city),
   }),
 };

@@ -44,6 +44,7 @@ export {
 } from './rewards/code/grader.ts';
 export { MathComparer } from './rewards/equivalence/comparer.ts';
 export { lastBoxed, mathReward } from './rewards/math.ts';
+export { type RunningServer, type ServeOptions, serve } from './serve/server.ts';
 export type { Chat, ParsedTurn } from './text/chat.ts';
 export { type ChatOptions, loadChat } from './text/loadChat.ts';
 export type { Message, ToolCall, ToolSchema } from './text/message.ts';

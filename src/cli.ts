@@ -5,6 +5,7 @@ import { collectCommand } from './commands/collect.ts';
 import { compareCommand } from './commands/compare.ts';
 import { demoCommand } from './commands/demo.ts';
 import { evalCommand } from './commands/eval.ts';
+import { exportCommand } from './commands/export.ts';
 import { initCommand } from './commands/init.ts';
 import { interruptedExitCode } from './commands/interrupt.ts';
 import { runCommand } from './commands/run.ts';
@@ -36,6 +37,7 @@ for (const command of [
   runCommand,
   chatCommand,
   serveCommand,
+  exportCommand,
   initCommand,
 ]) {
   program.addCommand(command());

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeGguf } from '../../src/gguf/write.ts';
 import { readCheckpoint } from '../../src/model/checkpoint.ts';
-import { writeGguf } from '../../src/model/gguf.ts';
 import { demoSized, writeRandomQwen3 } from '../randomQwen3.ts';
 
 /** What is measured: models with random weights in every format that the peers read. */
@@ -44,7 +44,7 @@ export async function prepareModels(folder: string): Promise<Models> {
   if (!existsSync(models.largeGguf)) {
     const checkpoint = readCheckpoint(models.large);
     try {
-      writeGguf(models.largeGguf, checkpoint);
+      writeGguf(models.largeGguf, checkpoint, { name: 'random' });
     } finally {
       checkpoint.close();
     }

@@ -3,6 +3,8 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { currentFolder, replaceFolder, temporaryFolder, writeFileWhole } from '../files.ts';
+import { readGgufCheckpoint } from '../gguf/checkpoint.ts';
+import { isGguf } from '../gguf/header.ts';
 import { type ModelConfig, parseConfig, tensorShapes } from './config.ts';
 import type { Dtype } from './dtype.ts';
 import { elements, SafetensorsFile, type StoredTensor, writeSafetensors } from './safetensors.ts';
@@ -33,10 +35,11 @@ const companionFiles = [
 ];
 
 /**
- * Opens a checkpoint; weights are in one file, or in shards named by an index.
+ * Opens a checkpoint; weights are in one file, or in shards named by an index, or all of it is one GGUF file.
  * @throws UserError when the folder holds no model, a file is damaged, or the tensors are not those of `config.json`.
  */
 export function readCheckpoint(path: string): Checkpoint {
+  if (isGguf(path)) return { dir: path, ...readGgufCheckpoint(path) };
   const dir = currentFolder(path);
   const configPath = join(dir, 'config.json');
   if (!holdsModel(dir)) {

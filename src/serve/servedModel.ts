@@ -1,4 +1,3 @@
-import { basename, dirname, resolve } from 'node:path';
 import type { LocalSampler } from '../engine/local/engine.ts';
 import type { Chat } from '../text/chat.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
@@ -29,11 +28,4 @@ export class ServedModel {
     this.contextTokens = parts.contextTokens;
     this.logprobs = new LogprobFormat(parts.vocabulary);
   }
-}
-
-/** A checkpoint's name for clients: its folder's, or for a run's `final` the run's. */
-export function modelName(checkpoint: string): string {
-  const path = resolve(checkpoint);
-  const name = basename(path, '.gguf');
-  return name === 'final' ? basename(dirname(path)) : name;
 }

@@ -4,13 +4,14 @@ import { getRequestListener } from '@hono/node-server';
 import { LocalEngine, type LocalEngineOptions } from '../engine/local/engine.ts';
 import { UserError } from '../errors.ts';
 import { readCheckpoint } from '../model/checkpoint.ts';
+import { modelName } from '../modelName.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { readVocabulary } from '../text/vocabulary.ts';
 import { Admission } from './admission.ts';
 import { ApiError } from './apiError.ts';
 import { createApp } from './app.ts';
 import { ServerMetrics } from './metrics.ts';
-import { modelName, ServedModel } from './servedModel.ts';
+import { ServedModel } from './servedModel.ts';
 
 export interface ServeOptions {
   checkpoint: string;

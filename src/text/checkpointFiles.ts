@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
+import { isGguf } from '../gguf/header.ts';
+import { readGgufTokenizer } from '../gguf/tokenizer.ts';
 
 const preTokenizer = z.looseObject({ prepend_scheme: z.string().optional() });
 
@@ -53,6 +55,7 @@ export interface CheckpointFiles {
 
 /** Reads a checkpoint folder's `tokenizer.json`. Throws a UserError if it is missing or damaged. */
 export function readTokenizer(dir: string): TokenizerJson {
+  if (isGguf(dir)) return readGgufTokenizer(dir).tokenizer;
   return readJson(join(dir, 'tokenizer.json'), tokenizerJson);
 }
 
@@ -62,6 +65,7 @@ export function readTokenizer(dir: string): TokenizerJson {
  * Throws a UserError that names the file that is missing or damaged.
  */
 export function readCheckpointFiles(dir: string): CheckpointFiles {
+  if (isGguf(dir)) return ggufFiles(dir);
   const tokenizerPath = join(dir, 'tokenizer.json');
   const configPath = join(dir, 'tokenizer_config.json');
   const tokenizer = readTokenizer(dir);
@@ -79,6 +83,13 @@ export function readCheckpointFiles(dir: string): CheckpointFiles {
     );
   }
   return { tokenizer, tokenizerPath, config, template, templatePath: configPath };
+}
+
+function ggufFiles(path: string): CheckpointFiles {
+  const { tokenizer, config } = readGgufTokenizer(path);
+  const template = chosenTemplate(config.chat_template);
+  if (template === undefined) throw new UserError(`${path} has no chat template: take an instruction-tuned model`);
+  return { tokenizer, tokenizerPath: path, config, template, templatePath: path };
 }
 
 function chosenTemplate(templates: TokenizerConfig['chat_template']): string | undefined {

@@ -2,8 +2,8 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
 import { expect, test } from 'vitest';
+import { writeGguf } from '../../src/gguf/write.ts';
 import { readCheckpoint } from '../../src/model/checkpoint.ts';
-import { writeGguf } from '../../src/model/gguf.ts';
 import { elements } from '../../src/model/safetensors.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
 import { openWorld } from '../../src/worlds/open.ts';
@@ -26,7 +26,7 @@ test('a checkpoint as GGUF: shape, tokenizer and every tensor, as another reader
   await initializeCheckpoint(model, shape, world, 1);
   await close();
   const checkpoint = readCheckpoint(model);
-  writeGguf(file, checkpoint);
+  writeGguf(file, checkpoint, { name: 'small' });
 
   const { metadata, tensorInfos, tensorDataOffset } = await gguf(file, { allowLocalFile: true });
   const { config } = checkpoint;

@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { UserError } from '../errors.ts';
+
+interface Options {
+  format: 'gguf' | 'safetensors';
+  type?: 'f32' | 'f16' | 'bf16' | 'q8_0';
+  out?: string;
+  name?: string;
+  force?: boolean;
+}
+
+export const exportCommand = () =>
+  new Command('export')
+    .description('Write a model in the format of other programs.')
+    .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
+    .addOption(new Option('--format <format>', 'of the model').choices(['gguf', 'safetensors']).default('gguf'))
+    .addOption(
+      new Option('--type <type>', "of the weights (default: the checkpoint's own)").choices([
+        'f32',
+        'f16',
+        'bf16',
+        'q8_0',
+      ]),
+    )
+    .option('--out <path>', 'file, or for safetensors folder (default: <name>-<type>.gguf, <name>-<type>)')
+    .option('--name <name>', "the model's name (default: its folder's or run's name)")
+    .option('--force', 'replace what is there')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sod export runs/demo/student-sod/final --type q8_0      one GGUF file, for llama.cpp, Ollama, LM Studio, Docker
+  sod export runs/mine/final --format safetensors --type bf16 --out my-model
+  sod export model-q8_0.gguf --format safetensors         a GGUF file as a folder that can be trained`,
+    )
+    .action(async (checkpoint: string, options: Options) => {
+      const [{ readCheckpoint }, { ownType, writeGguf }, { writeFolder }, { modelName }] = await Promise.all([
+        import('../model/checkpoint.ts'),
+        import('../gguf/write.ts'),
+        import('../gguf/folder.ts'),
+        import('../modelName.ts'),
+      ]);
+      if (options.format === 'safetensors' && options.type === 'q8_0') {
+        throw new UserError('safetensors has no q8_0; take --type f32, f16 or bf16, or --format gguf');
+      }
+      const model = readCheckpoint(checkpoint);
+      try {
+        const name = options.name ?? modelName(checkpoint);
+        const type = options.type ?? ownType(model);
+        const out = options.out ?? join('.', `${name}-${type}${options.format === 'gguf' ? '.gguf' : ''}`);
+        if (existsSync(out) && !options.force) throw new UserError(`${out} is there already; --force replaces it`);
+        if (options.format === 'gguf') {
+          writeGguf(out, model, { type, name, onProgress: showProgress });
+        } else {
+          await writeFolder(out, model, type as Exclude<typeof type, 'q8_0'>);
+        }
+        console.log(`${name} as ${type}: ${out}`);
+      } finally {
+        model.close();
+      }
+    });
+
+function showProgress(done: number, total: number): void {
+  if (!process.stderr.isTTY) return;
+  process.stderr.write(`\r${((100 * done) / total).toFixed(0)} %${done === total ? '\n' : ''}`);
+}

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { cardCommand } from './commands/card.ts';
 import { collectCommand } from './commands/collect.ts';
 import { compareCommand } from './commands/compare.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -31,6 +32,7 @@ for (const command of [
   collectCommand,
   runCommand,
   initCommand,
+  cardCommand,
 ]) {
   program.addCommand(command());
 }

@@ -7,6 +7,7 @@ import { demoCommand } from './commands/demo.ts';
 import { evalCommand } from './commands/eval.ts';
 import { initCommand } from './commands/init.ts';
 import { interruptedExitCode } from './commands/interrupt.ts';
+import { pushCommand } from './commands/push.ts';
 import { runCommand } from './commands/run.ts';
 import { trainCommand } from './commands/train.ts';
 import { UserError } from './errors.ts';
@@ -33,6 +34,7 @@ for (const command of [
   runCommand,
   initCommand,
   cardCommand,
+  pushCommand,
 ]) {
   program.addCommand(command());
 }

@@ -1,13 +1,18 @@
 import type { CardFacts } from './facts.ts';
+import { stagesOf } from './origin.ts';
 
 /** The section that says how to run the model: each way a few lines that work as they stand. */
-export function usageSection({ title, name, gguf }: CardFacts): string {
+export function usageSection({ title, name, gguf, origin }: CardFacts): string {
   const repository = name ?? `your-name/${title}`;
   const file = gguf ?? `${title}.gguf`;
   const converted = gguf ? '' : ` A GGUF file is made by \`npx sod export ${title} --format gguf\`.`;
   return `## Usage
 
-The model calls tools in the Hermes format of its chat template: give it the tools that it was trained with.
+${
+  stagesOf(origin).stages.length
+    ? 'The model calls tools in the format of its chat template: give it the tools that it was trained with.'
+    : 'Tools are offered by the chat template, and called in its format.'
+}
 
 ### transformers
 

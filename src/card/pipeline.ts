@@ -22,8 +22,8 @@ export function pipelineSection({ origin }: CardFacts): string {
   if (stages.length === 0) return '';
   const parts = [`## Training`, `It began with ${describe(root)}.`, ...stages.map(stageText)];
   const teachers = stages.flatMap(({ teacher }) => (teacher && teacher !== 'self' ? [teacher] : []));
-  const trained = teachers.filter(({ kind }) => kind === 'run');
-  return [...parts, ...(trained.length ? ['### The teacher', ...trained.map(teacherText)] : [])].join('\n\n');
+  const trained = new Set(teachers.filter(({ kind }) => kind === 'run').map(teacherText));
+  return [...parts, ...(trained.size ? ['### The teacher', ...trained] : [])].join('\n\n');
 }
 
 function stageText(stage: Stage, index: number): string {
@@ -31,7 +31,7 @@ function stageText(stage: Stage, index: number): string {
   return [
     `### ${index + 1}. ${titles[recipe.method]}`,
     `${[dataOf(recipe), updatesOf(stage), teacherOf(teacher)].filter(Boolean).join('; ')}.`,
-    `\`\`\`yaml\n${stringify(hyperparameters(recipe), { lineWidth: 0, flowCollectionPadding: true }).trimEnd()}\n\`\`\``,
+    `\`\`\`yaml\n${stringify(hyperparameters(recipe), { lineWidth: 0 }).trimEnd()}\n\`\`\``,
   ].join('\n\n');
 }
 
@@ -70,8 +70,8 @@ export function describe(origin: Origin): string {
 
 function dataOf(recipe: Recipe): string {
   const { dataset, world, training } = recipe;
-  const what =
-    'demonstrations' in training ? `At most ${count(training.demonstrations, 'demonstration')} of` : 'Problems of';
+  const demonstrations = 'demonstrations' in training && count(training.demonstrations, 'demonstration');
+  const what = demonstrations ? `${dataset ? 'At most ' : ''}${demonstrations} of` : 'Problems of';
   if (!dataset) return `${what} the world ${cell(worldName(world))}`;
   const name = hubName(dataset.source);
   const file = dataset.file ? `, ${cell(dataset.file)}` : '';

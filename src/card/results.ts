@@ -43,7 +43,7 @@ function settingsLine({ kind, title, tasks, settings, deviation, dataset, ...fig
   const { samples, runs, temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens, seed } = settings;
   const spread = kind === 'world' ? 'the standard error over tasks' : 'the standard deviation over the runs';
   const facts = [
-    kind === 'world' ? `${tasks} held-out tasks${firstTask(settings.firstTask)}` : `${tasks} problems`,
+    kind === 'world' ? `${count(tasks, 'held-out task')}${firstTask(settings.firstTask)}` : count(tasks, 'problem'),
     dataset && `of ${hubLink(dataset.name, 'dataset')}`,
     `${count(samples, 'sample')} each${runs > 1 ? ` in each of ${runs} runs` : ''}`,
     `temperature ${temperature}, top-p ${topP}`,

@@ -212,6 +212,7 @@ describe('results', () => {
     const final = pipeline();
     await keepEvaluations(final, [shop]);
     writeCard(join(final, 'README.md'), await cardOf(final));
+    writeFileSync(join(final, 'LICENSE.txt'), 'MIT');
     expect(await evaluationsOf(final)).toMatchObject({ ofOthers: 0 });
     cpSync(fileURLToPath(new URL('../vectors/qwen3-tiny-untied', import.meta.url)), final, { recursive: true });
     const card = await cardOf(final);

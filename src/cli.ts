@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { cardCommand } from './commands/card.ts';
 import { chatCommand } from './commands/chat.ts';
 import { collectCommand } from './commands/collect.ts';
 import { compareCommand } from './commands/compare.ts';
@@ -8,6 +9,7 @@ import { evalCommand } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
 import { initCommand } from './commands/init.ts';
 import { interruptedExitCode } from './commands/interrupt.ts';
+import { pushCommand } from './commands/push.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { trainCommand } from './commands/train.ts';
@@ -39,6 +41,8 @@ for (const command of [
   serveCommand,
   exportCommand,
   initCommand,
+  cardCommand,
+  pushCommand,
 ]) {
   program.addCommand(command());
 }

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { benchmarkNames } from '../eval/benchmarks.ts';
+import type { KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { percentText } from '../report/numbers.ts';
 import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
 import { evalBenchmarks } from './evalBenchmarks.ts';
@@ -59,7 +60,8 @@ Examples:
 
 average@k is the mean accuracy over all samples; pass@k: at least one of k is right; maj@k: the most frequent answer is
 right. The defaults are the paper's sampling settings: 32 samples, temperature 1.0, top-p 0.6.
-Benchmarks keep every trajectory in --out; Ctrl-C stops, and the same command goes on.`,
+Benchmarks keep every trajectory in --out; Ctrl-C stops, and the same command goes on. The figures of a model in a folder are
+kept beside it (<folder>.evaluations.json) for its model card, see sod card.`,
     )
     .action(async (checkpoint: string, given: EvalOptions & { k?: number }) => {
       const options = { ...given, samples: given.k ?? given.samples };
@@ -68,20 +70,33 @@ Benchmarks keep every trajectory in --out; Ctrl-C stops, and the same command go
       const { LocalEngine } = await import('../engine/local/engine.ts');
       const engine = await LocalEngine.start({ onNotice: console.error });
       try {
-        if (options.benchmark === undefined) await evalWorld(engine, folder, options);
-        else await evalBenchmarks(engine, checkpoint, folder, options);
+        const evaluations =
+          options.benchmark === undefined
+            ? await evalWorld(engine, folder, options)
+            : await evalBenchmarks(engine, checkpoint, folder, options);
+        if (folder === checkpoint) await keep(folder, evaluations);
       } finally {
         await engine.close();
       }
     });
 
+/** Keeps the result for the model card; the folder may be one that only its owner writes to. */
+async function keep(checkpoint: string, evaluations: KeptEvaluation[]): Promise<void> {
+  const { keepEvaluations } = await import('../eval/keptEvaluations.ts');
+  await keepEvaluations(checkpoint, evaluations).catch((error: NodeJS.ErrnoException) => {
+    if (!error.syscall) throw error;
+    console.error(`The result is not kept for the model card: ${error.message}`);
+  });
+}
+
 /** Measures a model on a world's held-out tasks and prints the result. */
-async function evalWorld(engine: Engine, checkpoint: string, options: EvalOptions): Promise<void> {
+async function evalWorld(engine: Engine, checkpoint: string, options: EvalOptions): Promise<KeptEvaluation[]> {
   const [, worldName, count] = /^(.+?)(?::(\d+))?$/.exec(options.tasks) ?? [];
   if (!worldName || count === '0')
     throw new UserError(`--tasks ${options.tasks}: give a world and a number, such as shop:20`);
-  const [{ evaluateCheckpoint }, { openWorld }] = await Promise.all([
+  const [{ evaluateCheckpoint }, { worldEvaluation }, { openWorld }] = await Promise.all([
     import('../eval/evaluateCheckpoint.ts'),
+    import('../eval/keptEvaluations.ts'),
     import('../worlds/open.ts'),
   ]);
   const { samples, temperature, topP, maxTurns, maxPromptTokens, maxTokens, seed } = options;
@@ -94,7 +109,11 @@ async function evalWorld(engine: Engine, checkpoint: string, options: EvalOption
       onProgress: (done, total) => showCount(checkpoint, done, total),
     }),
   ).finally(close);
-  if (options.json) return console.log(JSON.stringify(result));
+  const kept = [worldEvaluation(worldName, settings, result)];
+  if (options.json) {
+    console.log(JSON.stringify(result));
+    return kept;
+  }
   const percent = (fraction: number) => `${percentText(fraction, 2)} %`;
   const { k, average, standardError, passAtK, majorityAtK, diagnostics } = result;
   console.log(
@@ -106,4 +125,5 @@ async function evalWorld(engine: Engine, checkpoint: string, options: EvalOption
     `tool success   ${percent(diagnostics.toolSuccessRate)} of ${diagnostics.toolTurns.toFixed(1)} calls a trajectory`,
   );
   console.log(`response       ${diagnostics.responseTokens.toFixed(0)} tokens`);
+  return kept;
 }

@@ -2,19 +2,26 @@ import { basename, dirname, join } from 'node:path';
 import cliProgress from 'cli-progress';
 import type { Engine } from '../engine/types.ts';
 import type { BenchmarkProgress } from '../eval/evaluateBenchmarks.ts';
+import type { KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { percentText } from '../report/numbers.ts';
 import type { EvalOptions } from './eval.ts';
 import { interruptible } from './interrupt.ts';
 import { showDownload } from './showDownload.ts';
 
 /** Measures the model in folder `checkpoint`, called `name` in the results, and prints the table, or JSON. */
-export async function evalBenchmarks(engine: Engine, name: string, checkpoint: string, options: EvalOptions) {
-  const [{ parseBenchmarks }, { evaluateBenchmarks }, { formatResults, resultsJson }, { readPrompts }] =
+export async function evalBenchmarks(
+  engine: Engine,
+  name: string,
+  checkpoint: string,
+  options: EvalOptions,
+): Promise<KeptEvaluation[]> {
+  const [{ parseBenchmarks }, { evaluateBenchmarks }, { formatResults, resultsJson }, { readPrompts }, kept] =
     await Promise.all([
       import('../eval/benchmarks.ts'),
       import('../eval/evaluateBenchmarks.ts'),
       import('../eval/benchmarkTable.ts'),
       import('../data/prompts.ts'),
+      import('../eval/keptEvaluations.ts'),
     ]);
   const benchmarks = parseBenchmarks(options.benchmark!);
   const { samples, runs, temperature, topP, maxTurns, maxPromptTokens, seed, equivalence, testTimeout, limit } =
@@ -51,6 +58,8 @@ export async function evalBenchmarks(engine: Engine, name: string, checkpoint: s
   ).finally(() => progress.close());
   if (options.json) console.log(JSON.stringify(resultsJson(name, settings, results)));
   else console.log(`${formatResults(name, settings, results)}\nTrajectories and results: ${out}`);
+  const grading = { equivalence, testTimeoutMs: 1000 * testTimeout, ...(prompts && { ownPrompts: true }) };
+  return results.map(result => kept.benchmarkEvaluation(result, settings, grading));
 }
 
 /** What the evaluations of a model are called: those of `student-sod/final` by its run's name. */

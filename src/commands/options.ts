@@ -36,3 +36,21 @@ export function number(text: string): number {
 export function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];
 }
+
+/** A repository of the Hub, perhaps with the `hf:` that it has elsewhere. */
+export function repositoryName(text: string): string {
+  const name = text.replace(/^hf:/, '');
+  if (!/^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(name)) {
+    throw new InvalidArgumentError('It must be a name on the Hub, such as my-name/my-model.');
+  }
+  return name;
+}
+
+export function license(text: string): string {
+  if (!/^[a-z0-9][a-z0-9.+-]*$/.test(text)) {
+    throw new InvalidArgumentError(
+      "It must be the Hub's name of a licence, in small letters, such as apache-2.0 or mit.",
+    );
+  }
+  return text;
+}

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { Evaluation, EvaluationControl, EvaluationSettings } from '../eval/evaluate.ts';
 import { evaluateCheckpoint } from '../eval/evaluateCheckpoint.ts';
+import { keepEvaluations, worldEvaluation } from '../eval/keptEvaluations.ts';
 import { writeFileWhole } from '../files.ts';
 import type { Recipe } from '../train/recipe.ts';
 import { startEngine } from '../train/train.ts';
@@ -38,6 +39,7 @@ export class Measuring {
     try {
       const evaluation = await evaluateCheckpoint(engine, checkpoint, this.#opened.world, settings, control);
       writeFileWhole(file, `${JSON.stringify({ settings, evaluation })}\n`);
+      await keepEvaluations(checkpoint, [worldEvaluation(this.#recipe.world, settings, evaluation)]);
       return evaluation;
     } finally {
       await engine.close();

@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EvaluationSettings } from '../eval/evaluate.ts';
 import { evaluateCheckpoint } from '../eval/evaluateCheckpoint.ts';
+import { keepEvaluations, worldEvaluation } from '../eval/keptEvaluations.ts';
 import { writeFileWhole } from '../files.ts';
 import { loadRecipe, type Recipe } from '../train/recipe.ts';
 import { startEngine, type TrainEvent, train } from '../train/train.ts';
@@ -75,7 +76,9 @@ async function compare(
     for (const [name, folder] of Object.entries(compared) as [Compared, string][]) {
       const onProgress = (done: number, total: number) => onEvaluation(name, done, total);
       const checkpoint = join(out, folder);
-      evaluations[name] = await evaluateCheckpoint(engine, checkpoint, world, settings, { signal, onProgress });
+      const evaluation = await evaluateCheckpoint(engine, checkpoint, world, settings, { signal, onProgress });
+      await keepEvaluations(checkpoint, [worldEvaluation(worldName, settings, evaluation)]);
+      evaluations[name] = evaluation;
     }
     return evaluations as DemoResults['evaluations'];
   } catch (error) {

@@ -22,11 +22,11 @@ export function openSamplesFolder(folder: string, settings: Record<string, unkno
   );
 }
 
-/** SHA-256 of a checkpoint's files. */
+/** SHA-256 of a checkpoint's files: those that say what it answers. */
 export async function checkpointDigest(checkpoint: string): Promise<string> {
   const hash = createHash('sha256');
   for (const name of readdirSync(checkpoint).sort()) {
-    if (!/\.(json|safetensors|jinja|txt)$/.test(name)) continue;
+    if (!/\.(json|safetensors|jinja|txt)$/.test(name) || /^(README|LICEN[CS]E|NOTICE)\b/i.test(name)) continue;
     hash.update(`${name}\n`);
     for await (const chunk of createReadStream(join(checkpoint, name))) hash.update(chunk);
   }

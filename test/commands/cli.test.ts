@@ -96,7 +96,7 @@ test('unknown options and values are refused', () => {
 test('help is quick to read and complete: every command has its own, with an example', () => {
   const { status, stdout } = sod('--help');
   expect(status).toBe(0);
-  for (const command of ['demo', 'train', 'eval', 'run', 'init']) {
+  for (const command of ['demo', 'train', 'eval', 'run', 'init', 'card', 'push']) {
     expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
     expect(sod(command, '--help').stdout).toContain(`sod ${command}`);
   }

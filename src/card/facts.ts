@@ -1,0 +1,78 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { evaluationsOf, type KeptEvaluation } from '../eval/keptEvaluations.ts';
+import { hubName } from '../hubName.ts';
+import { readCheckpoint } from '../model/checkpoint.ts';
+import { parameterCount } from '../model/config.ts';
+import { modelName, type Origin, originOf } from './origin.ts';
+
+/** All that a model card says, none of it guessed: what is not known is absent. */
+export interface CardFacts {
+  title: string;
+  /** `org/name` on the Hub. */
+  name?: string;
+  /** As the Hub writes it, such as apache-2.0. */
+  license?: string;
+  model: {
+    parameters: number;
+    layers: number;
+    hiddenSize: number;
+    vocabulary: number;
+    maxPositions: number;
+    dtype?: string;
+  };
+  origin: Origin;
+  /** Of exactly these weights. */
+  evaluations: KeptEvaluation[];
+  /** Kept evaluations of other weights, which the folder held before. */
+  evaluationsOfOthers: number;
+  /** A GGUF file in the folder. */
+  gguf?: string;
+}
+
+/**
+ * Gathers what is known of the model in folder `checkpoint`, from it and from the runs that made it.
+ * @throws UserError if it is no model's folder, or what lies beside it cannot be read.
+ */
+export async function cardFacts(
+  checkpoint: string,
+  { name, license }: Pick<CardFacts, 'name' | 'license'> = {},
+): Promise<CardFacts> {
+  refuseOtherFolders(checkpoint);
+  const { config, close } = readCheckpoint(checkpoint);
+  close();
+  const dtype = config.raw.dtype ?? config.raw.torch_dtype;
+  const { evaluations, ofOthers } = await evaluationsOf(checkpoint);
+  return {
+    title: name?.split('/')[1] ?? modelName(checkpoint),
+    name,
+    license,
+    model: {
+      parameters: parameterCount(config),
+      layers: config.layers,
+      hiddenSize: config.hiddenSize,
+      vocabulary: config.vocabSize,
+      maxPositions: config.maxPositions,
+      dtype: typeof dtype === 'string' ? dtype : undefined,
+    },
+    origin: originOf(checkpoint),
+    evaluations,
+    evaluationsOfOthers: ofOthers,
+    gguf: readdirSync(checkpoint)
+      .sort()
+      .find(file => file.endsWith('.gguf')),
+  };
+}
+
+function refuseOtherFolders(checkpoint: string): void {
+  if (hubName(checkpoint)) {
+    throw new UserError(`${checkpoint} is on the Hub: give the folder of a model on this machine`);
+  }
+  if (!existsSync(checkpoint)) throw new UserError(`no folder ${checkpoint}: give the folder of a model`);
+  if (existsSync(join(checkpoint, 'recipe.yaml'))) {
+    const final = join(checkpoint, 'final');
+    const remedy = existsSync(final) ? `its model is ${final}` : 'it has no final model yet, see its checkpoints/';
+    throw new UserError(`${checkpoint} is the folder of a run: ${remedy}`);
+  }
+}

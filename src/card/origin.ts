@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { hubName } from '../hubName.ts';
+import { methodOf } from '../train/method.ts';
+import type { Init, Recipe } from '../train/recipe.ts';
+import { readMetrics, readRecipe } from '../train/runDirectory.ts';
+
+/** Where a model comes from, as far as what lies beside it tells. */
+export type Origin =
+  | { kind: 'hub'; name: string }
+  /** Random weights of a run's `init`. */
+  | { kind: 'fresh'; init: Init }
+  | { kind: 'run'; stage: Stage; model: Origin }
+  /** A folder that does not say how it was made; `base` is what the recipe that names it says. */
+  | { kind: 'folder'; name: string; base?: string };
+
+/** One training run in the making of a model. */
+export interface Stage {
+  recipe: Recipe;
+  /** Of the weights, if the run says how many. */
+  updates?: number;
+  /** The checkpoint of a run that had not come to its end. */
+  isIntermediate: boolean;
+  /** Another model, the same one with a privileged prompt, or nobody. */
+  teacher?: Origin | 'self';
+}
+
+/** Follows a model to what it was made from; `base` is what is said of it elsewhere. @throws UserError if a recipe is not valid. */
+export function originOf(reference: string, base?: string, followed: readonly string[] = []): Origin {
+  const name = hubName(reference);
+  if (name) return { kind: 'hub', name };
+  const path = resolve(reference);
+  const place = placeInRun(path);
+  if (!place || followed.includes(path)) {
+    return { kind: 'folder', name: modelName(path), base: base && hubName(base) };
+  }
+  const recipe = readRecipe(place.run);
+  if (place.isInitial) {
+    return recipe.init ? { kind: 'fresh', init: recipe.init } : { kind: 'folder', name: modelName(path) };
+  }
+  const follow = (from: string, itsBase?: string) => originOf(from, itsBase, [...followed, path]);
+  return {
+    kind: 'run',
+    stage: {
+      recipe,
+      updates: place.updates ?? readMetrics(place.run).at(-1)?.update,
+      isIntermediate: place.updates !== undefined,
+      teacher: teacherOf(recipe, follow),
+    },
+    model: recipe.init ? { kind: 'fresh', init: recipe.init } : follow(recipe.model!, recipe.base),
+  };
+}
+
+function teacherOf(recipe: Recipe, follow: (from: string) => Origin): Stage['teacher'] {
+  if (recipe.method === 'sft') return undefined;
+  if (recipe.teacher) return follow(recipe.teacher);
+  return methodOf(recipe).teacher ? 'self' : undefined;
+}
+
+/** The run that `path` is a model of, if it is one of the places where runs keep theirs. */
+function placeInRun(path: string): { run: string; isInitial: boolean; updates?: number } | undefined {
+  const name = basename(path);
+  const isNumbered = /^\d+$/.test(name) && basename(dirname(path)) === 'checkpoints';
+  if (!isNumbered && name !== 'final' && name !== 'initial') return undefined;
+  const run = isNumbered ? dirname(dirname(path)) : dirname(path);
+  if (!existsSync(join(run, 'recipe.yaml'))) return undefined;
+  return { run, isInitial: name === 'initial', updates: isNumbered ? Number(name) : undefined };
+}
+
+/** What a model in this folder is called: within a run, by the run's name. */
+export function modelName(path: string): string {
+  const parts = resolve(path).split(/[\\/]/);
+  const name = parts.at(-1)!;
+  if (name === 'final') return parts.at(-2)!;
+  if (name === 'initial') return `${parts.at(-2)}-initial`;
+  return parts.at(-2) === 'checkpoints' ? `${parts.at(-3)}-${name}` : name;
+}
+
+/** The runs that made a model, in their order, and what the first of them began with. */
+export function stagesOf(origin: Origin): { root: Exclude<Origin, { kind: 'run' }>; stages: Stage[] } {
+  if (origin.kind !== 'run') return { root: origin, stages: [] };
+  const { root, stages } = stagesOf(origin.model);
+  return { root, stages: [...stages, origin.stage] };
+}
+
+/** The model on the Hub that a model was made from, if there is one. */
+export function baseOnHub(origin: Origin): string | undefined {
+  const { root } = stagesOf(origin);
+  if (root.kind === 'hub') return root.name;
+  return root.kind === 'folder' ? root.base : undefined;
+}

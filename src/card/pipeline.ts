@@ -1,0 +1,107 @@
+import { basename } from 'node:path';
+import { stringify } from 'yaml';
+import { hubName } from '../hubName.ts';
+import type { OnPolicyRecipe, Recipe } from '../train/recipe.ts';
+import type { CardFacts } from './facts.ts';
+import { cell, count, hubLink } from './markdown.ts';
+import { baseOnHub, type Origin, type Stage, stagesOf } from './origin.ts';
+
+const titles: Record<Recipe['method'], string> = {
+  sft: 'Supervised fine-tuning (SFT)',
+  grpo: 'GRPO: group-relative policy optimization, by outcomes alone',
+  opd: 'OPD: on-policy distillation beside the outcome, every step counting the same',
+  'naive-opd': 'On-policy distillation alone, every step counting the same',
+  'opsd-gt': 'On-policy self-distillation from the model before this stage, shown the answer',
+  'opsd-hint': 'On-policy self-distillation from the model before this stage, shown a hint',
+  sod: 'SOD: step-wise on-policy distillation',
+};
+
+/** The section that says how the model was made, run by run; empty where nothing is known. */
+export function pipelineSection({ origin }: CardFacts): string {
+  const { root, stages } = stagesOf(origin);
+  if (stages.length === 0) return '';
+  const parts = [`## Training`, `It began with ${describe(root)}.`, ...stages.map(stageText)];
+  const teachers = stages.flatMap(({ teacher }) => (teacher && teacher !== 'self' ? [teacher] : []));
+  const trained = new Set(teachers.filter(({ kind }) => kind === 'run').map(teacherText));
+  return [...parts, ...(trained.size ? ['### The teacher', ...trained] : [])].join('\n\n');
+}
+
+function stageText(stage: Stage, index: number): string {
+  const { recipe, teacher } = stage;
+  return [
+    `### ${index + 1}. ${titles[recipe.method]}`,
+    `${[dataOf(recipe), updatesOf(stage), teacherOf(teacher)].filter(Boolean).join('; ')}.`,
+    `\`\`\`yaml\n${stringify(hyperparameters(recipe), { lineWidth: 0 }).trimEnd()}\n\`\`\``,
+  ].join('\n\n');
+}
+
+/** The training stages of a teacher, a line each. */
+function teacherText(teacher: Origin): string {
+  const { root, stages } = stagesOf(teacher);
+  const lines = stages.map((stage, i) => {
+    const facts = [dataOf(stage.recipe), updatesOf(stage), teacherOf(stage.teacher)].filter(Boolean);
+    return `${i + 1}. ${titles[stage.recipe.method]}. ${facts.join('; ')}.`;
+  });
+  return `It began with ${describe(root)}.\n\n${lines.join('\n')}`;
+}
+
+/** A model in words, without the folder it lies in. */
+export function describe(origin: Origin): string {
+  switch (origin.kind) {
+    case 'hub':
+      return hubLink(origin.name);
+    case 'fresh': {
+      const { layers, hiddenSize } = origin.init;
+      return `random weights (${count(layers, 'layer')} of width ${hiddenSize})`;
+    }
+    case 'folder': {
+      const made = origin.base
+        ? `made from ${hubLink(origin.base)} as its recipe says`
+        : 'whose making is not recorded';
+      return `a local model, ${cell(origin.name)}, ${made}`;
+    }
+    case 'run': {
+      const base = baseOnHub(origin);
+      const methods = stagesOf(origin).stages.map(({ recipe }) => recipe.method.toUpperCase());
+      return `a model trained by ${methods.join(', then ')}${base ? ` from ${hubLink(base)}` : ''}`;
+    }
+  }
+}
+
+function dataOf(recipe: Recipe): string {
+  const { dataset, world, training } = recipe;
+  const demonstrations = 'demonstrations' in training && count(training.demonstrations, 'demonstration');
+  const what = demonstrations ? `${dataset ? 'At most ' : ''}${demonstrations} of` : 'Problems of';
+  if (!dataset) return `${what} the world ${cell(worldName(world))}`;
+  const name = hubName(dataset.source);
+  const file = dataset.file ? `, ${cell(dataset.file)}` : '';
+  return `${what} ${name ? hubLink(name, 'dataset') : `a dataset of its own (${cell(basename(dataset.source))})`}${file}`;
+}
+
+/** A module's path is its author's own affair. */
+function worldName(world: string): string {
+  return /[\\/]/.test(world) ? basename(world) : world;
+}
+
+function updatesOf({ recipe, updates, isIntermediate }: Stage): string {
+  if (updates === undefined) return 'the number of updates is not recorded';
+  const ahead = isIntermediate ? ', before the end of the run' : '';
+  if (recipe.method === 'sft') return count(updates, 'update') + ahead;
+  const { promptsPerIteration } = recipe.training as OnPolicyRecipe['training'];
+  const { groupSize } = (recipe as OnPolicyRecipe).rollout;
+  return `${count(updates, 'update')}${ahead}, with ${promptsPerIteration} prompts an iteration and ${groupSize} responses a prompt`;
+}
+
+function teacherOf(teacher: Stage['teacher']): string {
+  if (teacher === undefined) return '';
+  return teacher === 'self' ? 'the model is its own teacher' : `taught by ${describe(teacher)}`;
+}
+
+/** What a recipe says of the training itself: neither where things lie nor what the machine is like. */
+function hyperparameters(recipe: Recipe): Record<string, unknown> {
+  const { method, seed, training, optimizer } = recipe;
+  if (recipe.method === 'sft') return { method, seed, training, optimizer };
+  const { rollout, loss, reward } = recipe as OnPolicyRecipe;
+  const { concurrency: _, ...sampling } = rollout;
+  return { method, seed, [method]: recipe[recipe.method], rollout: sampling, training, optimizer, loss, reward };
+}

@@ -50,6 +50,7 @@ export { type ChatOptions, loadChat } from './text/loadChat.ts';
 export type { Message, ToolCall, ToolSchema } from './text/message.ts';
 export { PythonPool, type PythonPoolOptions } from './tools/python/pool.ts';
 export { pythonTool } from './tools/python/tool.ts';
+export { type CallLimits, type CallResult, callTool } from './tools/call.ts';
 export { defineTool, type Tool, ToolError } from './tools/tool.ts';
 export { initializeCheckpoint } from './train/initialize.ts';
 export { loadRecipe, parseRecipe, type Recipe, type RecipeInput } from './train/recipe.ts';

@@ -1,0 +1,76 @@
+/**
+ * Trains an agent on tools of one's own, from nothing: a teacher and a student half its size learn from an expert, then
+ * the student practises, and each step of its attempts is scored by the teacher (SOD). Prints how good each became.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { evaluateCheckpoint, LocalEngine, openWorld, parseRecipe, type RecipeInput, train } from 'sod';
+
+const out = 'runs/office';
+const world = fileURLToPath(new URL('office/world.ts', import.meta.url));
+
+const interrupt = new AbortController();
+process.once('SIGINT', () => interrupt.abort());
+
+/** Runs one recipe to its end and returns the trained model's folder; what an earlier run finished is kept. */
+async function stage(name: string, input: RecipeInput): Promise<string> {
+  const runDir = join(out, name);
+  const { finished, checkpoint } = await train(parseRecipe(input), {
+    runDir,
+    resume: existsSync(runDir),
+    signal: interrupt.signal,
+    onProgress(event) {
+      if (event.kind !== 'iteration') return;
+      const { iteration, loss, reward } = event.metrics;
+      process.stderr.write(`\r${name}: ${iteration} of ${event.iterations}  ${reward === undefined ? `loss ${loss}` : `reward ${reward}`}  `);
+    },
+  });
+  process.stderr.write('\n');
+  if (!finished) {
+    console.log('Stopped; the same command goes on.');
+    process.exit(130);
+  }
+  return checkpoint;
+}
+
+const shape = { intermediateSize: 256, heads: 4, kvHeads: 2, headDim: 32 };
+const optimizer = { learningRate: 3e-3, warmup: 0.1 };
+
+const teacher = await stage('teacher', {
+  method: 'sft',
+  world,
+  init: { ...shape, hiddenSize: 128, layers: 3 },
+  training: { demonstrations: 3000, epochs: 2, batchSize: 64 },
+  optimizer,
+});
+const student = await stage('student-sft', {
+  method: 'sft',
+  world,
+  init: { ...shape, hiddenSize: 64, layers: 2 },
+  training: { demonstrations: 100, epochs: 12, batchSize: 16 },
+  optimizer,
+});
+const distilled = await stage('student-sod', {
+  method: 'sod',
+  world,
+  model: student,
+  teacher,
+  sod: { epsilon: 0.05 },
+  rollout: { groupSize: 8, maxTurns: 8, maxPromptTokens: 256, maxResponseTokens: 256 },
+  training: { firstTask: 400, iterations: 20, promptsPerIteration: 16, promptsPerUpdate: 4 },
+  optimizer: { learningRate: 3e-4, betas: [0.9, 0.95] },
+  reward: { overlongBuffer: 64 },
+});
+
+const settings = { tasks: 128, k: 8, temperature: 1, topP: 0.6, maxTurns: 8, maxResponseTokens: 256, seed: 0 };
+const opened = await openWorld(world);
+const engine = await LocalEngine.start();
+const table: Record<string, object> = {};
+for (const [name, checkpoint] of Object.entries({ teacher, 'student, SFT': student, 'student, SOD': distilled })) {
+  const { average, diagnostics } = await evaluateCheckpoint(engine, checkpoint, opened.world, settings);
+  table[name] = { 'average@8': 100 * average, ...diagnostics };
+}
+console.table(table);
+await engine.close();
+await opened.close();

@@ -48,7 +48,7 @@ const student = await stage('student-sft', {
   method: 'sft',
   world,
   init: { ...shape, hiddenSize: 64, layers: 2 },
-  training: { demonstrations: 100, epochs: 12, batchSize: 16 },
+  training: { demonstrations: 200, epochs: 12, batchSize: 16 },
   optimizer,
 });
 const distilled = await stage('student-sod', {
@@ -58,7 +58,7 @@ const distilled = await stage('student-sod', {
   teacher,
   sod: { epsilon: 0.05 },
   rollout: { groupSize: 8, maxTurns: 8, maxPromptTokens: 256, maxResponseTokens: 256 },
-  training: { firstTask: 400, iterations: 20, promptsPerIteration: 16, promptsPerUpdate: 4 },
+  training: { firstTask: 200, iterations: 20, promptsPerIteration: 16, promptsPerUpdate: 4 },
   optimizer: { learningRate: 3e-4, betas: [0.9, 0.95] },
   reward: { overlongBuffer: 64 },
 });

@@ -23,7 +23,9 @@ async function stage(name: string, input: RecipeInput): Promise<string> {
     onProgress(event) {
       if (event.kind !== 'iteration') return;
       const { iteration, loss, reward } = event.metrics;
-      process.stderr.write(`\r${name}: ${iteration} of ${event.iterations}  ${reward === undefined ? `loss ${loss}` : `reward ${reward}`}  `);
+      process.stderr.write(
+        `\r${name}: ${iteration} of ${event.iterations}  ${reward === undefined ? `loss ${loss}` : `reward ${reward}`}  `,
+      );
     },
   });
   process.stderr.write('\n');
@@ -48,7 +50,7 @@ const student = await stage('student-sft', {
   method: 'sft',
   world,
   init: { ...shape, hiddenSize: 64, layers: 2 },
-  training: { demonstrations: 200, epochs: 12, batchSize: 16 },
+  training: { demonstrations: 160, epochs: 14, batchSize: 16 },
   optimizer,
 });
 const distilled = await stage('student-sod', {
@@ -58,8 +60,8 @@ const distilled = await stage('student-sod', {
   teacher,
   sod: { epsilon: 0.05 },
   rollout: { groupSize: 8, maxTurns: 8, maxPromptTokens: 256, maxResponseTokens: 256 },
-  training: { firstTask: 200, iterations: 20, promptsPerIteration: 16, promptsPerUpdate: 4 },
-  optimizer: { learningRate: 3e-4, betas: [0.9, 0.95] },
+  training: { firstTask: 160, iterations: 20, promptsPerIteration: 16, promptsPerUpdate: 4 },
+  optimizer: { learningRate: 5e-4, betas: [0.9, 0.95] },
   reward: { overlongBuffer: 64 },
 });
 

@@ -48,9 +48,9 @@ export { type RunningServer, type ServeOptions, serve } from './serve/server.ts'
 export type { Chat, ParsedTurn } from './text/chat.ts';
 export { type ChatOptions, loadChat } from './text/loadChat.ts';
 export type { Message, ToolCall, ToolSchema } from './text/message.ts';
+export { type CallLimits, type CallResult, callTool } from './tools/call.ts';
 export { PythonPool, type PythonPoolOptions } from './tools/python/pool.ts';
 export { pythonTool } from './tools/python/tool.ts';
-export { type CallLimits, type CallResult, callTool } from './tools/call.ts';
 export { defineTool, type Tool, ToolError } from './tools/tool.ts';
 export { initializeCheckpoint } from './train/initialize.ts';
 export { loadRecipe, parseRecipe, type Recipe, type RecipeInput } from './train/recipe.ts';

@@ -5,35 +5,37 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { evaluateCheckpoint, LocalEngine, openWorld, parseRecipe, type RecipeInput, train } from 'sod';
+import { evaluateCheckpoint, LocalEngine, type Metrics, openWorld, parseRecipe, type RecipeInput, train } from 'sod';
 
 const out = 'runs/office';
 const world = fileURLToPath(new URL('office/world.ts', import.meta.url));
 
-const interrupt = new AbortController();
-process.once('SIGINT', () => interrupt.abort());
-
 /** Runs one recipe to its end and returns the trained model's folder; what an earlier run finished is kept. */
 async function stage(name: string, input: RecipeInput): Promise<string> {
   const runDir = join(out, name);
+  const interrupt = new AbortController();
+  const stop = () => interrupt.abort();
+  process.once('SIGINT', stop);
   const { finished, checkpoint } = await train(parseRecipe(input), {
     runDir,
-    resume: existsSync(runDir),
+    resume: existsSync(join(runDir, 'recipe.yaml')),
     signal: interrupt.signal,
-    onProgress(event) {
-      if (event.kind !== 'iteration') return;
-      const { iteration, loss, reward } = event.metrics;
-      process.stderr.write(
-        `\r${name}: ${iteration} of ${event.iterations}  ${reward === undefined ? `loss ${loss}` : `reward ${reward}`}  `,
-      );
-    },
+    onProgress: event => event.kind === 'iteration' && report(name, event.metrics, event.iterations),
   });
-  process.stderr.write('\n');
+  process.off('SIGINT', stop);
   if (!finished) {
-    console.log('Stopped; the same command goes on.');
+    console.error('Stopped; the same command goes on.');
     process.exit(130);
   }
   return checkpoint;
+}
+
+/** Ten lines a stage. */
+function report(name: string, metrics: Metrics, iterations: number): void {
+  const { iteration } = metrics;
+  if (iteration % Math.ceil(iterations / 10) > 0 && iteration < iterations) return;
+  const measure = 'reward' in metrics ? 'reward' : 'loss';
+  console.error(`${name}: ${iteration} of ${iterations}, ${measure} ${Number(metrics[measure]).toFixed(3)}`);
 }
 
 const shape = { intermediateSize: 256, heads: 4, kvHeads: 2, headDim: 32 };
@@ -68,11 +70,13 @@ const distilled = await stage('student-sod', {
 const settings = { tasks: 128, k: 8, temperature: 1, topP: 0.6, maxTurns: 8, maxResponseTokens: 256, seed: 0 };
 const opened = await openWorld(world);
 const engine = await LocalEngine.start();
-const table: Record<string, object> = {};
-for (const [name, checkpoint] of Object.entries({ teacher, 'student, SFT': student, 'student, SOD': distilled })) {
+const models = { teacher, 'student, SFT': student, 'student, SOD': distilled };
+for (const [name, checkpoint] of Object.entries(models)) {
   const { average, diagnostics } = await evaluateCheckpoint(engine, checkpoint, opened.world, settings);
-  table[name] = { 'average@8': 100 * average, ...diagnostics };
+  const percent = (fraction: number) => (100 * fraction).toFixed(1).padStart(5);
+  console.log(
+    `${name.padEnd(12)}  average@8 ${percent(average)}   tool success ${percent(diagnostics.toolSuccessRate)}`,
+  );
 }
-console.table(table);
 await engine.close();
 await opened.close();

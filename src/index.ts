@@ -54,6 +54,7 @@ export { pythonTool } from './tools/python/tool.ts';
 export { defineTool, type Tool, ToolError } from './tools/tool.ts';
 export { initializeCheckpoint } from './train/initialize.ts';
 export { loadRecipe, parseRecipe, type Recipe, type RecipeInput } from './train/recipe.ts';
+export type { Metrics } from './train/runDirectory.ts';
 export { type TrainEvent, type TrainOptions, type TrainResult, train } from './train/train.ts';
 export { type DatasetWorld, openDatasetWorld } from './worlds/dataset.ts';
 export { type OpenWorld, openWorld, type WorldFactory, type WorldKit } from './worlds/open.ts';

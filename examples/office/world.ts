@@ -41,7 +41,7 @@ const office: WorldFactory = () => ({
 });
 export default office;
 
-/** What the agent is asked about somebody, and by what is around this text it knows what to do. */
+/** The question as the agent is asked it, in training and in use. */
 export function ask(name: string, levels: number): string {
   return `In which room is ${name}${"'s manager".repeat(levels)}? Answer in \\boxed{}.`;
 }

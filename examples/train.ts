@@ -1,5 +1,5 @@
 /**
- * Trains an agent on tools of one's own, from nothing: a teacher and a student half its size learn from an expert, then
+ * Trains an agent on tools of one's own, from nothing: a teacher and a student a third of its size learn from an expert, then
  * the student practises, and each step of its attempts is scored by the teacher (SOD). Prints how good each became.
  */
 import { existsSync } from 'node:fs';

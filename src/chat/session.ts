@@ -1,9 +1,9 @@
 import type { Sampler, SamplingOptions } from '../engine/types.ts';
 import { Random } from '../random.ts';
-import type { TurnDelta } from '../serve/toolCallStream.ts';
-import { TurnReader } from '../serve/turnReader.ts';
 import type { Chat, ParsedTurn } from '../text/chat.ts';
 import type { Message, ToolCall } from '../text/message.ts';
+import type { TurnDelta } from '../text/toolCallStream.ts';
+import { TurnReader } from '../text/turnReader.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
 import { type CallResult, callTool } from '../tools/call.ts';
 import { toolSchema } from '../tools/schema.ts';

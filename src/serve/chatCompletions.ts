@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { SampledToken, SamplingOptions } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
+import type { TurnDelta } from '../text/toolCallStream.ts';
+import { TurnReader } from '../text/turnReader.ts';
 import type { Answering } from './answering.ts';
 import { badRequest } from './apiError.ts';
 import { dialogueOf, toolSchemas } from './dialogue.ts';
@@ -8,8 +10,6 @@ import { type Ended, refuseLongPrompt, refuseLongText, sampleSequence, samplingO
 import { callGrammar, formatGrammar } from './outputGrammar.ts';
 import { type ChatRequest, parseChatRequest } from './requests.ts';
 import type { ServedModel } from './servedModel.ts';
-import type { TurnDelta } from './toolCallStream.ts';
-import { TurnReader } from './turnReader.ts';
 
 type FinishReason = Ended['reason'] | 'tool_calls';
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { RankedToken, SampledToken } from '../engine/types.ts';
+import { TextStream } from '../text/textStream.ts';
 import type { Answering } from './answering.ts';
 import { badRequest } from './apiError.ts';
 import { usage } from './chatCompletions.ts';
@@ -7,7 +8,6 @@ import { type Ended, refuseLongPrompt, refuseLongText, sampleSequence, samplingO
 import { formatGrammar } from './outputGrammar.ts';
 import { type CompletionRequest, parseCompletionRequest } from './requests.ts';
 import type { ServedModel } from './servedModel.ts';
-import { TextStream } from './textStream.ts';
 
 const defaultTokens = 16;
 

@@ -1,4 +1,4 @@
-import { parseToolCall } from '../text/toolCall.ts';
+import { parseToolCall } from './toolCall.ts';
 
 /** A piece of a turn as a client is told it. `call` counts the turn's calls from 0. */
 export type TurnDelta =

@@ -1,6 +1,6 @@
-import type { Vocabulary } from '../text/vocabulary.ts';
 import { TextStream } from './textStream.ts';
 import { ToolCallStream, type TurnDelta } from './toolCallStream.ts';
+import type { Vocabulary } from './vocabulary.ts';
 
 export interface TurnReaderOptions {
   vocabulary: Vocabulary;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes a fresh clone ready to run: system packages, npm packages, native module, compiled TypeScript.
 # Does only what is missing or out of date, and says so; silent when there is nothing to do.
+# In an installed package, which has its npm packages and its compiled TypeScript, it makes the rest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -50,7 +51,15 @@ install_toolchain() {
   }
 }
 
+is_package() {
+  [ ! -d src ]
+}
+
 npm_stamp=node_modules/.setup-lock
+
+has_npm_packages() {
+  [ "$(cksum <package-lock.json)" = "$(cat "$npm_stamp" 2>/dev/null)" ]
+}
 
 install_npm_packages() {
   say 'installing npm packages'
@@ -82,6 +91,6 @@ build_typescript() {
 
 check_node
 has_toolchain || install_toolchain
-[ "$(cksum <package-lock.json)" = "$(cat "$npm_stamp" 2>/dev/null)" ] || install_npm_packages
+is_package || has_npm_packages || install_npm_packages
 make --question --silent --directory=native >/dev/null 2>&1 || build_native
-is_built || build_typescript
+is_package || is_built || build_typescript

@@ -61,14 +61,15 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
       const vocabulary = readVocabulary(checkpoint);
       const opened = options.world ? await openWorld(options.world) : undefined;
       const kit = openKit({});
+      const task = opened?.world.task('test', options.task);
+      const tools = task ? opened!.world.tools(task) : await openTools(options.tools?.split(',') ?? [], kit.kit);
       const engine = await LocalEngine.start({ onNotice: console.error });
       try {
-        const task = opened?.world.task('test', options.task);
         const session = new ChatSession({
           sampler: await engine.sampler(checkpoint),
           chat,
           vocabulary,
-          tools: task ? opened!.world.tools(task) : await openTools(options.tools?.split(',') ?? [], kit.kit),
+          tools,
           messages: [
             ...(options.system ? [{ role: 'system' as const, content: options.system }] : []),
             ...(task?.messages.filter(({ role }) => role === 'system') ?? []),

@@ -5,6 +5,7 @@ import type { Answering } from './answering.ts';
 import { badRequest } from './apiError.ts';
 import { usage } from './chatCompletions.ts';
 import { type Ended, refuseLongPrompt, refuseLongText, sampleSequence, samplingOptions, seedOf } from './generation.ts';
+import type { LoggedToken } from './logprobs.ts';
 import { formatGrammar } from './outputGrammar.ts';
 import { type CompletionRequest, parseCompletionRequest } from './requests.ts';
 import type { ServedModel } from './servedModel.ts';
@@ -33,7 +34,7 @@ export function answerCompletion(model: ServedModel, body: unknown): Answering {
     promptTokens: texts.promptTokens,
     streamed: request.stream ?? false,
     async whole(signal, onToken) {
-      const written = Array.from({ length: texts.count }, () => '');
+      const written = Array.from({ length: texts.count }, (_, choice) => texts.echo(choice));
       const [ranked, ended] = await Promise.all([
         texts.rank(signal),
         texts.sample(signal, onToken, (choice, text) => {
@@ -43,20 +44,30 @@ export function answerCompletion(model: ServedModel, body: unknown): Answering {
       const choices = ended.map(({ reason, sampled }, index) => ({
         index,
         text: written[index],
-        logprobs: request.logprobs == null ? null : model.logprobs.completion(sampled, 0),
+        logprobs:
+          request.logprobs == null ? null : model.logprobs.completion([...texts.echoed(index, ranked), ...sampled], 0),
         finish_reason: reason,
-        ...(ranked && { prompt_logprobs: model.logprobs.prompt(ranked[texts.promptOf(index)]) }),
+        ...(request.prompt_logprobs != null && {
+          prompt_logprobs: model.logprobs.prompt(ranked![texts.promptOf(index)], request.prompt_logprobs),
+        }),
       }));
       return { ...head, choices, usage: usage(texts.promptTokens, ended) };
     },
     async stream(signal, onToken, send) {
       const offsets = Array.from({ length: texts.count }, () => 0);
-      const ended = await texts.sample(signal, onToken, (index, text, sampled) => {
+      const tell = (index: number, text: string, told: readonly LoggedToken[]) => {
         const logprobs =
-          request.logprobs == null || !sampled ? null : model.logprobs.completion([sampled], offsets[index]);
-        if (sampled) offsets[index] += model.logprobs.text(sampled.token).length;
+          request.logprobs == null || told.length === 0 ? null : model.logprobs.completion(told, offsets[index]);
+        for (const { token } of told) offsets[index] += model.logprobs.text(token).length;
         send({ ...head, choices: [{ index, text, logprobs, finish_reason: null }] });
-      });
+      };
+      if (request.echo) {
+        const ranked = await texts.rank(signal);
+        for (let index = 0; index < texts.count; index++) tell(index, texts.echo(index), texts.echoed(index, ranked));
+      }
+      const ended = await texts.sample(signal, onToken, (index, text, sampled) =>
+        tell(index, text, sampled ? [sampled] : []),
+      );
       ended.forEach(({ reason }, index) => {
         send({ ...head, choices: [{ index, text: '', logprobs: null, finish_reason: reason }] });
       });
@@ -125,10 +136,36 @@ class Texts {
     return Promise.all(Array.from({ length: this.count }, one));
   }
 
+  /** The prompt as text, where it is to stand before what is sampled. */
+  echo(choice: number): string {
+    if (!this.#request.echo) return '';
+    const { prompt } = this.#request;
+    if (typeof prompt === 'string') return prompt;
+    const given = prompt[this.promptOf(choice)];
+    return typeof given === 'string' ? given : this.#model.chat.decode(this.#prompts[this.promptOf(choice)]);
+  }
+
+  /** The same as tokens, of which the first has nothing before it. */
+  echoed(choice: number, ranked: RankedToken[][] | undefined): LoggedToken[] {
+    if (!this.#request.echo || !ranked) return [];
+    const prompt = this.promptOf(choice);
+    const most = this.#request.logprobs ?? 0;
+    return [
+      { token: this.#prompts[prompt][0], logprob: null },
+      ...ranked[prompt].map(({ token, logprob, alternatives }) => ({
+        token,
+        logprob,
+        alternatives: alternatives.slice(0, most),
+      })),
+    ];
+  }
+
   /** Log-probabilities of the prompts' own tokens, where they are asked for. */
   async rank(signal: AbortSignal): Promise<RankedToken[][] | undefined> {
-    const { prompt_logprobs: alternatives } = this.#request;
-    if (alternatives == null) return undefined;
+    const { prompt_logprobs, echo, logprobs } = this.#request;
+    const wanted = [prompt_logprobs, echo ? logprobs : undefined].filter(count => count != null);
+    if (wanted.length === 0) return undefined;
+    const alternatives = Math.max(...wanted);
     return Promise.all(this.#prompts.map(prompt => this.#model.sampler.rank(prompt, alternatives, signal)));
   }
 }

@@ -1,17 +1,26 @@
+import type { UnderlyingSource } from 'node:stream/web';
 import { ApiError } from './apiError.ts';
+
+/** How much of an answer waits for a client that does not read it. */
+const mostUnreadBytes = 4 << 20;
 
 /**
  * Server-sent events: each object that `fill` sends is one, then `[DONE]`. An error, once the answer has begun, is an event as
  * well.
- * @param onGone called when the client goes away before the end
+ * @param onGone called when the client goes away before the end, or lets too much of it wait
  */
 export function eventStream(fill: (send: (chunk: object) => void) => Promise<void>, onGone: () => void): Response {
   const encoder = new TextEncoder();
   let open = true;
-  const events = new ReadableStream<Uint8Array>({
-    async start(controller) {
+  const source: UnderlyingSource<Uint8Array> = {
+    start(controller) {
       const write = (data: string) => {
-        if (open) controller.enqueue(encoder.encode(`data: ${data}\n\n`));
+        if (!open) return;
+        controller.enqueue(encoder.encode(`data: ${data}\n\n`));
+        if (controller.desiredSize! > -mostUnreadBytes) return;
+        open = false;
+        controller.error(new Error('the client does not read its answer'));
+        onGone();
       };
       // Not awaited: a stream whose start is pending is not read.
       void fill(chunk => write(JSON.stringify(chunk)))
@@ -21,8 +30,8 @@ export function eventStream(fill: (send: (chunk: object) => void) => Promise<voi
           write(JSON.stringify(told.body));
         })
         .finally(() => {
-          if (!open) return;
           write('[DONE]');
+          if (!open) return;
           open = false;
           controller.close();
         });
@@ -31,7 +40,8 @@ export function eventStream(fill: (send: (chunk: object) => void) => Promise<voi
       open = false;
       onGone();
     },
-  });
+  };
+  const events = new ReadableStream(source, new ByteLengthQueuingStrategy({ highWaterMark: 0 }));
   return new Response(events, {
     headers: {
       'content-type': 'text/event-stream; charset=utf-8',

@@ -1,6 +1,13 @@
 import type { RankedToken, SampledToken, TokenLogprob } from '../engine/types.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
 
+/** A token of a completion; the first of a text has nothing before it that could make it likely. */
+export interface LoggedToken {
+  token: number;
+  logprob: number | null;
+  alternatives?: TokenLogprob[];
+}
+
 /** Log-probabilities in the shapes of OpenAI's API and vLLM's extension of it. JSON has no infinities. */
 export class LogprobFormat {
   readonly #vocabulary: Vocabulary;
@@ -15,26 +22,28 @@ export class LogprobFormat {
   }
 
   /** The `logprobs` of a completion; offsets count characters from `textOffset`. */
-  completion(sampled: readonly SampledToken[], textOffset: number) {
+  completion(told: readonly LoggedToken[], textOffset: number) {
     let offset = textOffset;
-    const offsets = sampled.map(({ token }) => {
+    const offsets = told.map(({ token }) => {
       const at = offset;
       offset += this.text(token).length;
       return at;
     });
     return {
-      tokens: sampled.map(({ token }) => this.text(token)),
-      token_logprobs: sampled.map(({ logprob }) => finite(logprob)),
-      top_logprobs: sampled.map(({ alternatives = [] }) =>
-        Object.fromEntries(alternatives.map(other => [this.text(other.token), finite(other.logprob)])),
+      tokens: told.map(({ token }) => this.text(token)),
+      token_logprobs: told.map(({ logprob }) => (logprob === null ? null : finite(logprob))),
+      top_logprobs: told.map(({ logprob, alternatives = [] }) =>
+        logprob === null
+          ? null
+          : Object.fromEntries(alternatives.map(other => [this.text(other.token), finite(other.logprob)])),
       ),
       text_offset: offsets,
     };
   }
 
-  /** vLLM's `prompt_logprobs`: by token id, the given token first; the first place has nothing before it. */
-  prompt(ranked: readonly RankedToken[]) {
-    return [null, ...ranked.map(token => this.#ranked(token))];
+  /** vLLM's `prompt_logprobs`: by token id, the given token and the `most` best; the first place has nothing before it. */
+  prompt(ranked: readonly RankedToken[], most: number) {
+    return [null, ...ranked.map(token => this.#ranked(token, most))];
   }
 
   /** A token as text; bytes that are no whole character become U+FFFD. */
@@ -43,8 +52,9 @@ export class LogprobFormat {
     return bytes ? Buffer.from(bytes).toString('utf8') : (this.#vocabulary.control(token) ?? '');
   }
 
-  #ranked({ alternatives, ...given }: RankedToken) {
+  #ranked({ alternatives, ...given }: RankedToken, most: number) {
     const others = alternatives
+      .slice(0, most)
       .map((other, i) => ({ ...other, rank: i + 1 }))
       .filter(({ token }) => token !== given.token);
     return Object.fromEntries(

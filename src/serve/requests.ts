@@ -102,7 +102,7 @@ const completionRequest = z.object({
   max_tokens: z.int().min(0).nullish(),
   logprobs: z.int().min(0).max(maxAlternatives).nullish(),
   prompt_logprobs: z.int().min(0).max(maxAlternatives).nullish(),
-  echo: z.literal(false, 'is not supported: take prompt_logprobs').nullish(),
+  echo: z.boolean().nullish(),
   suffix: notServed('text is only continued at its end'),
   best_of: notServed('take n'),
 });

@@ -91,7 +91,7 @@ const wrong: Record<string, unknown[]> = {
 };
 const wrongOfCompletion: Record<string, unknown[]> = {
   prompt: [undefined, null, '', [], {}, [[]], [''], [-1], [1e9], [0.5], [[1], 'x'], Array(65).fill('x'), true],
-  echo: [true, 1],
+  echo: ['yes', 1],
   best_of: [3],
   suffix: ['x'],
   logprobs: [-1, 21, true],

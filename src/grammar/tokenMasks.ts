@@ -1,6 +1,7 @@
 import type { Vocabulary } from '../text/vocabulary.ts';
 import type { Grammar } from './grammar.ts';
 import { Recognizer, type State } from './recognizer.ts';
+import { TokenTrie } from './tokenTrie.ts';
 
 /** One completion on its way through a grammar. */
 export interface GrammarWalk {
@@ -18,13 +19,15 @@ const keptMasks = 256;
 
 /** Which tokens of a vocabulary may come next in a text that follows a grammar. */
 export class TokenMasks {
-  readonly #vocabulary: SortedVocabulary;
+  readonly #vocabulary: Vocabulary;
+  readonly #trie: TokenTrie;
   readonly #size: number;
   readonly #grammars = new Map<string, GrammarMasks>();
 
   /** @param size tokens that the model has logits for, which may be more than its tokenizer has tokens */
   constructor(vocabulary: Vocabulary, size: number) {
-    this.#vocabulary = new SortedVocabulary(vocabulary, size);
+    this.#vocabulary = vocabulary;
+    this.#trie = new TokenTrie(vocabulary, size);
     this.#size = size;
   }
 
@@ -32,7 +35,8 @@ export class TokenMasks {
   begin(grammar: Grammar, stop: readonly number[]): GrammarWalk {
     const key = JSON.stringify([grammar, stop]);
     const masks =
-      this.#grammars.get(key) ?? new GrammarMasks(new Recognizer(grammar), this.#vocabulary, this.#size, stop);
+      this.#grammars.get(key) ??
+      new GrammarMasks(new Recognizer(grammar), this.#vocabulary, this.#trie, this.#size, stop);
     this.#grammars.delete(key);
     if (masks.states <= keptStates) this.#grammars.set(key, masks);
     if (this.#grammars.size > keptGrammars) this.#grammars.delete(this.#grammars.keys().next().value!);
@@ -48,14 +52,16 @@ export class TokenMasks {
 
 class GrammarMasks {
   readonly #recognizer: Recognizer;
-  readonly #vocabulary: SortedVocabulary;
+  readonly #vocabulary: Vocabulary;
+  readonly #trie: TokenTrie;
   readonly #size: number;
   readonly #stop: readonly number[];
   readonly #masks = new Map<State, Int32Array>();
 
-  constructor(recognizer: Recognizer, vocabulary: SortedVocabulary, size: number, stop: readonly number[]) {
+  constructor(recognizer: Recognizer, vocabulary: Vocabulary, trie: TokenTrie, size: number, stop: readonly number[]) {
     this.#recognizer = recognizer;
     this.#vocabulary = vocabulary;
+    this.#trie = trie;
     this.#size = size;
     this.#stop = stop;
   }
@@ -91,64 +97,10 @@ class GrammarMasks {
     const allow = (token: number) => {
       mask[token >> 5] |= 1 << (token & 31);
     };
-    this.#vocabulary.each(state, (from, byte) => this.#recognizer.byte(from, byte), allow);
+    const recognizer = this.#recognizer;
+    this.#trie.each(state, (from, byte) => recognizer.byte(from, byte), allow);
     for (const token of this.#recognizer.tokens(state)) allow(token);
     if (state.accepts) for (const token of this.#stop) allow(token);
     return mask;
   }
-}
-
-/** The texts of a vocabulary in the order of their bytes: neighbours share beginnings, which are followed once. */
-class SortedVocabulary {
-  readonly #vocabulary: Vocabulary;
-  readonly #ids: number[];
-  readonly #bytes: Uint8Array[];
-  /** How many bytes each text shares with the one before it. */
-  readonly #shared: Int32Array;
-
-  constructor(vocabulary: Vocabulary, size: number) {
-    this.#vocabulary = vocabulary;
-    const texts = Array.from({ length: Math.min(vocabulary.size, size) }, (_, id) => ({
-      id,
-      bytes: vocabulary.bytes(id),
-    }));
-    const sorted = texts
-      .filter((text): text is { id: number; bytes: Uint8Array } => (text.bytes?.length ?? 0) > 0)
-      .sort((a, b) => Buffer.compare(a.bytes, b.bytes));
-    this.#ids = sorted.map(({ id }) => id);
-    this.#bytes = sorted.map(({ bytes }) => bytes);
-    this.#shared = Int32Array.from(this.#bytes, (bytes, i) => (i === 0 ? 0 : sharedBytes(this.#bytes[i - 1], bytes)));
-  }
-
-  /** Undefined for control tokens. */
-  bytes(token: number): Uint8Array | undefined {
-    return this.#vocabulary.bytes(token);
-  }
-
-  /** Tells every token whose whole text `step` can follow from `state`. */
-  each(state: State, step: (from: State, byte: number) => State | null, found: (token: number) => void): void {
-    const reached: State[] = [state];
-    let refused = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < this.#ids.length; i++) {
-      const shared = this.#shared[i];
-      if (shared > refused) continue;
-      refused = Number.POSITIVE_INFINITY;
-      const bytes = this.#bytes[i];
-      for (let at = shared; at < bytes.length; at++) {
-        const next = step(reached[at], bytes[at]);
-        if (!next) {
-          refused = at;
-          break;
-        }
-        reached[at + 1] = next;
-      }
-      if (refused === Number.POSITIVE_INFINITY) found(this.#ids[i]);
-    }
-  }
-}
-
-function sharedBytes(a: Uint8Array, b: Uint8Array): number {
-  let n = 0;
-  while (n < a.length && n < b.length && a[n] === b[n]) n++;
-  return n;
 }

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
@@ -107,10 +108,11 @@ async function answer(c: Context, answering: Answering, visit: Visit, options: A
         finish();
       }
     };
-    return eventStream(fill, () => {
+    const onGone = () => {
       metrics.gone.inc();
       visit.end();
-    });
+    };
+    return eventStream(fill, onGone, () => (c.env as HttpBindings).outgoing.destroy());
   }
   const client = c.req.raw.signal;
   client.addEventListener('abort', visit.end, { once: true });

@@ -1,15 +1,20 @@
 import type { UnderlyingSource } from 'node:stream/web';
 import { ApiError } from './apiError.ts';
 
-/** How much of an answer waits for a client that does not read it. */
+/** How much of an answer waits for a client that does not read it, before the line is cut. */
 const mostUnreadBytes = 4 << 20;
 
 /**
  * Server-sent events: each object that `fill` sends is one, then `[DONE]`. An error, once the answer has begun, is an event as
  * well.
- * @param onGone called when the client goes away before the end, or lets too much of it wait
+ * @param onGone called when the client goes away before the end
+ * @param hangUp closes the connection
  */
-export function eventStream(fill: (send: (chunk: object) => void) => Promise<void>, onGone: () => void): Response {
+export function eventStream(
+  fill: (send: (chunk: object) => void) => Promise<void>,
+  onGone: () => void,
+  hangUp: () => void,
+): Response {
   const encoder = new TextEncoder();
   let open = true;
   const source: UnderlyingSource<Uint8Array> = {
@@ -17,10 +22,7 @@ export function eventStream(fill: (send: (chunk: object) => void) => Promise<voi
       const write = (data: string) => {
         if (!open) return;
         controller.enqueue(encoder.encode(`data: ${data}\n\n`));
-        if (controller.desiredSize! > -mostUnreadBytes) return;
-        open = false;
-        controller.error(new Error('the client does not read its answer'));
-        onGone();
+        if (controller.desiredSize! < -mostUnreadBytes) hangUp();
       };
       // Not awaited: a stream whose start is pending is not read.
       void fill(chunk => write(JSON.stringify(chunk)))

@@ -36,11 +36,14 @@ export function readVocabulary(checkpoint: string): Vocabulary {
   };
 }
 
-const byteOf = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
+const byteOf: number[] = [];
+for (const [byte, character] of BYTE_CHARACTERS.entries()) byteOf[character.charCodeAt(0)] = byte;
 
 /** A token of a byte-level vocabulary: each character stands for a byte. */
 function byteLevelBytes(token: string): Uint8Array {
-  return Uint8Array.from(token, character => byteOf.get(character) ?? 0);
+  const bytes = new Uint8Array(token.length);
+  for (let i = 0; i < token.length; i++) bytes[i] = byteOf[token.charCodeAt(i)] ?? 0;
+  return bytes;
 }
 
 /** A token of a vocabulary of text pieces: `▁` is a space, and `<0x0A>` a byte that no piece has. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningServer, type ServeOptions, serve } from '../../src/serve/server.ts';
@@ -59,10 +60,22 @@ test.each([true, false])('a client that goes away frees its sequence (streamed: 
   expect(await metric(server.url, 'sod_clients_gone_total')).toBe(before + 1);
 });
 
+test('a client that does not read its answer is let go, and its answer ended', async () => {
+  const before = await metric(server.url, 'sod_clients_gone_total');
+  const body = JSON.stringify({ ...endless, n: 4, stream: true, logprobs: 20 });
+  const head = `POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1', () => socket.write(head + body));
+  socket.pause().on('error', () => {});
+  await until(async () => (await metric(server.url, 'sod_clients_gone_total')) > before);
+  await until(async () => (await metric(server.url, 'sod_sequences_running')) === 0);
+  socket.destroy();
+});
+
 test('more than the queue takes is sent away, and let in when there is room', async () => {
   const clients = new AbortController();
   const inside = Array.from({ length: 6 }, () => post(server.url, endless, clients.signal));
   for (const answer of inside) answer.catch(() => {});
+  await until(async () => (await metric(server.url, 'sod_sequences_running')) === 4);
   await until(async () => (await metric(server.url, 'sod_sequences_waiting')) === 2);
   const refused = await post(server.url, { model: 'weather', prompt: 'x' });
   expect(refused.status).toBe(429);

@@ -154,6 +154,44 @@ describe('a completion', () => {
     expect(choices.map(({ index }) => index)).toEqual([0, 1, 2, 3]);
   });
 
+  test('the prompt is repeated and scored where that is asked for, streamed or not', async () => {
+    const request = {
+      model,
+      prompt: ['How warm is', 'Say 😀'],
+      echo: true,
+      logprobs: 2,
+      max_tokens: 3,
+      temperature: 0,
+    };
+    const { choices } = await client.completions.create(request);
+    const chat = loadChat(checkpoint);
+    for (const [i, { text, logprobs }] of choices.entries()) {
+      const prompt = request.prompt[i];
+      const length = chat.encode(prompt).length;
+      const plain = (await client.completions.create({ ...request, prompt, echo: false })).choices[0];
+      expect(text).toBe(prompt + plain.text);
+      expect(logprobs!.tokens!.slice(length)).toEqual(plain.logprobs!.tokens);
+      expect(logprobs!.token_logprobs![0]).toBeNull();
+      expect(logprobs!.token_logprobs!.slice(length)).toEqual(plain.logprobs!.token_logprobs);
+      expect(logprobs!.top_logprobs!.slice(1).every(top => Object.keys(top).length === 2)).toBe(true);
+      expect(logprobs!.text_offset![0]).toBe(0);
+    }
+    const pieces: Record<number, { text: string; logprobs: (number | null)[] }> = {};
+    for await (const { choices } of await client.completions.create({ ...request, stream: true })) {
+      for (const { index, text, logprobs } of choices) {
+        pieces[index] ??= { text: '', logprobs: [] };
+        pieces[index].text += text;
+        pieces[index].logprobs.push(...(logprobs?.token_logprobs ?? []));
+      }
+    }
+    expect(Object.values(pieces)).toEqual(
+      choices.map(({ text, logprobs }) => ({ text, logprobs: logprobs!.token_logprobs })),
+    );
+    const scored = await client.completions.create({ ...request, prompt: request.prompt[0], max_tokens: 0 });
+    expect(scored.choices[0].text).toBe(request.prompt[0]);
+    expect(scored.choices[0].logprobs!.token_logprobs).toHaveLength(chat.encode(request.prompt[0]).length);
+  });
+
   test('scores given tokens as the engine does', async () => {
     const prompt = loadChat(checkpoint).prompt([{ role: 'user', content: 'Say hello.' }], []);
     const request = { model, prompt, max_tokens: 0, prompt_logprobs: 2 };

@@ -17,6 +17,12 @@ export interface Models {
 
 const peers = fileURLToPath(new URL('peers/', import.meta.url));
 
+/** Installs llama.cpp from npm where it is missing: beside the peers, for it is as large as everything else together. */
+export function installLlama(): void {
+  if (existsSync(join(peers, 'node_modules/node-llama-cpp'))) return;
+  execFileSync('npm', ['install', '--no-save', '--ignore-scripts'], { cwd: peers, stdio: ['ignore', 2, 2] });
+}
+
 /** Installs the peers where they are missing: PyTorch from Debian, llama.cpp from npm. */
 export function installPeers(): void {
   try {
@@ -26,9 +32,7 @@ export function installPeers(): void {
     const install = [...root, 'apt-get', 'install', '-y', '--no-install-recommends', 'python3-torch'];
     execFileSync(install[0], install.slice(1), { stdio: ['ignore', 2, 2] });
   }
-  if (!existsSync(join(peers, 'node_modules/node-llama-cpp'))) {
-    execFileSync('npm', ['install', '--no-save', '--ignore-scripts'], { cwd: peers, stdio: ['ignore', 2, 2] });
-  }
+  installLlama();
 }
 
 /** Writes the models under `folder` where they are missing. */

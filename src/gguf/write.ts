@@ -1,25 +1,16 @@
-import { readFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { writeSync } from 'node:fs';
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
-import { writeFileWhole } from '../files.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Dtype } from '../model/dtype.ts';
 import { elements, type StoredTensor, writeValues } from '../model/safetensors.ts';
-import { readCheckpointFiles } from '../text/checkpointFiles.ts';
+import { readCheckpointFiles, readTokenizer } from '../text/checkpointFiles.ts';
 import { quantizeQ8 } from './blocks.ts';
+import { type Metadata, type TensorToWrite, writeGgufFile } from './file.ts';
 import { ggufName } from './names.ts';
 import { storedBytes, tensorTypes } from './tensorTypes.ts';
 import { qwenSplit, tokenKinds } from './tokenFormat.ts';
-
-/**
- * GGUF, the one-file format of llama.cpp: metadata (the model's shape and its tokenizer), a table of tensors, then their data,
- * everything little-endian. https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
- */
-
-const alignment = 32;
-const version = 3;
 
 /** How matrices are stored. */
 export type ExportType = 'f32' | 'f16' | 'bf16' | 'q8_0';
@@ -32,8 +23,6 @@ const storedTypes = { f32: 'F32', f16: 'F16', bf16: 'BF16', q8_0: 'Q8_0' } as co
 /** Of the q8_0 format as it is today. */
 const quantizationVersion = 2;
 
-type Metadata = [key: string, type: 'u32' | 'f32' | 'bool' | 'string' | 'strings' | 'i32s', value: unknown][];
-
 export interface GgufOptions {
   /** Default: the type that most of the checkpoint's values have. */
   type?: ExportType;
@@ -43,41 +32,30 @@ export interface GgufOptions {
   onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
-type OutTensor = Omit<StoredTensor, 'dtype'> & { type: Dtype | 'Q8_0' };
-
 /**
  * Writes a checkpoint with its tokenizer and chat template as one GGUF file: matrices in the type asked for, norms in float32.
  * Rows that are no whole blocks of 32 are float16 where q8_0 is asked for, as in llama.cpp.
  * @throws UserError when the tokenizer is not a byte-level BPE that splits text as Qwen's does.
  */
 export function writeGguf(path: string, checkpoint: Checkpoint, options: GgufOptions): void {
-  const { config, dir } = checkpoint;
   const type = options.type ?? ownType(checkpoint);
-  const metadata: Metadata = [
+  const tensors = checkpoint.tensors.map((tensor): TensorToWrite => {
+    const stored = outType(tensor.shape, type);
+    const write = stored === 'Q8_0' ? quantized(tensor) : (fd: number) => writeValues(fd, { ...tensor, dtype: stored });
+    return { name: ggufName(tensor.name), shape: tensor.shape, type: stored, write };
+  });
+  writeGgufFile(path, ggufMetadata(checkpoint, options.name, type), tensors, options.onProgress);
+}
+
+/** What a file says of a model beside its weights: its shape, its tokenizer and its chat template. */
+export function ggufMetadata({ config, dir }: Checkpoint, name: string, type: ExportType): Metadata {
+  return [
     ...modelMetadata(config),
-    ['general.name', 'string', options.name],
+    ['general.name', 'string', name],
     ['general.file_type', 'u32', fileTypes[type]],
     ['general.quantization_version', 'u32', quantizationVersion],
     ...tokenizerMetadata(dir, config),
   ];
-  const tensors = checkpoint.tensors.map(
-    (tensor): OutTensor => ({
-      ...tensor,
-      name: ggufName(tensor.name),
-      type: outType(tensor.shape, type),
-    }),
-  );
-  const total = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
-  let done = 0;
-  writeFileWhole(path, fd => {
-    writeSync(fd, header(metadata, tensors));
-    for (const tensor of tensors) {
-      writeTensor(fd, tensor);
-      writeSync(fd, new Uint8Array(padding(byteLength(tensor))));
-      done += byteLength(tensor);
-      options.onProgress?.(done, total);
-    }
-  });
 }
 
 /** The type that the largest of a checkpoint's tensors has. */
@@ -86,7 +64,7 @@ export function ownType({ tensors }: Checkpoint): ExportType {
   return largest.dtype.toLowerCase() as ExportType;
 }
 
-function outType(shape: readonly number[], type: ExportType): OutTensor['type'] {
+function outType(shape: readonly number[], type: ExportType): Dtype | 'Q8_0' {
   if (shape.length === 1) return 'F32';
   const blocks = shape.at(-1)! % tensorTypes.Q8_0.values === 0;
   return type === 'q8_0' && !blocks ? 'F16' : storedTypes[type];
@@ -95,18 +73,16 @@ function outType(shape: readonly number[], type: ExportType): OutTensor['type'] 
 /** Rows at a time, so that a large matrix is not in memory twice. */
 const quantizedValues = 1 << 20;
 
-function writeTensor(fd: number, { type, ...tensor }: OutTensor): void {
-  if (type !== 'Q8_0') {
-    writeValues(fd, { ...tensor, dtype: type });
-    return;
-  }
-  const values = tensor.read();
-  for (let done = 0; done < values.length; done += quantizedValues) {
-    const part = values.subarray(done, done + quantizedValues);
-    const blocks = new Uint8Array(storedBytes('Q8_0', part.length));
-    quantizeQ8(part, blocks);
-    for (let written = 0; written < blocks.length; ) written += writeSync(fd, blocks, written);
-  }
+function quantized(tensor: StoredTensor): (fd: number) => void {
+  return fd => {
+    const values = tensor.read();
+    for (let done = 0; done < values.length; done += quantizedValues) {
+      const part = values.subarray(done, done + quantizedValues);
+      const blocks = new Uint8Array(storedBytes('Q8_0', part.length));
+      quantizeQ8(part, blocks);
+      for (let written = 0; written < blocks.length; ) written += writeSync(fd, blocks, written);
+    }
+  };
 }
 
 function modelMetadata(config: ModelConfig): Metadata {
@@ -136,14 +112,15 @@ const tokenizerSchema = z.object({
     vocab: z.record(z.string(), z.int().nonnegative()),
     merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
   }),
-  added_tokens: z.array(z.object({ id: z.int().nonnegative(), content: z.string(), special: z.boolean() })),
+  added_tokens: z.array(
+    z.object({ id: z.int().nonnegative(), content: z.string(), special: z.boolean().default(false) }),
+  ),
 });
 
 function tokenizerMetadata(dir: string, config: ModelConfig): Metadata {
-  const file = join(dir, 'tokenizer.json');
-  const tokenizer = tokenizerSchema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+  const tokenizer = tokenizerSchema.safeParse(readTokenizer(dir));
   if (!tokenizer.success || tokenizer.data.pre_tokenizer.pretokenizers[0].pattern.Regex !== qwenSplit) {
-    throw new UserError(`${file}: only Qwen's tokenizer and others that split text as it does can be written as GGUF`);
+    throw new UserError(`${dir}: only Qwen's tokenizer and others that split text as it does can be written as GGUF`);
   }
   const { model, added_tokens: added } = tokenizer.data;
   const tokens = Array.from({ length: config.vocabSize }, (_, id) => `[PAD${id}]`);
@@ -177,67 +154,4 @@ function specialTokens(dir: string, config: ModelConfig, added: readonly { id: n
     ...(padding === undefined ? [] : [['tokenizer.ggml.padding_token_id', 'u32', padding] as Metadata[number]]),
     ['tokenizer.chat_template', 'string', files.template],
   ];
-}
-
-function header(metadata: Metadata, tensors: readonly OutTensor[]): Buffer {
-  const parts: Buffer[] = [Buffer.from('GGUF'), u32(version), u64(tensors.length), u64(metadata.length)];
-  for (const [key, type, value] of metadata) parts.push(text(key), typed(type, value));
-  let offset = 0;
-  for (const tensor of tensors) {
-    const { name, shape, type } = tensor;
-    parts.push(text(name), u32(shape.length), ...shape.toReversed().map(u64), u32(tensorTypes[type].id), u64(offset));
-    offset += byteLength(tensor) + padding(byteLength(tensor));
-  }
-  const head = Buffer.concat(parts);
-  return Buffer.concat([head, Buffer.alloc(padding(head.length))]);
-}
-
-function typed(type: Metadata[number][1], value: unknown): Buffer {
-  switch (type) {
-    case 'u32':
-      return Buffer.concat([u32(4), u32(value as number)]);
-    case 'f32': {
-      const bytes = Buffer.alloc(4);
-      bytes.writeFloatLE(value as number);
-      return Buffer.concat([u32(6), bytes]);
-    }
-    case 'bool':
-      return Buffer.concat([u32(7), Buffer.from([value ? 1 : 0])]);
-    case 'string':
-      return Buffer.concat([u32(8), text(value as string)]);
-    case 'strings': {
-      const list = value as string[];
-      return Buffer.concat([u32(9), u32(8), u64(list.length), ...list.map(text)]);
-    }
-    case 'i32s': {
-      const list = value as number[];
-      return Buffer.concat([u32(9), u32(5), u64(list.length), Buffer.from(Int32Array.from(list).buffer)]);
-    }
-  }
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([u64(bytes.length), bytes]);
-}
-
-function byteLength({ shape, type }: OutTensor): number {
-  return storedBytes(type, elements(shape));
-}
-
-/** Bytes that are missing to a multiple of the alignment. */
-function padding(length: number): number {
-  return (alignment - (length % alignment)) % alignment;
 }

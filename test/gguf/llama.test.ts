@@ -1,51 +1,72 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { demoSized, writeRandomQwen3 } from '../../bench/randomQwen3.ts';
+import { installLlama } from '../../bench/engine/prepare.ts';
 import { LocalEngine, type LocalSampler } from '../../src/engine/local/engine.ts';
-import { writeGguf } from '../../src/gguf/write.ts';
+import { type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
+import { ggufName } from '../../src/gguf/names.ts';
+import { storedBytes, type TensorTypeName, tensorTypes } from '../../src/gguf/tensorTypes.ts';
+import { ggufMetadata, writeGguf } from '../../src/gguf/write.ts';
 import { readCheckpoint } from '../../src/model/checkpoint.ts';
+import { elements } from '../../src/model/safetensors.ts';
+import { Random } from '../../src/random.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
 import { openWorld } from '../../src/worlds/open.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+import { qwen3WeatherModel, weatherModel, weatherTool } from '../serve/weatherModel.ts';
 
-const peers = fileURLToPath(new URL('../../bench/engine/peers/', import.meta.url));
+const llamaProgram = fileURLToPath(new URL('../../bench/engine/peers/llamaAgreement.js', import.meta.url));
 const folder = temporaryFolder(afterAll);
 let engine: LocalEngine;
-
 beforeAll(async () => {
-  if (!existsSync(join(peers, 'node_modules/node-llama-cpp'))) {
-    execFileSync('npm', ['install', '--no-save', '--ignore-scripts', '--loglevel=error'], {
-      cwd: peers,
-      stdio: 'ignore',
-    });
-  }
+  installLlama();
   engine = await LocalEngine.start({ dtype: 'f32' });
 }, 300_000);
 afterAll(() => engine.close());
 
-interface Request {
-  texts: string[];
-  sequences: number[][];
-  prompts: number[][];
-  steps: number;
+interface Sequence {
+  tokens: number[];
+  /** The first token whose log-probability is asked for. */
+  from: number;
 }
 
-function llama(gguf: string, request: Request) {
-  const said = execFileSync(
-    process.execPath,
-    [join(peers, 'llamaAgreement.js'), JSON.stringify({ gguf, ...request })],
-    {
-      encoding: 'utf8',
-      maxBuffer: 1 << 26,
-      stdio: ['ignore', 'pipe', 'ignore'],
-    },
-  );
-  return JSON.parse(said) as { cut: number[][]; logprobs: number[][]; greedy: number[][]; template: string };
+interface Request {
+  gguf: string;
+  texts?: string[];
+  sequences?: Sequence[];
+  prompts?: number[][];
+  steps?: number;
 }
+
+interface Answer {
+  cut: number[][];
+  logprobs: number[][];
+  greedy: number[][];
+  template: string;
+}
+
+function llama(requests: Request[]): Answer[] {
+  const nothing = { texts: [], sequences: [], prompts: [], steps: 0 };
+  const said = execFileSync(process.execPath, [llamaProgram], {
+    input: JSON.stringify(requests.map(request => ({ ...nothing, ...request }))),
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  return JSON.parse(said);
+}
+
+async function ownLogprobs(sampler: LocalSampler, { tokens, from }: Sequence): Promise<number[]> {
+  const mask = Uint8Array.from(tokens, (_, i) => (i < from ? 0 : 1));
+  const [{ logprobs }] = await sampler.score([{ tokens, mask }]);
+  return [...logprobs.subarray(from)];
+}
+
+const average = (a: number[], b: number[]) => a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
+const farthest = (a: number[], b: number[]) => Math.max(...a.map((value, i) => Math.abs(value - b[i])));
 
 // llama.cpp does not compose characters (NFC), and takes `<tool_call>` for a token in any text: neither is in these.
 const texts = [
@@ -55,78 +76,133 @@ const texts = [
   "it's WE'RE don't  I'll\r\n\r\n   spaces   \n",
   '<|im_end|> as text? {"name": "x"}',
 ];
-
-async function ownLogprobs(sampler: LocalSampler, tokens: number[]): Promise<number[]> {
-  const [{ logprobs }] = await sampler.score([{ tokens, mask: new Uint8Array(tokens.length).fill(1) }]);
-  return [...logprobs.subarray(1)];
-}
-
-const average = (a: number[], b: number[]) => a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
-const farthest = (a: number[], b: number[]) => Math.max(...a.map((value, i) => Math.abs(value - b[i])));
+const questions = ['How warm is it in Oslo?', 'Compare Oslo and Rome.', 'Say hello.', 'What do you know of 東京?'];
+const types = ['f32', 'f16', 'bf16', 'q8_0'] as const;
 
 describe.each([
-  [
-    "the demo's tokenizer",
-    async () => {
-      const model = join(folder, 'demo');
-      const shape = { hiddenSize: 160, intermediateSize: 320, layers: 4, heads: 4, kvHeads: 2, headDim: 32 };
-      const { world, close } = await openWorld('shop');
-      await initializeCheckpoint(model, { ...shape, tieEmbeddings: true }, world, 1);
-      await close();
-      return model;
-    },
-  ],
-  [
-    "Qwen3's tokenizer",
-    async () => {
-      const model = join(folder, 'qwen3');
-      // Larger steps between the logits than a fresh model has: what is greedy must not be a matter of rounding.
-      await writeRandomQwen3(model, { ...demoSized, vocab_size: 151_936, initializer_range: 0.05 });
-      return model;
-    },
-  ],
-])('llama.cpp and this engine agree: %s', (name, makeModel) => {
+  ["the demo's tokenizer", weatherModel],
+  ["Qwen3's tokenizer", qwen3WeatherModel],
+])('a trained agent as GGUF, in llama.cpp: %s', (name, makeModel) => {
+  const file = (type: string) => join(folder, `${name.replaceAll(/\W/g, '')}-${type}.gguf`);
   let model: string;
   let sampler: LocalSampler;
-  const file = (type: string) => join(folder, `${name.replaceAll(/\W/g, '')}-${type}.gguf`);
+  /** Each question's prompt and what the agent says to it, greedily. */
+  let turns: Sequence[];
+  let seen: Record<(typeof types)[number], Answer>;
   beforeAll(async () => {
     model = await makeModel();
     sampler = await engine.sampler(model);
     const checkpoint = readCheckpoint(model);
-    for (const type of ['f32', 'f16', 'bf16', 'q8_0'] as const)
-      writeGguf(file(type), checkpoint, { type, name: 'model' });
+    for (const type of types) writeGguf(file(type), checkpoint, { type, name: 'model' });
     checkpoint.close();
-  }, 180_000);
-
-  test('f32: tokens of texts, greedy continuation, log-probabilities', async () => {
+    const { name, description, parameters } = weatherTool.function;
     const chat = loadChat(model);
-    const prompts = texts.slice(0, 3).map(content => chat.prompt([{ role: 'user', content }], []));
-    const seen = llama(file('f32'), { texts, sequences: prompts, prompts, steps: 64 });
-    expect(seen.cut).toEqual(texts.map(text => chat.encode(text)));
-    expect(seen.template).toContain('<|im_start|>');
-    for (const [i, prompt] of prompts.entries()) {
-      const { tokens } = await sampler.generate(prompt, { maxTokens: 64, temperature: 0 });
-      const ended = seen.greedy[i].length;
-      expect(seen.greedy[i]).toEqual(tokens.slice(0, ended));
-      expect(ended === 64 || chat.stopTokens.includes(tokens[ended - 1])).toBe(true);
-      // It keeps keys and values in float16.
-      expect(farthest(seen.logprobs[i], await ownLogprobs(sampler, prompt))).toBeLessThan(0.01);
+    const prompts = questions.map(content =>
+      chat.prompt([{ role: 'user', content }], [{ name, description, parameters }]),
+    );
+    turns = await Promise.all(
+      prompts.map(async prompt => {
+        const options = { maxTokens: 48, temperature: 0, stop: chat.stopTokens };
+        const { tokens } = await sampler.generate(prompt, options);
+        return { tokens: [...prompt, ...tokens], from: prompt.length };
+      }),
+    );
+    const answers = llama(
+      types.map(type => ({
+        gguf: file(type),
+        texts,
+        sequences: turns,
+        prompts: type === 'f32' ? prompts : [],
+        steps: 48,
+      })),
+    );
+    seen = Object.fromEntries(types.map((type, i) => [type, answers[i]])) as typeof seen;
+  }, 300_000);
+
+  test('the same tokens of texts, and the chat template', () => {
+    const chat = loadChat(model);
+    expect(seen.f32.cut).toEqual(texts.map(text => chat.encode(text)));
+    expect(seen.f32.template).toContain('<|im_start|>');
+  });
+
+  test('f32: the same greedy tokens', () => {
+    for (const [i, { tokens, from }] of turns.entries()) {
+      const said = tokens.slice(from);
+      // It would go on behind the end of a turn.
+      expect(seen.f32.greedy[i].slice(0, said.length)).toEqual(said);
     }
   });
 
-  test.each(['f16', 'bf16', 'q8_0'])(
-    '%s: log-probabilities within 0.05 on average, as llama.cpp reads the file and as we do',
-    async type => {
-      const chat = loadChat(model);
-      const prompt = chat.prompt([{ role: 'user', content: texts[0] }], []);
-      const { tokens } = await sampler.generate(prompt, { maxTokens: 20, seed: 1 });
-      const whole = [...prompt, ...tokens];
-      const exact = await ownLogprobs(sampler, whole);
-      const [theirs] = llama(file(type), { texts: [], sequences: [whole], prompts: [], steps: 0 }).logprobs;
-      const ours = await ownLogprobs(await engine.sampler(file(type)), whole);
-      expect(average(theirs, exact)).toBeLessThan(0.05);
-      expect(average(theirs, ours)).toBeLessThan(0.05);
-      expect(loadChat(file(type)).prompt([{ role: 'user', content: texts[0] }], [])).toEqual(prompt);
-    },
-  );
+  test.each(types)('%s: what the agent says is as likely there as here, within 0.05', async type => {
+    const own = await engine.sampler(file(type));
+    for (const [i, turn] of turns.entries()) {
+      const exact = await ownLogprobs(sampler, turn);
+      // It keeps keys and values in float16.
+      expect(farthest(seen[type].logprobs[i], exact)).toBeLessThan(type === 'f32' ? 0.01 : 0.05);
+      expect(farthest(await ownLogprobs(own, turn), exact)).toBeLessThan(0.05);
+    }
+  });
+
+  test('a GGUF file is a checkpoint: its prompts are the same', () => {
+    const prompt = (checkpoint: string) => loadChat(checkpoint).prompt([{ role: 'user', content: questions[3] }], []);
+    expect(prompt(file('q8_0'))).toEqual(prompt(model));
+  });
 });
+
+/** The halves that a block begins with or ends in, of a size that gives values around 0.05: where they stand, and what. */
+const scales: Partial<Record<TensorTypeName, [at: number, half: number][]>> = {
+  Q4_0: [[0, 0x211f]], // 0.01
+  Q4_1: [
+    [0, 0x211f],
+    [2, 0xaccd], // -0.075
+  ],
+  Q4_K: [
+    [0, 0x0cea], // 0.0003
+    [2, 0x1819], // 0.002
+  ],
+  Q6_K: [[208, 0x029f]], // 0.00004
+};
+
+describe('quantised models, whose blocks are bytes of chance, say here what they say in llama.cpp', () => {
+  const quantized = Object.keys(scales) as TensorTypeName[];
+  const tokens = Array.from({ length: 40 }, (_, i) => (i * 37) % 200);
+  const file = (type: string) => join(folder, `random-${type}.gguf`);
+  let seen: Answer[];
+  beforeAll(async () => {
+    const model = join(folder, 'blocks');
+    const shape = { hiddenSize: 256, intermediateSize: 512, layers: 2, heads: 4, kvHeads: 2, headDim: 64 };
+    const { world, close } = await openWorld('shop');
+    await initializeCheckpoint(model, { ...shape, tieEmbeddings: false }, world, 1);
+    await close();
+    const checkpoint = readCheckpoint(model);
+    const metadata = ggufMetadata(checkpoint, 'random', 'f32');
+    for (const type of quantized) {
+      const tensors = checkpoint.tensors.map(({ name, shape, read }): TensorToWrite => {
+        const plain = shape.length === 1;
+        const bytes = plain ? new Uint8Array(read().buffer) : randomBlocks(type, elements(shape), name);
+        return { name: ggufName(name), shape, type: plain ? 'F32' : type, write: fd => writeSync(fd, bytes) };
+      });
+      writeGgufFile(file(type), metadata, tensors);
+    }
+    checkpoint.close();
+    seen = llama(quantized.map(type => ({ gguf: file(type), sequences: [{ tokens, from: 1 }] })));
+  }, 120_000);
+
+  test.each(quantized.map((type, i) => [type, i] as const))('%s', async (type, i) => {
+    const [theirs] = seen[i].logprobs;
+    const ours = await ownLogprobs(await engine.sampler(file(type)), { tokens, from: 1 });
+    // They round what is multiplied to 8 bits; a mistake in a block would make another model of it.
+    expect(average(theirs, ours)).toBeLessThan(0.05);
+    expect(farthest(theirs, Array(ours.length).fill(theirs[0]))).toBeGreaterThan(1);
+  });
+});
+
+function randomBlocks(type: TensorTypeName, values: number, name: string): Uint8Array {
+  const random = Random.of(type, name);
+  const bytes = Uint8Array.from({ length: storedBytes(type, values) }, () => random.below(256));
+  const view = new DataView(bytes.buffer);
+  for (let block = 0; block < bytes.length; block += tensorTypes[type].bytes) {
+    for (const [at, half] of scales[type]!) view.setUint16(block + at, half, true);
+  }
+  return bytes;
+}

@@ -1,7 +1,8 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseRecipe } from '../../src/train/recipe.ts';
+import { demoSized, writeRandomQwen3 } from '../../bench/randomQwen3.ts';
+import { parseRecipe, type RecipeInput } from '../../src/train/recipe.ts';
 import { train } from '../../src/train/train.ts';
 
 export const weatherSchema = {
@@ -43,19 +44,37 @@ const lessons = [
 ];
 
 /** A small model that has learned by heart to ask its tool for the weather; made once for all tests of one run. */
-export async function weatherModel(): Promise<string> {
-  const folder = join(tmpdir(), 'weather-model');
-  const model = join(folder, 'weather', 'final');
+export function weatherModel(): Promise<string> {
+  return learned('weather', async () => ({
+    init: { hiddenSize: 64, intermediateSize: 128, layers: 2, heads: 2, kvHeads: 1, headDim: 32 },
+  }));
+}
+
+/** The same with Qwen3's own tokenizer. */
+export function qwen3WeatherModel(): Promise<string> {
+  return learned('weather-qwen3', async folder => {
+    const model = join(folder, 'random');
+    const shape = { hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2, num_attention_heads: 2 };
+    await writeRandomQwen3(model, { ...demoSized, ...shape, num_key_value_heads: 1, vocab_size: 151_936 });
+    return { model };
+  });
+}
+
+async function learned(name: string, start: (folder: string) => Promise<Partial<RecipeInput>>): Promise<string> {
+  const folder = join(tmpdir(), 'weather-models');
+  const runDir = join(folder, name);
+  const model = join(runDir, 'final');
   if (existsSync(model)) return model;
-  const dataset = `${folder}.jsonl`;
+  mkdirSync(folder, { recursive: true });
+  const dataset = join(folder, 'lessons.jsonl');
   writeFileSync(dataset, lessons.map(messages => `${JSON.stringify({ messages, tools: [weatherTool] })}\n`).join(''));
   const recipe = parseRecipe({
     method: 'sft',
     dataset,
-    init: { hiddenSize: 64, intermediateSize: 128, layers: 2, heads: 2, kvHeads: 1, headDim: 32 },
+    ...(await start(join(folder, `${name}-start`))),
     training: { epochs: 150, batchSize: 5 },
     optimizer: { learningRate: 3e-3 },
   });
-  await train(recipe, { runDir: join(folder, 'weather') });
+  await train(recipe, { runDir });
   return model;
 }

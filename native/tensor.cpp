@@ -6,6 +6,10 @@
 #include <map>
 #include <new>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "gemm.h"
 
 namespace sod {
@@ -150,6 +154,11 @@ MemoryStats memoryStats() {
   return {pool.liveBytes, pool.pooledBytes, table.slots.size() - table.vacant.size()};
 }
 
-void trimMemory() { pool.trim(); }
+void trimMemory() {
+  pool.trim();
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
 
 }  // namespace sod

@@ -12,7 +12,7 @@ export interface GrammarWalk {
 
 /** Grammars kept with all that is known of their states: requests of one client mostly have the same. */
 const keptGrammars = 16;
-/** A grammar that has met more states than this is begun anew. */
+/** States of all of them together, of some 2 kB each; the grammars that were asked for longest ago go first. */
 const keptStates = 50_000;
 /** Masks kept for each of them: a large vocabulary's takes 20 kB. */
 const keptMasks = 256;
@@ -38,8 +38,8 @@ export class TokenMasks {
       this.#grammars.get(key) ??
       new GrammarMasks(new Recognizer(grammar), this.#vocabulary, this.#trie, this.#size, stop);
     this.#grammars.delete(key);
-    if (masks.states <= keptStates) this.#grammars.set(key, masks);
-    if (this.#grammars.size > keptGrammars) this.#grammars.delete(this.#grammars.keys().next().value!);
+    this.#grammars.set(key, masks);
+    this.#forget();
     let state: State | null = masks.start;
     return {
       mask: () => masks.mask(state!),
@@ -47,6 +47,15 @@ export class TokenMasks {
         state = masks.behind(state!, token) ?? state;
       },
     };
+  }
+
+  #forget(): void {
+    let states = [...this.#grammars.values()].reduce((sum, masks) => sum + masks.states, 0);
+    for (const [key, masks] of this.#grammars) {
+      if (this.#grammars.size <= keptGrammars && states <= keptStates) return;
+      this.#grammars.delete(key);
+      states -= masks.states;
+    }
   }
 }
 

@@ -17,6 +17,8 @@ const models: LocalModel[] = [];
 /** Conversations between two turns: for them a tool may be at work. */
 const away = new Set<number>();
 let advancing = false;
+/** Where nobody asks for anything, the system has the memory that is kept for the next pass. */
+const idle = setTimeout(() => advancing || native.trim(), 5_000).unref();
 /** Tokens sampled in this step, for those who want to be told. */
 const told: { id: number; token: SampledToken }[] = [];
 
@@ -43,6 +45,7 @@ function answer(message: FromWorker): void {
 }
 
 function handle(id: number, request: Request): unknown {
+  if (request.kind !== 'status') idle.refresh();
   if (request.kind === 'open') return open(request.checkpoint, request.trainable);
   const model = models[request.model];
   switch (request.kind) {
@@ -101,6 +104,7 @@ function advance(): void {
     if (told.length > 0) answer({ told: told.splice(0) });
     advancing = busy.length > 0;
     if (advancing) setImmediate(turn);
+    else idle.refresh();
   };
   setImmediate(turn);
 }

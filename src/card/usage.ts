@@ -5,7 +5,7 @@ import { stagesOf } from './origin.ts';
 export function usageSection({ title, name, gguf, origin }: CardFacts): string {
   const repository = name ?? `your-name/${title}`;
   const file = gguf ?? `${title}.gguf`;
-  const converted = gguf ? '' : ` A GGUF file is made by \`npx sod export ${title} --format gguf\`.`;
+  const converted = gguf ? '' : ` With sod installed, \`npx sod export ${title} --out ${file}\` makes a GGUF file of them.`;
   return `## Usage
 
 ${
@@ -60,6 +60,8 @@ docker model run ${title.toLowerCase()}`,
 )}
 
 ### sod
+
+Where it is installed:
 
 ${fenced('sh', `npx sod serve ${title}    # http://127.0.0.1:8000/v1`)}
 

@@ -155,6 +155,13 @@ describe('the card of a run', () => {
   });
 });
 
+test('the GGUF file that a card tells how to make is the one that it tells how to run', async () => {
+  const card = await cardOf(pipeline(), { name: 'org/student' });
+  const made = /npx sod export student --out (\S+\.gguf)`/.exec(card)![1];
+  expect(card).toContain(`llama-server -m ${made} --jinja`);
+  expect(card).toContain(`docker model package --gguf "$PWD/${made}" student`);
+});
+
 test('of a folder without a run, a card says what it cannot know', async () => {
   const card = await cardOf(model(join(root, 'somebody')));
   expect(metadataOf(card)).toEqual({ library_name: 'transformers', pipeline_tag: 'text-generation' });

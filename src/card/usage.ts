@@ -5,7 +5,9 @@ import { stagesOf } from './origin.ts';
 export function usageSection({ title, name, gguf, origin }: CardFacts): string {
   const repository = name ?? `your-name/${title}`;
   const file = gguf ?? `${title}.gguf`;
-  const converted = gguf ? '' : ` With sod installed, \`npx sod export ${title} --out ${file}\` makes a GGUF file of them.`;
+  const converted = gguf
+    ? ''
+    : ` With sod installed, \`npx sod export ${title} --out ${file}\` makes a GGUF file of them.`;
   return `## Usage
 
 ${

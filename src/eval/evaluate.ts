@@ -7,9 +7,9 @@ import { Random } from '../random.ts';
 import { lastBoxed } from '../rewards/math.ts';
 import { section } from '../schema.ts';
 import type { Chat } from '../text/chat.ts';
-import { judge } from '../worlds/judge.ts';
 import type { World } from '../worlds/world.ts';
 import { majority, mean, passAtK } from './metrics.ts';
+import { judgedRollout } from './sampling.ts';
 
 const count = z.number().int().positive();
 
@@ -66,23 +66,9 @@ export async function evaluate(
   const { k, seed, firstTask = 0 } = settings;
   const tasks = Array.from({ length: settings.tasks }, (_, index) => world.task('test', firstTask + index));
   const requests = tasks.flatMap((task, position) =>
-    Array.from({ length: k }, (_, sample) => ({
-      task,
-      tools: () => world.tools(task),
-      chat,
-      sampler,
-      sampling: { temperature: settings.temperature, topP: settings.topP },
-      limits: {
-        turns: settings.maxTurns,
-        promptTokens: settings.maxPromptTokens,
-        responseTokens: settings.maxResponseTokens,
-      },
-      seed: Random.of(seed, 'eval', position, sample).uint32(),
-      judge: async (trajectory: Trajectory) => {
-        const { score, correct } = await judge(world, task, trajectory);
-        return { reward: score, correct };
-      },
-    })),
+    Array.from({ length: k }, (_, sample) =>
+      judgedRollout({ chat, sampler }, world, task, settings, Random.of(seed, 'eval', position, sample).uint32()),
+    ),
   );
   const trajectories = await rollouts(requests, {
     signal,

@@ -1,5 +1,7 @@
+import type { Rollout } from '../agent/rollout.ts';
 import { eachRollout } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
+import type { Task } from '../data/task.ts';
 import type { Sampler } from '../engine/types.ts';
 import { Random } from '../random.ts';
 import type { Chat } from '../text/chat.ts';
@@ -7,17 +9,23 @@ import { judge } from '../worlds/judge.ts';
 import type { World } from '../worlds/world.ts';
 import type { Journal } from './journal.ts';
 
+/** How one trajectory is sampled. */
+export interface TrajectorySettings {
+  temperature: number;
+  topP: number;
+  maxTurns: number;
+  /** Default: that of `rollout`. */
+  maxPromptTokens?: number;
+  maxResponseTokens: number;
+}
+
 /** How tasks are sampled. */
-export interface SamplingSettings {
+export interface SamplingSettings extends TrajectorySettings {
   /** Of each task, in each run. */
   samples: number;
   /** Repetitions of the whole, each with seeds of its own. */
   runs: number;
-  temperature: number;
-  topP: number;
-  maxTurns: number;
   maxPromptTokens: number;
-  maxResponseTokens: number;
   seed: number;
 }
 
@@ -58,7 +66,7 @@ export interface SamplingControl<T> {
  * @throws AbortError when the signal fires; what was complete by then is in the journal.
  */
 export async function sampleMissing<T>(
-  { chat, sampler }: Policy,
+  policy: Policy,
   { world, split, tasks }: TaskRange,
   settings: SamplingSettings,
   journal: Journal<T>,
@@ -70,24 +78,8 @@ export async function sampleMissing<T>(
   );
   const requests = function* () {
     for (const { run, task: index, sample } of places) {
-      const task = world.task(split, index);
-      yield {
-        task,
-        tools: () => world.tools(task),
-        chat,
-        sampler,
-        sampling: { temperature: settings.temperature, topP: settings.topP },
-        limits: {
-          turns: settings.maxTurns,
-          promptTokens: settings.maxPromptTokens,
-          responseTokens: settings.maxResponseTokens,
-        },
-        seed: Random.of(settings.seed, 'sample', run, index, sample).uint32(),
-        judge: async (trajectory: Trajectory) => {
-          const { score, correct } = await judge(world, task, trajectory);
-          return { reward: score, correct };
-        },
-      };
+      const seed = Random.of(settings.seed, 'sample', run, index, sample).uint32();
+      yield judgedRollout(policy, world, world.task(split, index), settings, seed);
     }
   };
   await eachRollout(requests(), { signal }, (trajectory, i) => {
@@ -95,6 +87,33 @@ export async function sampleMissing<T>(
     journal.add(record);
     onRecord?.(record);
   });
+}
+
+/** One sample of a task, rewarded with its score. */
+export function judgedRollout(
+  { chat, sampler }: Policy,
+  world: World,
+  task: Task,
+  settings: TrajectorySettings,
+  seed: number,
+): Rollout {
+  return {
+    task,
+    tools: () => world.tools(task),
+    chat,
+    sampler,
+    sampling: { temperature: settings.temperature, topP: settings.topP },
+    limits: {
+      turns: settings.maxTurns,
+      promptTokens: settings.maxPromptTokens,
+      responseTokens: settings.maxResponseTokens,
+    },
+    seed,
+    judge: async trajectory => {
+      const { score, correct } = await judge(world, task, trajectory);
+      return { reward: score, correct };
+    },
+  };
 }
 
 function* allPlaces(tasks: number, { runs, samples }: SamplingSettings): Generator<Place> {

@@ -36,7 +36,7 @@ function pageTokensFor(headDim: number): number {
   return headDim < 128 ? 64 : 32;
 }
 
-/** Multiply-adds of a step below which a second thread gains little beside tools, which have better use for its core. */
+/** Multiply-adds of a step below which a second thread gains little beside tools and clients, who have better use for its core. */
 const shortWork = 100e6;
 
 /** A request under way. `tokens` grows with what is sampled; keys and values exist for its first `cached` tokens. */
@@ -181,7 +181,8 @@ export class Generator {
       this.#admit();
       const batch = this.#nextRows();
       const work = batch.reduce((sum, { rows }) => sum + rows, 0) * this.#parameters;
-      if (work > 0) this.#withThreads(work < shortWork && !alone, () => scope(() => this.#advance(batch)));
+      const shared = !alone || batch.some(({ sequence }) => sequence.onToken);
+      if (work > 0) this.#withThreads(work < shortWork && shared, () => scope(() => this.#advance(batch)));
     } catch (error) {
       for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
         this.#letGo(sequence);

@@ -147,11 +147,18 @@ function tokenizerMetadata(dir: string, config: ModelConfig): Metadata {
 function specialTokens(dir: string, config: ModelConfig, added: readonly { id: number; content: string }[]): Metadata {
   const files = readCheckpointFiles(dir);
   const id = (content: string | null | undefined) => added.find(token => token.content === content)?.id;
-  const [endOfTurn, padding] = [id(files.config.eos_token) ?? config.eosTokenIds[0], id(files.config.pad_token)];
+  const padding = id(files.config.pad_token);
+  const tokens = {
+    eos: id(files.config.eos_token) ?? config.eosTokenIds[0],
+    padding,
+    // Never put before a text, but llama.cpp would take token 11 for it.
+    bos: id(files.config.bos_token) ?? padding,
+  };
   return [
     ['tokenizer.ggml.add_bos_token', 'bool', false],
-    ...(endOfTurn === undefined ? [] : [['tokenizer.ggml.eos_token_id', 'u32', endOfTurn] as Metadata[number]]),
-    ...(padding === undefined ? [] : [['tokenizer.ggml.padding_token_id', 'u32', padding] as Metadata[number]]),
+    ...Object.entries(tokens).flatMap(
+      ([name, id]): Metadata => (id === undefined ? [] : [[`tokenizer.ggml.${name}_token_id`, 'u32', id]]),
+    ),
     ['tokenizer.chat_template', 'string', files.template],
   ];
 }

@@ -41,7 +41,9 @@ test('a checkpoint as GGUF: shape, tokenizer and every tensor, as another reader
   });
   const tokens = (metadata as Record<string, unknown>)['tokenizer.ggml.tokens'] as string[];
   expect(tokens).toHaveLength(config.vocabSize);
-  expect(tokens[config.eosTokenIds[0]]).toBe('<|im_end|>');
+  const named = (name: string) =>
+    tokens[(metadata as Record<string, unknown>)[`tokenizer.ggml.${name}_token_id`] as number];
+  expect(['eos', 'padding', 'bos'].map(named)).toEqual(['<|im_end|>', '<|endoftext|>', '<|endoftext|>']);
 
   expect(tensorInfos).toHaveLength(checkpoint.tensors.length);
   const byName = new Map(tensorInfos.map(info => [info.name, info]));

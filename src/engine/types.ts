@@ -26,6 +26,8 @@ export interface SamplingOptions {
   seed?: number;
   /** How many of the most probable tokens to tell beside each sampled one. Default 0. */
   alternatives?: number;
+  /** Ranks the prompt's tokens, with so many of the most probable in each place; `maxTokens` may then be 0. */
+  rankPrompt?: number;
   /** What the completion may spell. Where it is complete, a `stop` token may follow. */
   grammar?: Grammar;
 }
@@ -47,6 +49,8 @@ export interface Completion {
   logprobs: number[];
   /** For each token, where they were asked for. */
   alternatives?: TokenLogprob[][];
+  /** The prompt's tokens from the second on, where they were to be ranked. */
+  prompt?: RankedToken[];
   stopReason: 'stop' | 'length';
 }
 

@@ -60,6 +60,20 @@ test.each([true, false])('a client that goes away frees its sequence (streamed: 
   expect(await metric(server.url, 'sod_clients_gone_total')).toBe(before + 1);
 });
 
+test('a client that goes away while its prompt is scored frees it, and others are not kept waiting', async () => {
+  const client = new AbortController();
+  const long = { model: 'weather', prompt: Array(30_000).fill(5), prompt_logprobs: 3, max_tokens: 0 };
+  const scores = post(server.url, long, client.signal);
+  scores.catch(() => {});
+  await until(async () => (await metric(server.url, 'sod_sequences_running')) === 1);
+  expect((await post(server.url, { model: 'weather', prompt: 'x', max_tokens: 3 })).status).toBe(200);
+  expect(await metric(server.url, 'sod_sequences_running')).toBe(1);
+  client.abort();
+  await expect(scores).rejects.toThrow();
+  await until(async () => (await metric(server.url, 'sod_sequences_running')) === 0);
+  expect(await metric(server.url, 'sod_cache_held_tokens')).toBe(0);
+});
+
 test('a client that does not read its answer is let go, and its answer ended', async () => {
   const before = await metric(server.url, 'sod_clients_gone_total');
   const body = JSON.stringify({ ...endless, n: 4, stream: true, logprobs: 20 });

@@ -173,8 +173,9 @@ export class LocalSampler implements Sampler, Scorer {
   }
 
   /** Every token but the first among all that could have come in its place, with so many of those. */
-  rank(tokens: TokenIds, alternatives: number, signal?: AbortSignal): Promise<RankedToken[]> {
-    return this.#engine.call({ kind: 'rank', model: this.#model, tokens, alternatives }, signal);
+  async rank(tokens: TokenIds, alternatives: number, signal?: AbortSignal): Promise<RankedToken[]> {
+    const { prompt } = await this.generate(tokens, { maxTokens: 0, rankPrompt: alternatives }, signal);
+    return prompt!;
   }
 
   status(): Promise<SamplerStatus> {

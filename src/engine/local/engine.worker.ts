@@ -60,8 +60,6 @@ function handle(id: number, request: Request): unknown {
     }
     case 'status':
       return model.generator.status();
-    case 'rank':
-      return model.rank(request.tokens, request.alternatives);
     case 'score':
       return model.score(request.sequences);
     case 'forwardBackward':

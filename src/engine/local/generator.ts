@@ -12,13 +12,14 @@ import {
   type LayerCache,
   lmHeadLogits,
   sample,
+  selectRows,
   topTokens,
 } from '../../tensor/ops.ts';
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
-import type { Completion, SampledToken, SamplingOptions, TokenIds, TokenLogprob } from '../types.ts';
+import type { Completion, RankedToken, SampledToken, SamplingOptions, TokenIds, TokenLogprob } from '../types.ts';
 import { type Page, PageCache } from './pageCache.ts';
 import type { SamplerStatus } from './protocol.ts';
-import { bestOf } from './scorer.ts';
+import { bestOf, type Given, rankGiven } from './ranking.ts';
 
 export interface GeneratorOptions {
   /** Sequences decoded side by side. */
@@ -46,7 +47,11 @@ interface Sequence {
   promptLength: number;
   logprobs: number[];
   alternatives: TokenLogprob[][];
-  options: Required<Omit<SamplingOptions, 'grammar'>>;
+  options: Required<Omit<SamplingOptions, 'grammar' | 'rankPrompt'>>;
+  /** The prompt's tokens from the second on, as far as they are ranked; undefined where that is not asked for. */
+  ranked: RankedToken[] | undefined;
+  /** Of the most probable tokens beside each of them. */
+  rankAlternatives: number;
   walk: GrammarWalk | undefined;
   onToken: ((token: SampledToken) => void) | undefined;
   stop: Set<number>;
@@ -120,13 +125,15 @@ export class Generator {
   async generate(
     id: number,
     prompt: TokenIds,
-    { grammar, ...options }: SamplingOptions,
+    { grammar, rankPrompt, ...options }: SamplingOptions,
     onToken?: (token: SampledToken) => void,
   ): Promise<Completion> {
     const limit = Math.min(this.#weights.config.maxPositions, this.#options.cacheTokens);
     const room = limit - prompt.length;
     if (prompt.length === 0) throw new UserError('a prompt needs at least one token');
-    if (room < 1) throw new UserError(`the prompt has ${prompt.length} tokens; this engine takes fewer than ${limit}`);
+    if (room < Math.min(options.maxTokens, 1)) {
+      throw new UserError(`the prompt has ${prompt.length} tokens; this engine takes fewer than ${limit}`);
+    }
     const outside = prompt.find(token => !(token >= 0 && token < this.#weights.config.vocabSize));
     if (outside !== undefined) {
       throw new UserError(
@@ -134,7 +141,7 @@ export class Generator {
       );
     }
     const complete = { ...defaults, ...options, maxTokens: Math.min(options.maxTokens, room) };
-    if (complete.maxTokens < 1) return { tokens: [], logprobs: [], stopReason: 'length' };
+    if (complete.maxTokens < 1 && rankPrompt === undefined) return { tokens: [], logprobs: [], stopReason: 'length' };
     const walk = grammar && this.#options.follow(grammar, complete.stop);
     return new Promise((resolve, reject) => {
       this.#waiting.push({
@@ -144,6 +151,8 @@ export class Generator {
         logprobs: [],
         alternatives: [],
         options: complete,
+        ranked: rankPrompt === undefined ? undefined : [],
+        rankAlternatives: Math.min(rankPrompt ?? 0, this.#weights.config.vocabSize),
         walk,
         onToken,
         stop: new Set(complete.stop),
@@ -215,12 +224,14 @@ export class Generator {
   #admit(): void {
     for (let at = 0; at < this.#waiting.length && this.#running.length < this.#options.maxBatch; ) {
       const sequence = this.#waiting[at];
-      if (this.#running.some(other => computesBeginningOf(other, sequence, this.#pageTokens))) {
+      if (isRanked(sequence) && this.#running.some(other => computesBeginningOf(other, sequence, this.#pageTokens))) {
         at++;
         continue;
       }
       this.#waiting.splice(at, 1);
-      Object.assign(sequence, this.#cache.acquire(sequence.tokens), { running: true });
+      if (isRanked(sequence)) Object.assign(sequence, this.#cache.acquire(sequence.tokens));
+      else sequence.ranked = []; // where keys and values are known, still nothing is known of what the rows predict
+      sequence.running = true;
       this.#running.push(sequence);
     }
   }
@@ -270,7 +281,10 @@ export class Generator {
     const sequences = new Int32Array(batch.length * 3);
     const pageTable = new Int32Array(batch.length * width);
     const ready: Sequence[] = [];
-    const lastRows: number[] = [];
+    const given: Given[] = [];
+    /** Rows whose output is asked for, and those among them that a token is sampled from. */
+    const wanted: number[] = [];
+    const sampled: number[] = [];
     let row = 0;
     batch.forEach(({ sequence, rows }, s) => {
       sequences[s * 3] = row;
@@ -281,9 +295,11 @@ export class Generator {
         ids[row] = sequence.tokens[sequence.cached + r];
         positions[row] = sequence.cached + r;
       }
+      if (!isRanked(sequence)) given.push(...toRank(sequence, rows, wanted, row - rows));
       if (rows === pending(sequence)) {
         ready.push(sequence);
-        lastRows.push(row - 1);
+        sampled.push(wanted.length);
+        wanted.push(row - 1);
       }
     });
 
@@ -293,10 +309,12 @@ export class Generator {
     const pageTensor = Tensor.from(pageTable, [batch.length, width]);
     const attend = (layer: number, qk: Tensor, qkv: Tensor) =>
       cachedAttention(qk, qkv, this.#layers[layer], sequenceTensor, pageTensor, config);
-    const rows = Int32Array.from(lastRows);
-    const hidden = decode(this.#weights, this.#rotary, ids, positions, attend, { rows });
+    const hidden = decode(this.#weights, this.#rotary, ids, positions, attend, { rows: Int32Array.from(wanted) });
     for (const { sequence, rows } of batch) remember(sequence, rows, this.#pageTokens);
-    if (ready.length > 0) this.#sampleNext(hidden, ready);
+    rankGiven(hidden, this.#weights.head, given);
+    if (ready.length === 0) return;
+    const last = given.length === 0 ? hidden : selectRows(undefined, hidden, Tensor.from(Int32Array.from(sampled)));
+    this.#sampleNext(last, ready);
   }
 
   /** `hidden` has a row for each sequence. */
@@ -318,6 +336,10 @@ export class Generator {
     const drawn = sample(logits, draws);
     const alternatives = this.#alternatives(logits, ready, drawn.tokens);
     ready.forEach((sequence, i) => {
+      if (sequence.options.maxTokens < 1) {
+        this.#finish(sequence, 'length');
+        return;
+      }
       const token = { token: drawn.tokens[i], logprob: drawn.logprobs[i], alternatives: alternatives?.[i] };
       sequence.tokens.push(token.token);
       sequence.logprobs.push(token.logprob);
@@ -344,11 +366,12 @@ export class Generator {
   #finish(sequence: Sequence, stopReason: Completion['stopReason']): void {
     this.#running.splice(this.#running.indexOf(sequence), 1);
     this.#letGo(sequence);
-    const { logprobs, alternatives, options } = sequence;
+    const { logprobs, alternatives, options, ranked } = sequence;
     sequence.resolve({
       tokens: sequence.tokens.slice(sequence.promptLength),
       logprobs,
       ...(options.alternatives > 0 && { alternatives }),
+      ...(ranked && { prompt: ranked }),
       stopReason,
     });
   }
@@ -357,6 +380,23 @@ export class Generator {
 /** Tokens without keys and values yet: 1 while decoding. */
 function pending(sequence: Sequence): number {
   return sequence.tokens.length - sequence.cached;
+}
+
+/** Whether nothing of the prompt is to be ranked any more. */
+function isRanked({ ranked, promptLength }: Sequence): boolean {
+  return ranked === undefined || ranked.length === promptLength - 1;
+}
+
+/** The prompt's tokens that a sequence's next `rows` rows predict; their rows, from `firstRow` on, are added to `wanted`. */
+function toRank(sequence: Sequence, rows: number, wanted: number[], firstRow: number): Given[] {
+  const { tokens, cached, promptLength, rankAlternatives: alternatives } = sequence;
+  const count = Math.min(rows, promptLength - 1 - cached);
+  return Array.from({ length: count }, (_, r) => ({
+    row: wanted.push(firstRow + r) - 1,
+    token: tokens[cached + r + 1],
+    alternatives,
+    tell: ranked => sequence.ranked!.push(ranked),
+  }));
 }
 
 /** Notes in the pages what a step has computed. */

@@ -11,21 +11,11 @@ import { SafetensorsFile, type StoredTensor, writeSafetensors } from '../../mode
 import { loadWeights, type Weights } from '../../model/weights.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
 import { readVocabulary } from '../../text/vocabulary.ts';
-import type {
-  AdamParams,
-  Datum,
-  LossOutput,
-  LossSpec,
-  RankedToken,
-  ScoredSequence,
-  Scores,
-  StepStats,
-  TokenIds,
-} from '../types.ts';
+import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../types.ts';
 import { Generator, type GeneratorOptions } from './generator.ts';
 import { forwardBackward, update } from './learner.ts';
 import { availableMemory, type MemoryNeed, memoryNeed, refuseCache, refuseTooLarge, rowsPerPass } from './memory.ts';
-import { rank, score } from './scorer.ts';
+import { score } from './scorer.ts';
 
 export interface ModelOptions {
   dtype: 'f32' | 'bf16';
@@ -85,11 +75,6 @@ export class LocalModel {
 
   score(sequences: ScoredSequence[]): Scores[] {
     return score(this.#weights, this.#rotary, sequences, this.#rowsPerPass);
-  }
-
-  /** @throws UserError when there are more tokens than positions. */
-  rank(tokens: TokenIds, alternatives: number): RankedToken[] {
-    return rank(this.#weights, this.#rotary, tokens, alternatives);
   }
 
   forwardBackward(data: Datum[], loss: LossSpec): LossOutput {

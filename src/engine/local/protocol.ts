@@ -12,7 +12,6 @@ export type Request =
       /** Whether each token is told as soon as it is sampled. */
       told: boolean;
     }
-  | { kind: 'rank'; model: number; tokens: TokenIds; alternatives: number }
   | { kind: 'status'; model: number }
   | { kind: 'score'; model: number; sequences: ScoredSequence[] }
   | { kind: 'forwardBackward'; model: number; data: Datum[]; loss: LossSpec }

@@ -72,6 +72,66 @@ function nextToken(tokens: number[]): number[] {
   return logits.map(l => Math.exp(l - best) / total);
 }
 
+describe('ranking a prompt', () => {
+  it('says of each given token what scoring says, in pieces, beside others, and before what is sampled', async () => {
+    const prompts = [70, 33, 1].map((length, i) => randomTokens(length, `ranked${i}`));
+    const ranked = (tokens: number[], maxTokens: number, rankPrompt: number) => ({
+      prompt: tokens,
+      options: { maxTokens, rankPrompt, temperature: 0 },
+    });
+    const tasks: Task[] = [
+      ranked(prompts[0], 0, 3),
+      ranked(prompts[1], 5, 0),
+      ranked(prompts[2], 0, 1),
+      { prompt: prompts[0], options: { maxTokens: 20, temperature: 0 } },
+    ];
+    const [first, second, third, plain] = await generating({ prefillRows: 16 }, g =>
+      finish(
+        g,
+        tasks.map(({ prompt, options }, id) => g.generate(id, prompt, options)),
+      ),
+    );
+    for (const [i, { prompt }] of [first, second].entries()) {
+      const tokens = prompts[i];
+      const mask = Uint8Array.from(tokens, (_, t) => (t > 0 ? 1 : 0));
+      const [{ logprobs }] = score(weights, rotary, [{ tokens, mask }], 512);
+      expect(prompt!.map(({ token }) => token)).toEqual(tokens.slice(1));
+      prompt!.forEach(({ logprob, rank, alternatives }, t) => {
+        expect(logprob).toBeCloseTo(logprobs[t + 1], 4);
+        expect(alternatives).toHaveLength(i === 0 ? 3 : 0);
+        const place = alternatives.findIndex(({ token }) => token === tokens[t + 1]);
+        if (place >= 0) expect(place).toBe(rank - 1);
+      });
+    }
+    expect(first).toMatchObject({ tokens: [], stopReason: 'length' });
+    expect(third).toMatchObject({ tokens: [], prompt: [] });
+    const { prompt: _, ...sampled } = second;
+    expect(sampled).toEqual(await alone({ prompt: prompts[1], options: { maxTokens: 5, temperature: 0 } }));
+    expect(plain).toEqual(await alone(tasks[3]));
+  });
+
+  it('begins anew where its room was needed, and leaves nothing when it is aborted', async () => {
+    const tokens = randomTokens(100, 'anew');
+    const other: Task = { prompt: randomTokens(90, 'other'), options: { maxTokens: 60, seed: 4 } };
+    const rankings = await generating({ cacheTokens: 192, prefillRows: 24 }, async g => {
+      const completions = [
+        g.generate(0, other.prompt, other.options),
+        g.generate(1, tokens, { maxTokens: 30, rankPrompt: 2, seed: 1 }),
+        g.generate(2, tokens, { maxTokens: 30, rankPrompt: 2, seed: 1 }),
+      ];
+      completions[2].catch(() => {});
+      for (let step = 0; step < 3; step++) g.step();
+      g.abort(2);
+      await expect(completions[2]).rejects.toThrow('aborted');
+      const [beside, ranked] = await finish(g, completions.slice(0, 2));
+      expect(beside).toEqual(await alone(other));
+      expect(g.status()).toMatchObject({ running: 0, waiting: 0, heldTokens: 0 });
+      return ranked;
+    });
+    expect(rankings).toEqual(await alone({ prompt: tokens, options: { maxTokens: 30, rankPrompt: 2, seed: 1 } }));
+  });
+});
+
 describe('decoding with a cache', () => {
   it('takes greedily what the full forward pass finds likeliest', async () => {
     const prompt = randomTokens(45, 'greedy');

@@ -16,10 +16,12 @@ import {
   topTokens,
 } from '../../tensor/ops.ts';
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
-import type { Completion, RankedToken, SampledToken, SamplingOptions, TokenIds, TokenLogprob } from '../types.ts';
-import { type Page, PageCache } from './pageCache.ts';
+import type { Completion, SampledToken, SamplingOptions, TokenIds, TokenLogprob } from '../types.ts';
+import { uniform } from './chance.ts';
+import { PageCache } from './pageCache.ts';
 import type { SamplerStatus } from './protocol.ts';
 import { bestOf, type Given, rankGiven } from './ranking.ts';
+import { computesBeginningOf, isRanking, pending, remember, type Sequence, toRank } from './sequence.ts';
 
 export interface GeneratorOptions {
   /** Sequences decoded side by side. */
@@ -39,28 +41,6 @@ function pageTokensFor(headDim: number): number {
 
 /** Multiply-adds of a step below which a second thread gains little beside tools and clients, who have better use for its core. */
 const shortWork = 100e6;
-
-/** A request under way. `tokens` grows with what is sampled; keys and values exist for its first `cached` tokens. */
-interface Sequence {
-  id: number;
-  tokens: number[];
-  promptLength: number;
-  logprobs: number[];
-  alternatives: TokenLogprob[][];
-  options: Required<Omit<SamplingOptions, 'grammar' | 'rankPrompt'>>;
-  /** The prompt's tokens from the second on, as far as they are ranked; undefined where that is not asked for. */
-  ranked: RankedToken[] | undefined;
-  /** Of the most probable tokens beside each of them. */
-  rankAlternatives: number;
-  walk: GrammarWalk | undefined;
-  onToken: ((token: SampledToken) => void) | undefined;
-  stop: Set<number>;
-  pages: Page[];
-  cached: number;
-  running: boolean;
-  resolve(completion: Completion): void;
-  reject(error: Error): void;
-}
 
 const defaults = { temperature: 1, topP: 1, topK: 0, stop: [], seed: 0, alternatives: 0 };
 
@@ -224,13 +204,14 @@ export class Generator {
   #admit(): void {
     for (let at = 0; at < this.#waiting.length && this.#running.length < this.#options.maxBatch; ) {
       const sequence = this.#waiting[at];
-      if (isRanked(sequence) && this.#running.some(other => computesBeginningOf(other, sequence, this.#pageTokens))) {
+      if (!isRanking(sequence) && this.#running.some(other => computesBeginningOf(other, sequence, this.#pageTokens))) {
         at++;
         continue;
       }
       this.#waiting.splice(at, 1);
-      if (isRanked(sequence)) Object.assign(sequence, this.#cache.acquire(sequence.tokens));
-      else sequence.ranked = []; // where keys and values are known, still nothing is known of what the rows predict
+      // Of what the cache has, keys and values are known, but not what the rows predicted.
+      if (isRanking(sequence)) sequence.ranked = [];
+      else Object.assign(sequence, this.#cache.acquire(sequence.tokens));
       sequence.running = true;
       this.#running.push(sequence);
     }
@@ -295,7 +276,7 @@ export class Generator {
         ids[row] = sequence.tokens[sequence.cached + r];
         positions[row] = sequence.cached + r;
       }
-      if (!isRanked(sequence)) given.push(...toRank(sequence, rows, wanted, row - rows));
+      if (isRanking(sequence)) given.push(...toRank(sequence, rows, wanted, row - rows));
       if (rows === pending(sequence)) {
         ready.push(sequence);
         sampled.push(wanted.length);
@@ -375,56 +356,4 @@ export class Generator {
       stopReason,
     });
   }
-}
-
-/** Tokens without keys and values yet: 1 while decoding. */
-function pending(sequence: Sequence): number {
-  return sequence.tokens.length - sequence.cached;
-}
-
-/** Whether nothing of the prompt is to be ranked any more. */
-function isRanked({ ranked, promptLength }: Sequence): boolean {
-  return ranked === undefined || ranked.length === promptLength - 1;
-}
-
-/** The prompt's tokens that a sequence's next `rows` rows predict; their rows, from `firstRow` on, are added to `wanted`. */
-function toRank(sequence: Sequence, rows: number, wanted: number[], firstRow: number): Given[] {
-  const { tokens, cached, promptLength, rankAlternatives: alternatives } = sequence;
-  const count = Math.min(rows, promptLength - 1 - cached);
-  return Array.from({ length: count }, (_, r) => ({
-    row: wanted.push(firstRow + r) - 1,
-    token: tokens[cached + r + 1],
-    alternatives,
-    tell: ranked => sequence.ranked!.push(ranked),
-  }));
-}
-
-/** Notes in the pages what a step has computed. */
-function remember(sequence: Sequence, rows: number, pageTokens: number): void {
-  for (let r = 0; r < rows; r++, sequence.cached++) {
-    sequence.pages[Math.floor(sequence.cached / pageTokens)].tokens.push(sequence.tokens[sequence.cached]);
-  }
-}
-
-/** Whether it pays to wait: `other` is about to compute a page or more that `sequence` can share then. */
-function computesBeginningOf(other: Sequence, sequence: Sequence, pageTokens: number): boolean {
-  return pending(other) > 1 && agreement(other.tokens, sequence.tokens) >= other.cached + pageTokens;
-}
-
-function agreement(a: readonly number[], b: readonly number[]): number {
-  let n = 0;
-  while (n < a.length && n < b.length && a[n] === b[n]) n++;
-  return n;
-}
-
-/** The chance for one token of one sequence: a hash (murmur3's finalizer, twice) to 24 bits, exact in a float. */
-function uniform(seed: number, position: number): number {
-  return (mix(mix(seed) ^ Math.imul(position, 0x9e3779b9)) >>> 8) / 2 ** 24;
-}
-
-function mix(x: number): number {
-  let h = x | 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return h ^ (h >>> 16);
 }

@@ -8,7 +8,7 @@ import { LocalEngine, type LocalSampler } from '../../src/engine/local/engine.ts
 import { type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
 import { ggufName } from '../../src/gguf/names.ts';
 import { storedBytes, type TensorTypeName, tensorTypes } from '../../src/gguf/tensorTypes.ts';
-import { ggufMetadata, writeGguf } from '../../src/gguf/write.ts';
+import { type ExportType, ggufMetadata, writeGguf } from '../../src/gguf/write.ts';
 import { readCheckpoint } from '../../src/model/checkpoint.ts';
 import { elements } from '../../src/model/safetensors.ts';
 import { Random } from '../../src/random.ts';
@@ -77,18 +77,17 @@ const texts = [
   '<|im_end|> as text? {"name": "x"}',
 ];
 const questions = ['How warm is it in Oslo?', 'Compare Oslo and Rome.', 'Say hello.', 'What do you know of 東京?'];
-const types = ['f32', 'f16', 'bf16', 'q8_0'] as const;
 
-describe.each([
-  ["the demo's tokenizer", weatherModel],
-  ["Qwen3's tokenizer", qwen3WeatherModel],
-])('a trained agent as GGUF, in llama.cpp: %s', (name, makeModel) => {
+describe.each<[string, () => Promise<string>, ExportType[]]>([
+  ["the demo's tokenizer", weatherModel, ['f32', 'f16', 'bf16', 'q8_0']],
+  ["Qwen3's tokenizer", qwen3WeatherModel, ['f32', 'q8_0']],
+])('a trained agent as GGUF, in llama.cpp: %s', (name, makeModel, types) => {
   const file = (type: string) => join(folder, `${name.replaceAll(/\W/g, '')}-${type}.gguf`);
   let model: string;
   let sampler: LocalSampler;
   /** Each question's prompt and what the agent says to it, greedily. */
   let turns: Sequence[];
-  let seen: Record<(typeof types)[number], Answer>;
+  let seen: Record<string, Answer>;
   beforeAll(async () => {
     model = await makeModel();
     sampler = await engine.sampler(model);
@@ -116,7 +115,7 @@ describe.each([
         steps: 48,
       })),
     );
-    seen = Object.fromEntries(types.map((type, i) => [type, answers[i]])) as typeof seen;
+    seen = Object.fromEntries(types.map((type, i) => [type, answers[i]]));
   }, 300_000);
 
   test('the same tokens of texts, and the chat template', () => {

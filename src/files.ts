@@ -1,28 +1,76 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 
 /**
  * Writes a file so that a reader, or the next start after a crash, finds the old content or the new, never a part.
  * `data` is the content, or a function that writes it to an open file descriptor.
  */
 export function writeFileWhole(path: string, data: string | Uint8Array | ((fd: number) => void)): void {
-  const temporary = `${path}.${randomUUID()}.tmp`;
+  const file = new UnfinishedFile(path);
   try {
-    const fd = openSync(temporary, 'wx');
-    try {
-      if (typeof data === 'function') data(fd);
-      else writeFileSync(fd, data);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporary, path);
+    if (typeof data === 'function') data(file.fd);
+    else writeFileSync(file.fd, data);
+    file.finish();
   } catch (error) {
-    rmSync(temporary, { force: true });
+    file.discard();
     throw error;
   }
-  syncFolder(dirname(path));
+}
+
+/**
+ * The same for content that takes long to write: what arrives in between, a Ctrl-C say, is seen to between two parts.
+ * @throws the reason of `signal`; nothing is left then.
+ */
+export async function writeFileInParts(
+  path: string,
+  parts: Iterable<(fd: number) => void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const file = new UnfinishedFile(path);
+  try {
+    for (const write of parts) {
+      await setImmediate();
+      signal?.throwIfAborted();
+      write(file.fd);
+    }
+    file.finish();
+  } catch (error) {
+    file.discard();
+    throw error;
+  }
+}
+
+/** A file under another name, until it is complete. */
+class UnfinishedFile {
+  readonly fd: number;
+  readonly #path: string;
+  readonly #temporary: string;
+  #open = true;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#temporary = `${path}.${randomUUID()}.tmp`;
+    this.fd = openSync(this.#temporary, 'wx');
+  }
+
+  finish(): void {
+    fsyncSync(this.fd);
+    this.#close();
+    renameSync(this.#temporary, this.#path);
+    syncFolder(dirname(this.#path));
+  }
+
+  discard(): void {
+    this.#close();
+    rmSync(this.#temporary, { force: true });
+  }
+
+  #close(): void {
+    if (this.#open) closeSync(this.fd);
+    this.#open = false;
+  }
 }
 
 /** Where the new content of folder `final` is written before `replaceFolder` puts it in place: hidden, beside it. */

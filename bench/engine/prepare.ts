@@ -48,7 +48,7 @@ export async function prepareModels(folder: string): Promise<Models> {
   if (!existsSync(models.largeGguf)) {
     const checkpoint = readCheckpoint(models.large);
     try {
-      writeGguf(models.largeGguf, checkpoint, { name: 'random' });
+      await writeGguf(models.largeGguf, checkpoint, { name: 'random' });
     } finally {
       checkpoint.close();
     }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { UserError } from '../errors.ts';
+import { interruptible } from './interrupt.ts';
 
 interface Options {
   format: 'gguf' | 'safetensors';
@@ -52,7 +53,10 @@ Examples:
         const out = options.out ?? join('.', `${name}-${type}${options.format === 'gguf' ? '.gguf' : ''}`);
         if (existsSync(out) && !options.force) throw new UserError(`${out} is there already; --force replaces it`);
         if (options.format === 'gguf') {
-          writeGguf(out, model, { type, name, onProgress: showProgress });
+          await interruptible(
+            signal => writeGguf(out, model, { type, name, signal, onProgress: showProgress }),
+            'Stopping; nothing is left of the file.',
+          );
         } else {
           await writeFolder(out, model, type as Exclude<typeof type, 'q8_0'>);
         }

@@ -10,18 +10,23 @@ export function dequantize(type: TensorTypeName, from: Uint8Array, to: Float32Ar
   for (let block = 0; block * values < to.length; block++) decode(view, block * bytes, to, block * values);
 }
 
-/** Nearest multiples of each block's largest value / 127. */
+/** Nearest multiples of each block's largest value / 127 (quantize_row_q8_0_ref of ggml-quants.c). */
 export function quantizeQ8(from: Float32Array, to: Uint8Array): void {
   const { values, bytes } = tensorTypes.Q8_0;
   const view = new DataView(to.buffer, to.byteOffset, to.byteLength);
-  for (let block = 0; block * values < from.length; block++) {
+  const multiples = new Int8Array(to.buffer, to.byteOffset, to.byteLength);
+  for (let first = 0, at = 0; first < from.length; first += values, at += bytes) {
     let largest = 0;
-    for (let i = 0; i < values; i++) largest = Math.max(largest, Math.abs(from[block * values + i]));
+    for (let i = first; i < first + values; i++) {
+      const size = Math.abs(from[i]);
+      if (size > largest) largest = size;
+    }
     const scale = Math.fround(largest / 127);
-    view.setUint16(block * bytes, halfBits(scale), true);
+    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
+    view.setUint16(at, halfBits(scale), true);
     for (let i = 0; i < values; i++) {
-      const multiple = scale === 0 ? 0 : from[block * values + i] / scale;
-      view.setInt8(block * bytes + 2 + i, Math.sign(multiple) * Math.round(Math.abs(multiple)));
+      const multiple = Math.fround(from[first + i] * inverse);
+      multiples[at + 2 + i] = multiple < 0 ? multiple - 0.5 : multiple + 0.5; // the rest is cut off: halves go outwards
     }
   }
 }

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { writeFileWhole } from '../files.ts';
+import { writeFileInParts } from '../files.ts';
 import { elements } from '../model/safetensors.ts';
 import { storedBytes, type TensorTypeName, tensorTypes } from './tensorTypes.ts';
 
@@ -22,27 +22,30 @@ export interface TensorToWrite {
   write(fd: number): void;
 }
 
-/**
- * Writes a file as a whole, under another name first.
- * @param onProgress told how many of the bytes of all values are written
- */
-export function writeGgufFile(
+export interface WriteControl {
+  /** Told how many of the bytes of all values are written. */
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /** Where it fires, nothing is left of the file. */
+  signal?: AbortSignal;
+}
+
+/** Writes a file as a whole, under another name first. Throws the reason of `signal`. */
+export async function writeGgufFile(
   path: string,
   metadata: Metadata,
   tensors: readonly TensorToWrite[],
-  onProgress?: (doneBytes: number, totalBytes: number) => void,
-): void {
+  { onProgress, signal }: WriteControl = {},
+): Promise<void> {
   const total = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
   let done = 0;
-  writeFileWhole(path, fd => {
-    writeSync(fd, header(metadata, tensors));
-    for (const tensor of tensors) {
-      tensor.write(fd);
-      writeSync(fd, new Uint8Array(padding(byteLength(tensor))));
-      done += byteLength(tensor);
-      onProgress?.(done, total);
-    }
-  });
+  const writeTensor = (tensor: TensorToWrite) => (fd: number) => {
+    tensor.write(fd);
+    writeSync(fd, new Uint8Array(padding(byteLength(tensor))));
+    done += byteLength(tensor);
+    onProgress?.(done, total);
+  };
+  const parts = [(fd: number) => void writeSync(fd, header(metadata, tensors)), ...tensors.map(writeTensor)];
+  await writeFileInParts(path, parts, signal);
 }
 
 function header(metadata: Metadata, tensors: readonly TensorToWrite[]): Buffer {

@@ -7,7 +7,7 @@ import type { Dtype } from '../model/dtype.ts';
 import { elements, type StoredTensor, writeValues } from '../model/safetensors.ts';
 import { readCheckpointFiles, readTokenizer } from '../text/checkpointFiles.ts';
 import { quantizeQ8 } from './blocks.ts';
-import { type Metadata, type TensorToWrite, writeGgufFile } from './file.ts';
+import { type Metadata, type TensorToWrite, type WriteControl, writeGgufFile } from './file.ts';
 import { ggufName } from './names.ts';
 import { storedBytes, tensorTypes } from './tensorTypes.ts';
 import { qwenSplit, tokenKinds } from './tokenFormat.ts';
@@ -23,13 +23,11 @@ const storedTypes = { f32: 'F32', f16: 'F16', bf16: 'BF16', q8_0: 'Q8_0' } as co
 /** Of the q8_0 format as it is today. */
 const quantizationVersion = 2;
 
-export interface GgufOptions {
+export interface GgufOptions extends WriteControl {
   /** Default: the type that most of the checkpoint's values have. */
   type?: ExportType;
   /** What programs show as the model's name. */
   name: string;
-  /** Told how many of the bytes of all values are written. */
-  onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
 /**
@@ -37,14 +35,14 @@ export interface GgufOptions {
  * Rows that are no whole blocks of 32 are float16 where q8_0 is asked for, as in llama.cpp.
  * @throws UserError when the tokenizer is not a byte-level BPE that splits text as Qwen's does.
  */
-export function writeGguf(path: string, checkpoint: Checkpoint, options: GgufOptions): void {
+export async function writeGguf(path: string, checkpoint: Checkpoint, options: GgufOptions): Promise<void> {
   const type = options.type ?? ownType(checkpoint);
   const tensors = checkpoint.tensors.map((tensor): TensorToWrite => {
     const stored = outType(tensor.shape, type);
     const write = stored === 'Q8_0' ? quantized(tensor) : (fd: number) => writeValues(fd, { ...tensor, dtype: stored });
     return { name: ggufName(tensor.name), shape: tensor.shape, type: stored, write };
   });
-  writeGgufFile(path, ggufMetadata(checkpoint, options.name, type), tensors, options.onProgress);
+  await writeGgufFile(path, ggufMetadata(checkpoint, options.name, type), tensors, options);
 }
 
 /** What a file says of a model beside its weights: its shape, its tokenizer and its chat template. */

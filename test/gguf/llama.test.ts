@@ -92,7 +92,7 @@ describe.each<[string, () => Promise<string>, ExportType[]]>([
     model = await makeModel();
     sampler = await engine.sampler(model);
     const checkpoint = readCheckpoint(model);
-    for (const type of types) writeGguf(file(type), checkpoint, { type, name: 'model' });
+    for (const type of types) await writeGguf(file(type), checkpoint, { type, name: 'model' });
     checkpoint.close();
     const { name, description, parameters } = weatherTool.function;
     const chat = loadChat(model);
@@ -181,7 +181,7 @@ describe('quantised models, whose blocks are bytes of chance, say here what they
         const bytes = plain ? new Uint8Array(read().buffer) : randomBlocks(type, elements(shape), name);
         return { name: ggufName(name), shape, type: plain ? 'F32' : type, write: fd => writeSync(fd, bytes) };
       });
-      writeGgufFile(file(type), metadata, tensors);
+      await writeGgufFile(file(type), metadata, tensors);
     }
     checkpoint.close();
     seen = llama(quantized.map(type => ({ gguf: file(type), sequences: [{ tokens, from: 1 }] })));

@@ -1,7 +1,8 @@
-import { statSync } from 'node:fs';
+import { readdirSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
 import { expect, test } from 'vitest';
+import { type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
 import { writeGguf } from '../../src/gguf/write.ts';
 import { readCheckpoint } from '../../src/model/checkpoint.ts';
 import { elements } from '../../src/model/safetensors.ts';
@@ -26,7 +27,7 @@ test('a checkpoint as GGUF: shape, tokenizer and every tensor, as another reader
   await initializeCheckpoint(model, shape, world, 1);
   await close();
   const checkpoint = readCheckpoint(model);
-  writeGguf(file, checkpoint, { name: 'small' });
+  await writeGguf(file, checkpoint, { name: 'small' });
 
   const { metadata, tensorInfos, tensorDataOffset } = await gguf(file, { allowLocalFile: true });
   const { config } = checkpoint;
@@ -53,4 +54,22 @@ test('a checkpoint as GGUF: shape, tokenizer and every tensor, as another reader
   const bytes = checkpoint.tensors.reduce((sum, tensor) => sum + elements(tensor.shape) * 4, 0);
   expect(statSync(file).size - Number(tensorDataOffset)).toBe(bytes);
   checkpoint.close();
+});
+
+test('a file that is not wanted any more leaves nothing behind', async () => {
+  const folder = temporaryFolder();
+  const stop = new AbortController();
+  const tensor = (name: string): TensorToWrite => ({
+    name,
+    shape: [8],
+    type: 'F32',
+    write: fd => {
+      writeSync(fd, new Float32Array(8));
+      if (name === 'second') stop.abort();
+    },
+  });
+  const tensors = ['first', 'second', 'third'].map(tensor);
+  const writing = writeGgufFile(join(folder, 'model.gguf'), [], tensors, { signal: stop.signal });
+  await expect(writing).rejects.toThrow('aborted');
+  expect(readdirSync(folder)).toEqual([]);
 });

@@ -162,20 +162,22 @@ const scales: Partial<Record<TensorTypeName, [at: number, half: number][]>> = {
   Q6_K: [[208, 0x029f]], // 0.00004
 };
 
-describe('quantised models, whose blocks are bytes of chance, say here what they say in llama.cpp', () => {
-  const quantized = Object.keys(scales) as TensorTypeName[];
-  const tokens = Array.from({ length: 40 }, (_, i) => (i * 37) % 200);
+describe('models that know nothing say here what they say in llama.cpp', () => {
+  const exported: ExportType[] = ['f32', 'f16', 'bf16', 'q8_0'];
+  const blocks = Object.keys(scales) as TensorTypeName[];
+  const sequence = { tokens: Array.from({ length: 40 }, (_, i) => (i * 37) % 200), from: 1 };
+  const model = join(folder, 'random');
   const file = (type: string) => join(folder, `random-${type}.gguf`);
-  let seen: Answer[];
+  let seen: Record<string, number[]>;
   beforeAll(async () => {
-    const model = join(folder, 'blocks');
     const shape = { hiddenSize: 256, intermediateSize: 512, layers: 2, heads: 4, kvHeads: 2, headDim: 64 };
     const { world, close } = await openWorld('shop');
     await initializeCheckpoint(model, { ...shape, tieEmbeddings: false }, world, 1);
     await close();
     const checkpoint = readCheckpoint(model);
+    for (const type of exported) await writeGguf(file(type), checkpoint, { type, name: 'random' });
     const metadata = ggufMetadata(checkpoint, 'random', 'f32');
-    for (const type of quantized) {
+    for (const type of blocks) {
       const tensors = checkpoint.tensors.map(({ name, shape, read }): TensorToWrite => {
         const plain = shape.length === 1;
         const bytes = plain ? new Uint8Array(read().buffer) : randomBlocks(type, elements(shape), name);
@@ -184,15 +186,23 @@ describe('quantised models, whose blocks are bytes of chance, say here what they
       await writeGgufFile(file(type), metadata, tensors);
     }
     checkpoint.close();
-    seen = llama(quantized.map(type => ({ gguf: file(type), sequences: [{ tokens, from: 1 }] })));
+    const types = [...exported, ...blocks];
+    const answers = llama(types.map(type => ({ gguf: file(type), sequences: [sequence] })));
+    seen = Object.fromEntries(types.map((type, i) => [type, answers[i].logprobs[0]]));
   }, 120_000);
 
-  test.each(quantized.map((type, i) => [type, i] as const))('%s', async (type, i) => {
-    const [theirs] = seen[i].logprobs;
-    const ours = await ownLogprobs(await engine.sampler(file(type)), { tokens, from: 1 });
+  test.each(exported)('%s: random weights, within 0.05 on average of what they were before', async type => {
+    const exact = await ownLogprobs(await engine.sampler(model), sequence);
+    const ours = await ownLogprobs(await engine.sampler(file(type)), sequence);
+    expect(average(seen[type], exact)).toBeLessThan(0.05);
+    expect(average(seen[type], ours)).toBeLessThan(0.05);
+  });
+
+  test.each(blocks)('%s: blocks of random bytes', async type => {
+    const ours = await ownLogprobs(await engine.sampler(file(type)), sequence);
     // They round what is multiplied to 8 bits; a mistake in a block would make another model of it.
-    expect(average(theirs, ours)).toBeLessThan(0.05);
-    expect(farthest(theirs, Array(ours.length).fill(theirs[0]))).toBeGreaterThan(1);
+    expect(average(seen[type], ours)).toBeLessThan(0.05);
+    expect(farthest(ours, Array(ours.length).fill(ours[0]))).toBeGreaterThan(1);
   });
 });
 

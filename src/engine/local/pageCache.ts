@@ -1,3 +1,5 @@
+import { Siblings } from './siblings.ts';
+
 /**
  * Which pages of the key/value cache hold which tokens: a tree of pages by token prefix (as in SGLang's RadixAttention,
  * arXiv 2312.07104). Sequences that begin alike share the pages of that beginning, whoever computed them first; what nobody
@@ -9,8 +11,10 @@ export interface Page {
   index: number;
   /** The tokens whose keys and values the page holds by now, in order; at most `pageTokens`. */
   tokens: number[];
+  /** Whether it gets no more of them. */
+  complete: boolean;
   parent: Page | undefined;
-  children: Page[];
+  children: Siblings;
   /** Sequences under way that hold it. */
   users: number;
   lastUse: number;
@@ -20,7 +24,7 @@ export class PageCache {
   readonly pageTokens: number;
   readonly #copy: (to: number, from: number) => void;
   readonly #vacant: number[];
-  readonly #roots: Page[] = [];
+  readonly #roots: Siblings;
   readonly #pages = new Set<Page>();
   #clock = 0;
 
@@ -28,6 +32,7 @@ export class PageCache {
   constructor(pages: number, pageTokens: number, copy: (to: number, from: number) => void) {
     this.pageTokens = pageTokens;
     this.#copy = copy;
+    this.#roots = new Siblings(pageTokens);
     this.#vacant = Array.from({ length: pages }, (_, i) => pages - 1 - i);
   }
 
@@ -41,8 +46,9 @@ export class PageCache {
     const most = tokens.length - 1;
     for (;;) {
       const siblings = pages.at(-1)?.children ?? this.#roots;
-      const { page, common } = longestAgreement(siblings, tokens, cached, most);
-      if (!page || common === 0) return { pages, cached };
+      const end = Math.min(most, cached + this.pageTokens);
+      const { page, common } = siblings.longestAgreement(tokens, cached, end);
+      if (!page) return { pages, cached };
       page.lastUse = ++this.#clock;
       if (common === this.pageTokens) {
         page.users++;
@@ -68,8 +74,16 @@ export class PageCache {
     const index = this.#vacant.pop();
     if (index === undefined) return undefined;
     const parent = pages.at(-1);
-    const page: Page = { index, tokens: [], parent, children: [], users: 1, lastUse: ++this.#clock };
-    (parent?.children ?? this.#roots).push(page);
+    const page: Page = {
+      index,
+      tokens: [],
+      complete: false,
+      parent,
+      children: new Siblings(this.pageTokens),
+      users: 1,
+      lastUse: ++this.#clock,
+    };
+    this.#siblings(page).add(page);
     this.#pages.add(page);
     pages.push(page);
     return page;
@@ -78,6 +92,7 @@ export class PageCache {
   /** Lets go of a sequence's pages; their contents stay findable while there is room. */
   release(pages: readonly Page[]): void {
     for (const page of pages) {
+      if (!page.complete) this.#siblings(page).complete(page);
       page.users--;
       page.lastUse = ++this.#clock;
     }
@@ -87,33 +102,25 @@ export class PageCache {
   clear(): void {
     for (const page of this.#pages) this.#vacant.push(page.index);
     this.#pages.clear();
-    this.#roots.length = 0;
+    this.#roots.clear();
   }
 
   /** Drops the pages unused for longest, children before parents: a sixteenth of all pages at a time, to do it seldom. */
   #evict(): void {
     const goal = Math.max(1, this.#pages.size >> 4);
     while (this.#vacant.length < goal) {
-      const leaves = [...this.#pages].filter(page => page.users === 0 && page.children.length === 0);
+      const leaves = [...this.#pages].filter(page => page.users === 0 && page.children.isEmpty);
       if (leaves.length === 0) return;
       leaves.sort((a, b) => a.lastUse - b.lastUse);
       for (const page of leaves.slice(0, goal - this.#vacant.length)) {
-        const siblings = page.parent?.children ?? this.#roots;
-        siblings.splice(siblings.indexOf(page), 1);
+        this.#siblings(page).remove(page);
         this.#pages.delete(page);
         this.#vacant.push(page.index);
       }
     }
   }
-}
 
-function longestAgreement(pages: readonly Page[], tokens: readonly number[], from: number, most: number) {
-  let best: { page?: Page; common: number } = { common: 0 };
-  for (const page of pages) {
-    let common = 0;
-    while (common < page.tokens.length && from + common < most && page.tokens[common] === tokens[from + common])
-      common++;
-    if (common > best.common) best = { page, common };
+  #siblings(page: Page): Siblings {
+    return page.parent?.children ?? this.#roots;
   }
-  return best;
 }

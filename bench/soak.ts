@@ -99,14 +99,19 @@ async function ask(request: object, leaveAfter = Number.POSITIVE_INFINITY): Prom
   return text.replace(/"(id":"(chatcmpl-|call_)[^"]*|created":\d+)/g, '');
 }
 
+function eventsOf(answer: string): number {
+  return answer.split('\n\n').length - 1;
+}
+
 async function metrics(): Promise<Record<string, number>> {
   const text = await (await fetch(`${url}/metrics`)).text();
   return Object.fromEntries([...text.matchAll(/^(\w+) (\S+)$/gm)].map(([, name, value]) => [name, Number(value)]));
 }
 
-/** Engine and JavaScript give back what they no longer need when nobody has asked for anything for a while. */
+/** V8 collects what a process at rest no longer needs after 100 seconds at the latest. */
 async function atRest() {
-  await sleep(40_000);
+  console.log('resting  110 seconds');
+  await sleep(110_000);
   return metrics();
 }
 
@@ -145,7 +150,7 @@ async function runClients(forSeconds: number, say?: (text: string) => void) {
     while (performance.now() < end) {
       const index = random.below(requests.length);
       const leaves = random.uniform() < 1 / 3;
-      const answer = await ask(requests[index], leaves ? random.below(20) : undefined);
+      const answer = await ask(requests[index], leaves ? random.below(eventsOf(alone[index]!)) : undefined);
       if (answer === undefined) counts.left++;
       else {
         counts.complete++;

@@ -108,7 +108,7 @@ async function metrics(): Promise<Record<string, number>> {
   return Object.fromEntries([...text.matchAll(/^(\w+) (\S+)$/gm)].map(([, name, value]) => [name, Number(value)]));
 }
 
-/** V8 collects what a process at rest no longer needs after 100 seconds at the latest. */
+/** V8 may take 100 seconds to collect what a process at rest no longer needs. */
 async function atRest() {
   console.log('resting  110 seconds');
   await sleep(110_000);

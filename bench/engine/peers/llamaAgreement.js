@@ -41,9 +41,7 @@ async function answer({ gguf, texts, sequences, prompts, steps }) {
 }
 
 function logprob(logits, token) {
-  let most = Number.NEGATIVE_INFINITY;
-  for (const logit of logits.values()) most = Math.max(most, logit);
-  let sum = 0;
-  for (const logit of logits.values()) sum += Math.exp(logit - most);
-  return logits.get(token) - most - Math.log(sum);
+  const all = Float64Array.from(logits.values());
+  const most = all.reduce((a, b) => Math.max(a, b));
+  return logits.get(token) - most - Math.log(all.reduce((sum, logit) => sum + Math.exp(logit - most), 0));
 }

@@ -30,7 +30,13 @@ const action = fc.oneof(
     kept: fc.nat({ max: 16 }),
     added: fc.array(fc.nat({ max: 1 }), { minLength: 1, maxLength: 10 }),
   }),
-  fc.record({ kind: fc.constant('compute' as const), who: fc.nat(), rows: fc.integer({ min: 1, max: 6 }) }),
+  fc.record({
+    kind: fc.constant('compute' as const),
+    who: fc.nat(),
+    rows: fc.integer({ min: 1, max: 6 }),
+    /** Whether there is a page before it is needed, as for a long piece of a prompt. */
+    ahead: fc.boolean(),
+  }),
   fc.record({ kind: fc.constant('release' as const), who: fc.nat() }),
   fc.record({ kind: fc.constant('clear' as const) }),
 );
@@ -64,6 +70,7 @@ test('pages hold what their holders believe, whatever comes and goes', () => {
           holders.push({ tokens, ...acquired });
         } else if (step.kind === 'compute' && holders.length > 0) {
           const holder = holders[step.who % holders.length];
+          if (step.ahead && holder.pages.length * pageTokens < holder.tokens.length) cache.append(holder.pages);
           for (let r = 0; r < step.rows && holder.cached < holder.tokens.length; r++) {
             if (holder.pages.length * pageTokens === holder.cached && !cache.append(holder.pages)) {
               const held = new Set(holders.flatMap(h => h.pages.map(page => page.index)));

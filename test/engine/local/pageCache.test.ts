@@ -43,7 +43,7 @@ const action = fc.oneof(
 
 test('pages hold what their holders believe, whatever comes and goes', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 12 }), fc.array(action, { maxLength: 80 }), (pages, actions) => {
+    fc.property(fc.integer({ min: 1, max: 12 }), fc.array(action, { maxLength: 80, size: 'max' }), (pages, actions) => {
       const memory = new Memory(pages);
       const cache = new PageCache(pages, pageTokens, memory.copy);
       const holders: Holder[] = [];

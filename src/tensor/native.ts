@@ -1,4 +1,6 @@
 import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 /** The native module: kernels over tensors named by number. Argument order and shapes are documented beside each kernel in native/. */
 export interface Native {
@@ -19,10 +21,11 @@ export interface Native {
   [kernel: string]: (...args: any[]) => any;
 }
 
+/** The build for this machine, or another that `SOD_KERNELS` names: a path. */
 function load(): Native {
-  const path = new URL('../../native/build/sod.node', import.meta.url).pathname;
+  const path = process.env.SOD_KERNELS ?? fileURLToPath(new URL('../../native/build/sod.node', import.meta.url));
   try {
-    return createRequire(import.meta.url)(path) as Native;
+    return createRequire(import.meta.url)(resolve(path)) as Native;
   } catch (error) {
     throw new Error(`The native kernels could not be loaded from ${path}; run setup.sh to build them. ${error}`);
   }

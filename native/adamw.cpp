@@ -1,5 +1,6 @@
 // The optimizer over flat storage: global norm, then clip, update and clearing of the gradient in one pass.
 #include "args.h"
+#include "threads.h"
 #include "vec.h"
 
 namespace sod {

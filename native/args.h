@@ -6,7 +6,7 @@
 #include <initializer_list>
 #include <string>
 
-#include "gemm.h"
+#include "product.h"
 #include "tensor.h"
 
 namespace sod {
@@ -155,8 +155,6 @@ void exportKernel(Napi::Env env, Napi::Object exports, const char* kernel) {
       return body(args);
     } catch (const std::bad_alloc&) {
       throw Napi::Error::New(info.Env(), std::string(kernel) + ": out of memory");
-    } catch (const dnnl::error& e) {
-      throw Napi::Error::New(info.Env(), std::string(kernel) + ": oneDNN: " + e.what());
     }
   };
   exports.Set(kernel, Napi::Function::New(env, call, kernel, const_cast<char*>(kernel)));

@@ -3,6 +3,7 @@
 // Softmax is blocked over keys with a running maximum (Dao et al., FlashAttention, arXiv 2205.14135): no T×T matrix.
 #include "args.h"
 #include "block.h"
+#include "threads.h"
 
 namespace sod {
 namespace {
@@ -11,7 +12,7 @@ constexpr i64 keysPerBlock = 128;
 constexpr i64 queriesPerBlock = 48;  // rows times heads of a group
 
 struct KeyBlock {
-  i64 firstRow, rows, width;  // width: rows padded to 16
+  i64 firstRow, rows, width;  // width: rows padded to whole registers
   i64 column;                 // widths of the tree's blocks before it
 };
 
@@ -58,7 +59,7 @@ Layout layoutOf(Args& args, const Tensor& table, i64 n) {
 }
 
 struct Heads {
-  i64 heads, kvHeads, d, group, dp;  // dp: d padded to 16
+  i64 heads, kvHeads, d, group, dp;  // dp: d padded to whole registers
   i64 qkWidth, qkvWidth;
 };
 
@@ -123,7 +124,7 @@ std::pair<const KeyBlock*, const KeyBlock*> blocksOf(const Layout& layout, const
 
 template <typename T>
 void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h, const T* qk, const T* qkv, T* out, float* lse) {
-  using E = Element<T>;
+  using E = Factor<T>;
   const i64 d = h.d, dp = h.dp, rowsPerBlock = std::max<i64>(1, queriesPerBlock / h.group), m = rowsPerBlock * h.group;
   Scratch scratch(2 * tree.columns * dp + m * (2 * dp + 3 * keysPerBlock + 2) + 256);
   E* keys = scratch.take<E>(tree.columns * d);
@@ -164,19 +165,19 @@ void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h,
           const float* score = scores + i * keysPerBlock;
           E* weight = weights + i * 2 * keysPerBlock;
           const i64 seen = visible(segment, *block, row + i / h.group);
-          v16 highest = all(-INFINITY);
-          for (i64 j = 0; j < width; j += 16) highest = maximum(highest, firstOf(load(score + j), seen - j, -INFINITY));
+          vec highest = all(-INFINITY);
+          for (i64 j = 0; j < width; j += vecSize) highest = maximum(highest, firstOf(load(score + j), seen - j, -INFINITY));
           const float best = std::max(top[i], maximum(highest) * scale);
-          v16 total = {};
-          for (i64 j = 0; j < width; j += 16) {
-            const v16 e = firstOf(fastExp(load(score + j) * scale - best), seen - j, 0);
+          vec total = {};
+          for (i64 j = 0; j < width; j += vecSize) {
+            const vec e = firstOf(fastExp(load(score + j) * scale - best), seen - j, 0);
             total += e;
             storeParts(weight + j, keysPerBlock, e);
           }
           if (best > top[i]) {
             const float correction = fastExp(top[i] - best);
             sums[i] *= correction;
-            for (i64 j = 0; j < dp; j += 16) store(o + i * dp + j, load(o + i * dp + j) * correction);
+            for (i64 j = 0; j < dp; j += vecSize) store(o + i * dp + j, load(o + i * dp + j) * correction);
             top[i] = best;
           }
           sums[i] += sum(total);
@@ -188,7 +189,7 @@ void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h,
         const i64 at = row + i / h.group, head = kv * h.group + i % h.group;
         T* to = out + at * h.heads * d + head * d;
         const float inverse = 1.0f / sums[i];
-        for (i64 j = 0; j < d; j += 16) store(to + j, load(o + i * dp + j) * inverse, d - j);
+        for (i64 j = 0; j < d; j += vecSize) store(to + j, load(o + i * dp + j) * inverse, d - j);
         lse[at * h.heads + head] = top[i] + std::log(sums[i]);
       }
     }
@@ -199,7 +200,7 @@ void forwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h,
 template <typename T>
 void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h, const T* qk, const T* qkv, const T* out,
                   const float* lse, const T* dout, T* dqk, T* dqkv) {
-  using E = Element<T>;
+  using E = Factor<T>;
   const i64 d = h.d, dp = h.dp, rowsPerBlock = std::max<i64>(1, queriesPerBlock / h.group), m = paddedToLanes<E>(rowsPerBlock * h.group);
   Scratch scratch(5 * tree.columns * dp + m * (5 * dp + 5 * keysPerBlock + 1) + 256);
   E* keyColumns = scratch.take<E>(tree.columns * d);
@@ -244,8 +245,8 @@ void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h
         const T *o = out + (at * h.heads + head) * d, *slope = dout + (at * h.heads + head) * d;
         loadRow(q + i * dp, qk + at * h.qkWidth + head * d, d, dp);
         loadRow(dO + i * dp, slope, d, dp);
-        v16 dot = {};
-        for (i64 j = 0; j < d; j += 16) dot += load(o + j, d - j) * load(slope + j, d - j);
+        vec dot = {};
+        for (i64 j = 0; j < d; j += vecSize) dot += load(o + j, d - j) * load(slope + j, d - j);
         dots[i] = sum(dot);
       }
       transpose(qT, q, dp, queries, d, depth);
@@ -260,9 +261,9 @@ void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h
           const i64 seen = visible(segment, *block, row + i / h.group);
           const float norm = lse[(row + i / h.group) * h.heads + kv * h.group + i % h.group];
           float *weights = p + i * keysPerBlock, *slopes = ds + i * keysPerBlock;
-          for (i64 j = 0; j < width; j += 16) {
-            const v16 weight = firstOf(fastExp(load(weights + j) * scale - norm), seen - j, 0);
-            const v16 slope = weight * (load(slopes + j) - dots[i]);
+          for (i64 j = 0; j < width; j += vecSize) {
+            const vec weight = firstOf(fastExp(load(weights + j) * scale - norm), seen - j, 0);
+            const vec slope = weight * (load(slopes + j) - dots[i]);
             store(weights + j, weight);
             store(slopes + j, slope);
             store(dsRows + i * keysPerBlock + j, slope);
@@ -276,7 +277,7 @@ void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h
       }
       for (i64 i = 0; i < queries; i++) {
         T* to = dqk + (row + i / h.group) * h.qkWidth + (kv * h.group + i % h.group) * d;
-        for (i64 j = 0; j < d; j += 16) store(to + j, load(dq + i * dp + j) * scale, d - j);
+        for (i64 j = 0; j < d; j += vecSize) store(to + j, load(dq + i * dp + j) * scale, d - j);
       }
     }
   }

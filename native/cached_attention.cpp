@@ -4,6 +4,7 @@
 // A query's result does not depend on what else is in the batch, nor on how its sequence was cut into calls.
 #include "args.h"
 #include "block.h"
+#include "threads.h"
 
 namespace sod {
 namespace {
@@ -22,7 +23,7 @@ struct Sequence {
 
 template <typename T>
 void keep(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* qkv, T* keys, T* values) {
-  constexpr i64 lane = lanes<Element<T>>;
+  constexpr i64 lane = lanes<T>;
   for (i64 r = 0; r < sequence.rows; r++) {
     const i64 position = sequence.before + r, slot = position % s.page;
     const i64 base = (i64(sequence.pages[position / s.page]) * s.kvHeads + kv) * s.d * s.page;
@@ -38,21 +39,11 @@ void keep(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, co
   }
 }
 
-// A part of a page as a product takes it: in place, or where the CPU multiplies no bf16, as fp32.
-template <typename E>
-const E* asElements(const E* part, E*, i64) {
-  return part;
-}
-inline const float* asElements(const bf16* part, float* scratch, i64 count) {
-  loadRow(scratch, part, count, count);
-  return scratch;
-}
-
-// Rows of a part padded to a multiple of 16, where they are not that already.
-template <typename E, typename T>
-const E* asPaddedElements(const T* part, E* scratch, i64 count, i64 d, i64 dp) {
-  if (d == dp) return asElements(part, scratch, count * d);
-  for (i64 r = 0; r < count; r += lanes<E>) loadRow(scratch + r * dp, part + r * d, d * lanes<E>, dp * lanes<E>);
+// Rows of a part padded to whole registers, where they are not that already.
+template <typename T>
+const T* asPadded(const T* part, T* scratch, i64 count, i64 d, i64 dp) {
+  if (d == dp) return part;
+  for (i64 r = 0; r < count; r += lanes<T>) loadRow(scratch + r * dp, part + r * d, d * lanes<T>, dp * lanes<T>);
   return scratch;
 }
 
@@ -65,14 +56,14 @@ void prefetch(const T* part, i64 count) {
 // Softmax weights are rounded to what is multiplied and summed up as rounded, which keeps their average exact.
 template <typename T>
 void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, const T* keys, const T* values, T* out) {
-  using E = Element<T>;
+  using E = Factor<T>;
   const i64 d = s.d, dp = padded(d), page = s.page;
   const i64 rowsPerBlock = std::min(sequence.rows, std::max<i64>(1, queriesPerBlock / s.group)), m = rowsPerBlock * s.group;
   const i64 longest = padded(sequence.before + sequence.rows + page);
   Scratch scratch(m * (2 * dp + 2 * longest + 1) + page * dp + 256);
   E* q = scratch.take<E>(m * d);
   E* weights = scratch.take<E>(m * longest);
-  E* converted = scratch.take<E>(page * dp);
+  T* wider = scratch.take<T>(page * dp);
   float* o = scratch.take(m * dp);
   float* scores = scratch.take(m * longest);
   float* sums = scratch.take(m);
@@ -88,30 +79,30 @@ void attend(const CacheShape& s, const Sequence& sequence, i64 kv, const T* qk, 
       const i64 seen = padded(std::min(page, length - first));
       prefetch(values + pageAt(first), seen * d);
       if (first + page < length) prefetch(keys + pageAt(first + page), d * page);
-      blockProduct<false>(queries, seen, d, q, d, asElements(keys + pageAt(first), converted, d * page), page, scores + first, longest);
+      blockProduct<false>(queries, seen, d, q, d, keys + pageAt(first), page, scores + first, longest);
     }
     for (i64 i = 0; i < queries; i++) {
       const float* score = scores + i * longest;
       E* weight = weights + i * longest;
       const i64 seen = sequence.before + row + i / s.group + 1;
-      v16 highest = all(-INFINITY), total = {};
-      for (i64 j = 0; j < seen; j += 16) highest = maximum(highest, firstOf(load(score + j), seen - j, -INFINITY));
+      vec highest = all(-INFINITY), total = {};
+      for (i64 j = 0; j < seen; j += vecSize) highest = maximum(highest, firstOf(load(score + j), seen - j, -INFINITY));
       const float best = maximum(highest);
-      for (i64 j = 0; j < seen; j += 16) {
+      for (i64 j = 0; j < seen; j += vecSize) {
         total += storeRounded(weight + j, firstOf(fastExp((load(score + j) - best) * scale), seen - j, 0));
       }
-      for (i64 j = padded(seen); j < padded(length); j += 16) store(weight + j, v16{});
+      for (i64 j = padded(seen); j < padded(length); j += vecSize) store(weight + j, vec{});
       sums[i] = sum(total);
     }
     std::memset(o, 0, queries * dp * 4);
     for (i64 first = 0; first < length; first += page) {
-      const i64 count = paddedToLanes<E>(std::min(page, length - first));
-      blockProduct<true>(queries, dp, count, weights + first, longest, asPaddedElements(values + pageAt(first), converted, count, d, dp), dp, o, dp);
+      const i64 count = paddedToLanes<T>(std::min(page, length - first));
+      blockProduct<true>(queries, dp, count, weights + first, longest, asPadded(values + pageAt(first), wider, count, d, dp), dp, o, dp);
     }
     for (i64 i = 0; i < queries; i++) {
       T* to = out + ((sequence.firstRow + row + i / s.group) * s.heads + kv * s.group + i % s.group) * d;
       const float inverse = 1.0f / sums[i];
-      for (i64 j = 0; j < d; j += 16) store(to + j, load(o + i * dp + j) * inverse, d - j);
+      for (i64 j = 0; j < d; j += vecSize) store(to + j, load(o + i * dp + j) * inverse, d - j);
     }
   }
 }

@@ -1,5 +1,6 @@
 // Rows of a table by token id.
 #include "args.h"
+#include "threads.h"
 #include "vec.h"
 
 namespace sod {

@@ -2,6 +2,7 @@
 // of the vocabulary, so that fp32 logits of a whole pack are never in memory. For a backward pass the exponentials are kept, in
 // the activations' precision, and become the logits' gradient in place.
 #include "args.h"
+#include "threads.h"
 #include "vec.h"
 
 namespace sod {
@@ -31,11 +32,11 @@ struct Running {
   template <typename Keep>
   void add(const float* l, i64 count, Keep&& keep) {
     const float old = best;
-    v16 highest = all(old), sums = {}, weights = {};
-    for (i64 j = 0; j < count; j += 16) highest = maximum(highest, firstOf(load(l + j, count - j), count - j, -INFINITY));
+    vec highest = all(old), sums = {}, weights = {};
+    for (i64 j = 0; j < count; j += vecSize) highest = maximum(highest, firstOf(load(l + j, count - j), count - j, -INFINITY));
     best = maximum(highest);
-    for (i64 j = 0; j < count; j += 16) {
-      const v16 distance = load(l + j, count - j) - best, e = firstOf(fastExp(distance), count - j, 0);
+    for (i64 j = 0; j < count; j += vecSize) {
+      const vec distance = load(l + j, count - j) - best, e = firstOf(fastExp(distance), count - j, 0);
       sums += e;
       weights += e * distance;
       keep(j, e);
@@ -86,10 +87,10 @@ Napi::Value lmHead(Args& args) {
           const i64 target = targets.as<int32_t>()[first + i] - chunk.firstRow;
           if (target >= 0 && target < chunk.rows) running[i].target = l[target];
           if (kept) {
-            running[i].add(l, chunk.rows, [&](i64 j, v16 e) { store(to + i * chunk.rows + j, e, chunk.rows - j); });
+            running[i].add(l, chunk.rows, [&](i64 j, vec e) { store(to + i * chunk.rows + j, e, chunk.rows - j); });
             scales->as<float>()[(first + i) * chunks + c] = running[i].best;
           } else {
-            running[i].add(l, chunk.rows, [](i64, v16) {});
+            running[i].add(l, chunk.rows, [](i64, vec) {});
           }
         });
       });
@@ -144,7 +145,7 @@ Napi::Value lmHeadBackward(Args& args) {
           const i64 target = targets.as<int32_t>()[first + i] - chunk.firstRow;
           const bool here = target >= 0 && target < chunk.rows;
           const float atTarget = here ? g - toFloat(row[target]) * scale : 0;
-          for (i64 j = 0; j < chunk.rows; j += 16) store(row + j, -load(row + j, chunk.rows - j) * scale, chunk.rows - j);
+          for (i64 j = 0; j < chunk.rows; j += vecSize) store(row + j, -load(row + j, chunk.rows - j) * scale, chunk.rows - j);
           if (here) row[target] = fromFloat<T>(atTarget);
         });
       });

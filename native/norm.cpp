@@ -1,7 +1,6 @@
 // RMS norm of the residual stream, with the addition of a sublayer's output in the same pass.
-#include <omp.h>
-
 #include "args.h"
+#include "threads.h"
 #include "vec.h"
 
 namespace sod {
@@ -27,15 +26,15 @@ Napi::Value rmsNorm(Args& args) {
       if (delta) {
         float* to = total->as<float>() + i * h;
         const T* d = delta->as<T>() + i * h;
-        for (i64 j = 0; j < h; j += 16) store(to + j, load(from + j, h - j) + load(d + j, h - j), h - j);
+        for (i64 j = 0; j < h; j += vecSize) store(to + j, load(from + j, h - j) + load(d + j, h - j), h - j);
         from = to;
       }
-      v16 squares = {};
-      for (i64 j = 0; j < h; j += 16) squares += load(from + j, h - j) * load(from + j, h - j);
+      vec squares = {};
+      for (i64 j = 0; j < h; j += vecSize) squares += load(from + j, h - j) * load(from + j, h - j);
       const float r = 1.0f / std::sqrt(sum(squares) / h + epsilon);
       if (rstd) rstd->as<float>()[i] = r;
       T* out = y.as<T>() + i * h;
-      for (i64 j = 0; j < h; j += 16) store(out + j, load(from + j, h - j) * r * load(weight + j, h - j), h - j);
+      for (i64 j = 0; j < h; j += vecSize) store(out + j, load(from + j, h - j) * r * load(weight + j, h - j), h - j);
     });
   });
   return args.info().Env().Undefined();
@@ -52,33 +51,31 @@ Napi::Value rmsNormBackward(Args& args) {
   Tensor& rstd = args.tensor("rstd", {DType::f32}, {&n});
   Tensor& w = args.tensor("w", {DType::f32}, {&h});
   const float* weight = w.as<float>();
-  const i64 threads = n * h > 8192 ? omp_get_max_threads() : 1;
-  Tensor partial = makeTensor(DType::f32, {threads, h});
-  std::memset(partial.bytes, 0, threads * h * 4);
+  Tensor partial = makeTensor(DType::f32, {bandsOf(n), h});
+  std::memset(partial.bytes, 0, partial.size() * 4);
   withType(dy.dtype, [&](auto zero) {
     using T = decltype(zero);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (i64 t = 0; t < threads; t++) {
-      float* sums = partial.as<float>() + t * h;
-      for (i64 i = n * t / threads; i < n * (t + 1) / threads; i++) {
+    parallelBands(n, h * 4, [&](i64 band, i64 first, i64 last) {
+      float* sums = partial.as<float>() + band * h;
+      for (i64 i = first; i < last; i++) {
         const T* g = dy.as<T>() + i * h;
         const float* in = x.as<float>() + i * h;
         float* out = dx.as<float>() + i * h;
         const float r = rstd.as<float>()[i];
-        v16 dot = {};
-        for (i64 j = 0; j < h; j += 16) dot += load(g + j, h - j) * load(weight + j, h - j) * load(in + j, h - j);
+        vec dot = {};
+        for (i64 j = 0; j < h; j += vecSize) dot += load(g + j, h - j) * load(weight + j, h - j) * load(in + j, h - j);
         const float mean = sum(dot) * r * r / h;
-        for (i64 j = 0; j < h; j += 16) {
-          const v16 gradient = load(g + j, h - j), value = load(in + j, h - j);
+        for (i64 j = 0; j < h; j += vecSize) {
+          const vec gradient = load(g + j, h - j), value = load(in + j, h - j);
           store(out + j, load(out + j, h - j) + r * (gradient * load(weight + j, h - j) - value * mean), h - j);
           store(sums + j, load(sums + j, h - j) + gradient * value * r, h - j);
         }
       }
-    }
+    });
   });
   float* total = dw.as<float>();
-  for (i64 t = 0; t < threads; t++)
-    for (i64 j = 0; j < h; j++) total[j] += partial.as<float>()[t * h + j];
+  for (i64 band = 0; band < bandsOf(n); band++)
+    for (i64 j = 0; j < h; j++) total[j] += partial.as<float>()[band * h + j];
   return args.info().Env().Undefined();
 }
 

@@ -1,7 +1,6 @@
 // RMS norm of each query and key head (Qwen3), then rotary position embedding: halves of the head rotated against each other.
-#include <omp.h>
-
 #include "args.h"
+#include "threads.h"
 #include "vec.h"
 
 namespace sod {
@@ -47,13 +46,13 @@ Napi::Value qkNormRope(Args& args) {
         const T* x = qkv.as<T>() + i * a.width + head * d;
         T* out = y.as<T>() + i * a.normed + head * d;
         const float* w = head < a.heads ? a.wq : a.wk;
-        v16 squares = {};
-        for (i64 j = 0; j < d; j += 16) squares += load(x + j, d - j) * load(x + j, d - j);
+        vec squares = {};
+        for (i64 j = 0; j < d; j += vecSize) squares += load(x + j, d - j) * load(x + j, d - j);
         const float r = 1.0f / std::sqrt(sum(squares) / d + a.epsilon);
-        for (i64 j = 0; j < half; j += 16) {
+        for (i64 j = 0; j < half; j += vecSize) {
           const i64 count = half - j;
-          const v16 p = load(x + j, count) * r * load(w + j, count), q = load(x + half + j, count) * r * load(w + half + j, count);
-          const v16 c = load(cos + j, count), s = load(sin + j, count);
+          const vec p = load(x + j, count) * r * load(w + j, count), q = load(x + half + j, count) * r * load(w + half + j, count);
+          const vec c = load(cos + j, count), s = load(sin + j, count);
           store(out + j, p * c - q * s, count);
           store(out + half + j, q * c + p * s, count);
         }
@@ -74,15 +73,13 @@ Napi::Value qkNormRopeBackward(Args& args) {
   Tensor& qkv = args.tensor("qkv", {dqkv.dtype}, {&a.n, &a.width});
   a.read(args);
   const i64 n = a.n, d = a.d, half = d / 2;
-  const i64 threads = n * a.normed > 8192 ? omp_get_max_threads() : 1;
-  Tensor partial = makeTensor(DType::f32, {threads, 3 * d});
-  std::memset(partial.bytes, 0, threads * 3 * d * 4);
+  Tensor partial = makeTensor(DType::f32, {bandsOf(n), 3 * d});
+  std::memset(partial.bytes, 0, partial.size() * 4);
   withType(dqkv.dtype, [&](auto zero) {
     using T = decltype(zero);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (i64 t = 0; t < threads; t++) {
-      float *sumQ = partial.as<float>() + t * 3 * d, *sumK = sumQ + d, *g = sumK + d;
-      for (i64 i = n * t / threads; i < n * (t + 1) / threads; i++) {
+    parallelBands(n, a.normed * 4, [&](i64 band, i64 first, i64 last) {
+      float *sumQ = partial.as<float>() + band * 3 * d, *sumK = sumQ + d, *g = sumK + d;
+      for (i64 i = first; i < last; i++) {
         const float *cos = a.table + a.at[i] * d, *sin = cos + half;
         for (i64 head = 0; head < a.heads + a.kvHeads; head++) {
           const T* x = qkv.as<T>() + i * a.width + head * d;
@@ -90,33 +87,33 @@ Napi::Value qkNormRopeBackward(Args& args) {
           T* out = dqkv.as<T>() + i * a.width + head * d;
           const float* w = head < a.heads ? a.wq : a.wk;
           float* sums = head < a.heads ? sumQ : sumK;
-          for (i64 j = 0; j < half; j += 16) {
+          for (i64 j = 0; j < half; j += vecSize) {
             const i64 count = half - j;
-            const v16 p = load(grad + j, count), q = load(grad + half + j, count);
-            const v16 c = load(cos + j, count), s = load(sin + j, count);
+            const vec p = load(grad + j, count), q = load(grad + half + j, count);
+            const vec c = load(cos + j, count), s = load(sin + j, count);
             store(g + j, p * c + q * s, count);
             store(g + half + j, q * c - p * s, count);
           }
-          v16 squares = {}, dot = {};
-          for (i64 j = 0; j < d; j += 16) {
-            const v16 v = load(x + j, d - j);
+          vec squares = {}, dot = {};
+          for (i64 j = 0; j < d; j += vecSize) {
+            const vec v = load(x + j, d - j);
             squares += v * v;
             dot += load(g + j, d - j) * load(w + j, d - j) * v;
           }
           const float r = 1.0f / std::sqrt(sum(squares) / d + a.epsilon), mean = sum(dot) * r * r / d;
-          for (i64 j = 0; j < d; j += 16) {
-            const v16 v = load(x + j, d - j), slope = load(g + j, d - j);
+          for (i64 j = 0; j < d; j += vecSize) {
+            const vec v = load(x + j, d - j), slope = load(g + j, d - j);
             store(out + j, r * (slope * load(w + j, d - j) - v * mean), d - j);
             store(sums + j, load(sums + j, d - j) + slope * v * r, d - j);
           }
         }
       }
-    }
+    });
   });
-  for (i64 t = 0; t < threads; t++)
+  for (i64 band = 0; band < bandsOf(n); band++)
     for (i64 j = 0; j < d; j++) {
-      dwq.as<float>()[j] += partial.as<float>()[t * 3 * d + j];
-      dwk.as<float>()[j] += partial.as<float>()[t * 3 * d + d + j];
+      dwq.as<float>()[j] += partial.as<float>()[band * 3 * d + j];
+      dwk.as<float>()[j] += partial.as<float>()[band * 3 * d + d + j];
     }
   return args.info().Env().Undefined();
 }

@@ -1,5 +1,6 @@
 // Some rows of a matrix, and back.
 #include "args.h"
+#include "threads.h"
 #include "vec.h"
 
 namespace sod {

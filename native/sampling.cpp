@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "args.h"
+#include "threads.h"
 #include "vec.h"
 
 namespace sod {
@@ -14,16 +15,16 @@ struct Choice {
 };
 
 float highest(const float* l, i64 vocab) {
-  v16 best = all(-INFINITY);
-  for (i64 j = 0; j < vocab; j += 16) best = maximum(best, firstOf(load(l + j, vocab - j), vocab - j, -INFINITY));
+  vec best = all(-INFINITY);
+  for (i64 j = 0; j < vocab; j += vecSize) best = maximum(best, firstOf(load(l + j, vocab - j), vocab - j, -INFINITY));
   return maximum(best);
 }
 
 // The sum of e^((l − best) · inverse), each of which is kept in `w` where there is one.
 float exponentials(const float* l, i64 vocab, float best, float inverse, float* w) {
-  v16 total = {};
-  for (i64 j = 0; j < vocab; j += 16) {
-    const v16 z = (load(l + j, vocab - j) - best) * inverse, e = firstOf(z < -80.0f ? v16{} : fastExp(z), vocab - j, 0);
+  vec total = {};
+  for (i64 j = 0; j < vocab; j += vecSize) {
+    const vec z = (load(l + j, vocab - j) - best) * inverse, e = firstOf(z < -80.0f ? vec{} : fastExp(z), vocab - j, 0);
     total += e;
     if (w) store(w + j, e, vocab - j);
   }
@@ -35,11 +36,11 @@ bool allows(const int32_t* mask, i64 token) { return uint32_t(mask[token / 32]) 
 // The first index at which the running sum of `w` passes `goal`, the last with a weight where none does.
 i64 passing(const float* w, i64 n, double goal) {
   double before = 0;
-  for (i64 first = 0; first < n; first += 16) {
+  for (i64 first = 0; first < n; first += vecSize) {
     const double behind = before + sum(load(w + first, n - first));
     if (behind > goal) {
       double running = before;
-      for (i64 i = first; i < std::min(n, first + 16); i++) {
+      for (i64 i = first; i < std::min(n, first + vecSize); i++) {
         running += w[i];
         if (w[i] > 0 && running > goal) return i;
       }

@@ -1,5 +1,6 @@
 // h = silu(gate) · up, with gate and up side by side in one product's output.
 #include "args.h"
+#include "threads.h"
 #include "vec.h"
 
 namespace sod {
@@ -16,8 +17,8 @@ Napi::Value swiglu(Args& args) {
     parallelFor(n, m * 16, [&](i64 i) {
       const T *gate = x.as<T>() + i * 2 * m, *up = gate + m;
       T* out = y.as<T>() + i * m;
-      for (i64 j = 0; j < m; j += 16) {
-        const v16 g = load(gate + j, m - j);
+      for (i64 j = 0; j < m; j += vecSize) {
+        const vec g = load(gate + j, m - j);
         store(out + j, g / (1.0f + fastExp(-g)) * load(up + j, m - j), m - j);
       }
     });
@@ -38,9 +39,9 @@ Napi::Value swigluBackward(Args& args) {
     parallelFor(n, m * 16, [&](i64 i) {
       const T *gate = x.as<T>() + i * 2 * m, *up = gate + m, *d = dy.as<T>() + i * m;
       T *dgate = dx.as<T>() + i * 2 * m, *dup = dgate + m;
-      for (i64 j = 0; j < m; j += 16) {
-        const v16 g = load(gate + j, m - j), u = load(up + j, m - j), grad = load(d + j, m - j);
-        const v16 sigmoid = 1.0f / (1.0f + fastExp(-g));
+      for (i64 j = 0; j < m; j += vecSize) {
+        const vec g = load(gate + j, m - j), u = load(up + j, m - j), grad = load(d + j, m - j);
+        const vec sigmoid = 1.0f / (1.0f + fastExp(-g));
         store(dgate + j, grad * u * sigmoid * (1.0f + g * (1.0f - sigmoid)), m - j);
         store(dup + j, grad * g * sigmoid, m - j);
       }

@@ -10,7 +10,7 @@
 #include <malloc.h>
 #endif
 
-#include "gemm.h"
+#include "product.h"
 
 namespace sod {
 

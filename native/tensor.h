@@ -48,7 +48,7 @@ struct Tensor {
   }
 };
 
-struct PackedWeight;  // gemm.h
+struct PackedWeight;  // product.h
 
 // What a number on the JavaScript side stands for: a tensor or a packed weight.
 struct Resource {

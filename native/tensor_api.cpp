@@ -1,8 +1,7 @@
 // Making, filling, reading and freeing tensors; memory statistics; the CPU's abilities.
-#include <omp.h>
-
 #include "args.h"
-#include "vec.h"
+#include "threads.h"
+#include "tile.h"
 
 namespace sod {
 namespace {
@@ -154,17 +153,17 @@ Napi::Value trim(Args& args) {
   return args.info().Env().Undefined();
 }
 
-// cpu() → { bf16: whether products in bf16 are native here, threads: as many as kernels use now }
+// cpu() → { isa: what the kernels were compiled for, bf16: whether that multiplies bf16, threads: as many as kernels use now }
 Napi::Value cpu(Args& args) {
   auto out = Napi::Object::New(args.info().Env());
-  __builtin_cpu_init();
-  out.Set("bf16", bool(__builtin_cpu_supports("avx512bf16")));
-  out.Set("threads", omp_get_max_threads());
+  out.Set("isa", isa);
+  out.Set("bf16", std::is_same_v<Factor<bf16>, bf16>);
+  out.Set("threads", threadCount());
   return out;
 }
 
 Napi::Value setThreads(Args& args) {
-  omp_set_num_threads(args.integer("threads", 1, 1024));
+  setThreadCount(args.integer("threads", 1, 1024));
   return args.info().Env().Undefined();
 }
 

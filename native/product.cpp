@@ -1,0 +1,218 @@
+#include "product.h"
+
+#include "args.h"
+#include "block.h"
+#include "threads.h"
+
+namespace sod {
+namespace {
+
+// Columns of a panel: those of a tile.
+constexpr i64 panelColumns = tileVectors * vecSize;
+
+// What a piece of work covers at most: rows of the left side that stay in the second cache beside the part of a panel that the
+// first one holds, and columns.
+constexpr i64 blockRows = 96, blockDepth = 512, blockColumns = 512;
+// Multiply-adds that are worth handing out; weights that come from memory take as long as this many rows.
+constexpr i64 leastWork = 1 << 19, rowsOfMemory = 16;
+
+i64 ceilDiv(i64 a, i64 b) { return (a + b - 1) / b; }
+
+// How the work is cut: what a product gives does not depend on it.
+struct Pieces {
+  i64 rows, panels;  // of a piece
+  i64 rowBlocks, columnBlocks;
+
+  Pieces(i64 m, i64 panelCount, i64 k) {
+    rowBlocks = ceilDiv(m, blockRows);
+    rows = ceilDiv(ceilDiv(m, rowBlocks), tileRows) * tileRows;
+    const i64 balanced = panelCount * rowBlocks / (8 * threadCount());
+    const i64 worthwhile = ceilDiv(leastWork, k * panelColumns * (std::min(m, rows) + rowsOfMemory));
+    panels = std::clamp<i64>(std::max(balanced, worthwhile), 1, blockColumns / panelColumns);
+    columnBlocks = ceilDiv(panelCount, panels);
+  }
+};
+
+// y[m, n] (+)= left · panels. takeLeft(block, row, rows, k, depth) gives that part of the left side, in `block` if it has to be
+// brought into another form.
+template <typename T, typename Y, typename TakeLeft>
+void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, bool add, TakeLeft&& takeLeft) {
+  const i64 depth = paddedToLanes<T>(k), panelCount = ceilDiv(n, panelColumns);
+  const Pieces pieces(m, panelCount, k);
+  parallelTasks(pieces.rowBlocks * pieces.columnBlocks, [&](i64 piece) {
+    const i64 firstRow = piece % pieces.rowBlocks * pieces.rows, rows = std::min(pieces.rows, m - firstRow);
+    const i64 firstPanel = piece / pieces.rowBlocks * pieces.panels, lastPanel = std::min(firstPanel + pieces.panels, panelCount);
+    Scratch scratch(blockRows * (blockDepth + blockColumns));
+    auto* block = scratch.take<Factor<T>>(blockRows * blockDepth);
+    float* part = scratch.take(blockRows * blockColumns);
+    for (i64 at = 0; at < depth; at += blockDepth) {
+      const i64 count = std::min(blockDepth, depth - at);
+      const bool zero = at == 0 && !add, last = at + count == depth;
+      const auto left = takeLeft(block, firstRow, rows, at, count);
+      // Sums wait for the next part of k where they end up, or beside it where that has no fp32.
+      float* sums;
+      i64 stride;
+      if constexpr (std::is_same_v<Y, float>)
+        sums = y + firstRow * n, stride = n;
+      else
+        sums = part - firstPanel * panelColumns, stride = blockColumns;
+      const auto columns = [&](i64 panel, auto panelsAtOnce) {
+        coverRows(rows, [&](i64 r, auto tileHeight) {
+          constexpr int vectors = panelsAtOnce * tileVectors;
+          if constexpr (tileHeight * vectors <= tileRows * tileVectors) {
+            const T* right = panels + panel * depth * panelColumns + at * panelColumns;
+            const i64 column = panel * panelColumns, rest = n - column;
+            float* partSums = sums + r * stride + column;
+            Y* to = y + (firstRow + r) * n + column;
+            tile<tileHeight, vectors>(
+                LeftSide<Factor<T>>{left.at(r, 0), left.rowStride, left.depthStride},
+                [=](i64 k, int v) { return right + v / tileVectors * depth * panelColumns + k * panelColumns + v % tileVectors * vecSize * lanes<T>; }, count,
+                [=](int r, int v) { return zero ? vec{} : load(partSums + r * stride + v * vecSize, std::max<i64>(rest - v * vecSize, 0)); },
+                [=](int r, int v, vec sum) {
+                  const i64 width = std::max<i64>(rest - v * vecSize, 0);
+                  if (last)
+                    store(to + r * n + v * vecSize, sum, width);
+                  else
+                    store(partSums + r * stride + v * vecSize, sum, width);
+                });
+          }
+        });
+      };
+      i64 panel = firstPanel;
+      // With few rows, sums of one panel alone would wait for themselves.
+      if (rows <= tileRows / 2)
+        for (; panel + 2 <= lastPanel; panel += 2) columns(panel, std::integral_constant<int, 2>());
+      for (; panel < lastPanel; panel++) columns(panel, std::integral_constant<int, 1>());
+    }
+  });
+}
+
+// Rows of x as they are, where they can be multiplied so; else a copy.
+template <typename T>
+auto rowsOf(const T* x, i64 k) {
+  using L = Factor<T>;
+  return [=](L* block, i64 row, i64 rows, i64 at, i64 depth) {
+    if constexpr (std::is_same_v<L, T>)
+      if (at + depth <= k) return LeftSide<L>{x + row * k + at, k, 1};
+    for (i64 r = 0; r < rows; r++) loadRow(block + r * blockDepth, x + (row + r) * k + at, std::min(depth, k - at), depth);
+    return LeftSide<L>{block, blockDepth, 1};
+  };
+}
+
+// Columns of a [k, m] as rows.
+template <typename T>
+auto columnsOf(const T* a, i64 k, i64 m) {
+  using L = Factor<T>;
+  return [=](L* block, i64 row, i64 rows, i64 at, i64 depth) {
+    interleaveRows(block, a + at * m + row, m, std::min(depth, k - at), rows, depth, blockRows);
+    return LeftSide<L>{block, lanes<L>, blockRows};
+  };
+}
+
+// Copies what nobody reads soon past the caches.
+template <typename T>
+void copyPast(T* to, const T* from, i64 count) {
+#if defined(__AVX2__)
+  for (i64 i = 0; i < count; i += 32 / i64(sizeof(T))) _mm256_stream_si256((__m256i*)(to + i), _mm256_load_si256((const __m256i*)(from + i)));
+#else
+  std::memcpy(to, from, count * sizeof(T));
+#endif
+}
+
+// Packs W [rows, columns] as the right-hand side of x Wᵀ, of dy W or of both, in one pass over it.
+template <typename T, typename W>
+void packPanels(const W* w, i64 rows, i64 columns, T* forward, T* backward) {
+  constexpr i64 size = panelColumns;
+  const i64 forwardPanel = paddedToLanes<T>(columns) * size, backwardPanel = paddedToLanes<T>(rows) * size;
+  parallelFor(ceilDiv(rows, size), size * columns, [&](i64 band) {
+    const i64 row = band * size, count = std::min(size, rows - row);
+    Scratch scratch(size * columns + 2 * size * size);
+    T* part = scratch.take<T>(size * columns);
+    T* packed = scratch.take<T>(size * size);
+    loadRow(part, w + row * columns, count * columns, count * columns);
+    for (i64 column = 0; column < columns; column += size) {
+      const i64 width = std::min(size, columns - column);
+      if (forward) {
+        interleaveColumns(packed, part + column, columns, count, width, size);
+        copyPast(forward + band * forwardPanel + column * size, packed, paddedToLanes<T>(width) * size);
+      }
+      if (backward) {
+        interleaveRows(packed, part + column, columns, count, width, paddedToLanes<T>(count), size);
+        copyPast(backward + column / size * backwardPanel + row * size, packed, paddedToLanes<T>(count) * size);
+      }
+    }
+  });
+}
+
+// What a chunk is multiplied to: [k] to [n].
+struct Shape {
+  i64 k, n;
+};
+Shape shapeOf(const PackedWeight& packed, const PackedWeight::Chunk& chunk) {
+  return packed.direction == Direction::forward ? Shape{packed.columns, chunk.rows} : Shape{chunk.rows, packed.columns};
+}
+
+}  // namespace
+
+PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows) {
+  PackedWeight packed{direction, dtype, w.shape[0], w.shape[1], chunkRows, {}};
+  for (i64 first = 0; first < packed.rows; first += chunkRows) {
+    PackedWeight::Chunk chunk{first, std::min(chunkRows, packed.rows - first), {}};
+    const Shape shape = shapeOf(packed, chunk);
+    withType(dtype, [&](auto zero) {
+      using T = decltype(zero);
+      chunk.panels = std::make_shared<Storage>(ceilDiv(shape.n, panelColumns) * panelColumns * paddedToLanes<T>(shape.k) * sizeof(T));
+      T* panels = static_cast<T*>(chunk.panels->data());
+      const bool forward = direction == Direction::forward;
+      withType(w.dtype, [&](auto zero) {
+        using W = decltype(zero);
+        packPanels(w.as<W>() + first * packed.columns, chunk.rows, packed.columns, forward ? panels : nullptr, forward ? nullptr : panels);
+      });
+    });
+    packed.chunks.push_back(std::move(chunk));
+  }
+  return packed;
+}
+
+void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w) {
+  withType(forward.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for (size_t c = 0; c < forward.chunks.size(); c++) {
+      const PackedWeight::Chunk &f = forward.chunks[c], &b = backward.chunks[c];
+      packPanels(w.as<float>() + f.firstRow * w.shape[1], f.rows, w.shape[1], static_cast<T*>(f.panels->data()), static_cast<T*>(b.panels->data()));
+    }
+  });
+}
+
+void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
+                    bool accumulate) {
+  const Shape shape = shapeOf(packed, chunk);
+  withType(packed.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const T* panels = static_cast<const T*>(chunk.panels->data());
+    const auto rows = rowsOf(static_cast<const T*>(x), shape.k);
+    if (m == 0) return;
+    withType(yType, [&](auto zero) {
+      using Y = decltype(zero);
+      multiply(m, shape.n, shape.k, panels, static_cast<Y*>(y), accumulate, rows);
+    });
+  });
+}
+
+void multiplyOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k, bool add) {
+  if (k == 0) return;
+  withType(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const i64 panelSize = paddedToLanes<T>(k) * panelColumns, panelCount = ceilDiv(n, panelColumns);
+    Storage storage(panelCount * panelSize * sizeof(T));
+    T* panels = static_cast<T*>(storage.data());
+    const T* right = static_cast<const T*>(b);
+    parallelFor(panelCount, panelSize, [&](i64 p) {
+      const i64 column = p * panelColumns;
+      interleaveRows(panels + p * panelSize, right + column, n, k, std::min(panelColumns, n - column), paddedToLanes<T>(k), panelColumns);
+    });
+    multiply(m, n, k, panels, c, add, columnsOf(static_cast<const T*>(a), k, m));
+  });
+}
+
+}  // namespace sod

@@ -1,0 +1,36 @@
+// Products with weights: packed once per update, in panels that the micro-kernel reads from front to back.
+#pragma once
+#include <memory>
+
+#include "tensor.h"
+
+namespace sod {
+
+// forward: y = x Wᵀ; backward: dx = dy W.
+enum class Direction { forward, backward };
+
+// A weight W [rows, columns] as the right-hand side [k, n] of a product, split by rows into chunks (the LM head's vocabulary; one
+// chunk elsewhere).
+struct PackedWeight {
+  Direction direction;
+  DType dtype;
+  i64 rows, columns, chunkRows;
+  struct Chunk {
+    i64 firstRow, rows;
+    std::shared_ptr<Storage> panels;  // panel by panel of columns, each [k / lanes][its columns][lanes], padded with zeros
+  };
+  std::vector<Chunk> chunks;
+};
+
+PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows);
+// Brings both packings of a weight, cut in the same chunks, up to date with it: w is f32.
+void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w);
+
+// y[m, n] (+)= x[m, k] · chunk, n and k by the chunk's direction; x has the weight's dtype, and y is f32 where it is added to.
+void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
+                    bool accumulate);
+
+// c[m, n] (f32) (+)= aᵀ b with a [k, m], b [k, n], both `dtype`: the gradient of a weight.
+void multiplyOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k, bool add);
+
+}  // namespace sod

@@ -1,0 +1,216 @@
+#include "threads.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace sod {
+namespace {
+
+// A thread without work looks for it this often before it sleeps: some 20 µs. Longer, and tools, servers and other programs
+// miss the core.
+constexpr int spins = 400;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Whether `ready` comes to hold while it is worth to stay awake.
+template <typename F>
+bool spinUntil(F&& ready) {
+  for (int i = 0; i < spins; i++) {
+    if (ready()) return true;
+    pause();
+  }
+  return ready();
+}
+
+thread_local bool insidePiece = false;
+
+// The loop that one thread has under way. Its ticket is the loop's number and its next piece: who changes it from one piece to the
+// next has taken that piece. Loop numbers do not come again, and no piece can be taken while the fields are written, so a helper
+// that comes late takes nothing.
+class Loop {
+ public:
+  void open(i64 count, Piece piece, void* context, int helpers) {
+    count_.store(count, std::memory_order_relaxed);
+    piece_.store(piece, std::memory_order_relaxed);
+    context_.store(context, std::memory_order_relaxed);
+    mostHelpers_.store(helpers, std::memory_order_relaxed);
+    finished_.store(0, std::memory_order_relaxed);
+    ticket_.store(++number_ << pieceBits);
+  }
+
+  bool hasWork() const {
+    return i64(ticket_.load() & closed) < count_.load(std::memory_order_relaxed) && helpers_.load() < mostHelpers_.load(std::memory_order_relaxed);
+  }
+
+  // Takes pieces until none is left.
+  void work() {
+    uint64_t ticket = ticket_.load(std::memory_order_acquire);
+    while (true) {
+      const i64 next = ticket & closed, count = count_.load(std::memory_order_relaxed);
+      const Piece piece = piece_.load(std::memory_order_relaxed);
+      void* const context = context_.load(std::memory_order_relaxed);
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (next >= count) return;
+      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+      run(piece, context, next);
+      if (finished_.fetch_add(1) + 1 == count && asleep_.load()) {
+        std::lock_guard guard(mutex_);
+        over_.notify_one();
+      }
+      ticket = ticket_.load(std::memory_order_acquire);
+    }
+  }
+
+  void help() {
+    if (helpers_.fetch_add(1) < mostHelpers_.load(std::memory_order_relaxed)) work();
+    helpers_.fetch_sub(1);
+  }
+
+  // Waits for the pieces that others have taken, then throws what the first of them threw. It sleeps rather than spins for long: a
+  // helper without a core of its own may get this one.
+  void close() {
+    const auto over = [&] { return finished_.load() == count_.load(std::memory_order_relaxed); };
+    if (!spinUntil(over)) {
+      asleep_.store(true);
+      std::unique_lock guard(mutex_);
+      over_.wait(guard, over);
+      asleep_.store(false);
+    }
+    ticket_.store((number_ << pieceBits) | closed, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    if (std::exception_ptr error = std::exchange(error_, nullptr)) std::rethrow_exception(error);
+  }
+
+ private:
+  void run(Piece piece, void* context, i64 index) {
+    insidePiece = true;
+    try {
+      piece(context, index);
+    } catch (...) {
+      std::lock_guard guard(mutex_);
+      if (!error_) error_ = std::current_exception();
+    }
+    insidePiece = false;
+  }
+
+  static constexpr int pieceBits = 32;
+  static constexpr uint64_t closed = (uint64_t(1) << pieceBits) - 1;
+
+  std::atomic<uint64_t> ticket_{closed};
+  uint64_t number_ = 0;
+  std::atomic<i64> count_{0}, finished_{0};
+  std::atomic<Piece> piece_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<int> helpers_{0}, mostHelpers_{0};
+  std::atomic<bool> asleep_{false};
+  std::mutex mutex_;
+  std::condition_variable over_;
+  std::exception_ptr error_;
+};
+
+// The helpers of the whole process and the loops of all its threads. It is never taken down: helpers are in it until the end.
+class Pool {
+ public:
+  static Pool& get() {
+    static Pool& pool = *new Pool;
+    return pool;
+  }
+
+  // A thread's loop goes to the next thread that asks when it ends.
+  Loop& takeLoop() {
+    std::lock_guard guard(mutex_);
+    if (vacant_.empty()) {
+      Loop* loop = new Loop;
+      const int at = loopCount_.load();
+      if (at == mostLoops) throw std::bad_alloc();
+      loops_[at] = loop;
+      loopCount_.store(at + 1);
+      return *loop;
+    }
+    Loop* loop = vacant_.back();
+    vacant_.pop_back();
+    return *loop;
+  }
+  void giveLoop(Loop& loop) {
+    std::lock_guard guard(mutex_);
+    vacant_.push_back(&loop);
+  }
+
+  // Sees to it that `count` helpers are there, and awake where as many may sleep.
+  void call(int count) {
+    if (helperCount_.load() < count) {
+      std::lock_guard guard(mutex_);
+      for (; helperCount_.load() < count; helperCount_++) std::thread([this] { help(); }).detach();
+    }
+    if (sleepers_.load() == 0) return;
+    std::lock_guard guard(mutex_);
+    for (int i = 0; i < count; i++) work_.notify_one();
+  }
+
+ private:
+  static constexpr int mostLoops = 1024;
+
+  Loop* loopWithWork() const {
+    for (int i = 0; i < loopCount_.load(); i++)
+      if (loops_[i]->hasWork()) return loops_[i];
+    return nullptr;
+  }
+
+  [[noreturn]] void help() {
+    Loop* loop = nullptr;
+    const auto found = [&] { return (loop = loopWithWork()) != nullptr; };
+    while (true) {
+      if (!spinUntil(found)) {
+        std::unique_lock guard(mutex_);
+        sleepers_++;
+        work_.wait(guard, found);
+        sleepers_--;
+      }
+      loop->help();
+    }
+  }
+
+  Loop* loops_[mostLoops];
+  std::atomic<int> loopCount_{0}, helperCount_{0}, sleepers_{0};
+  std::vector<Loop*> vacant_;
+  std::mutex mutex_;
+  std::condition_variable work_;
+};
+
+struct OwnLoop {
+  Loop& loop = Pool::get().takeLoop();
+  ~OwnLoop() { Pool::get().giveLoop(loop); }
+};
+
+thread_local int mostThreads = std::max(1u, std::thread::hardware_concurrency());
+
+}  // namespace
+
+int threadCount() { return mostThreads; }
+void setThreadCount(int count) { mostThreads = count; }
+
+void runPieces(i64 count, Piece piece, void* context) {
+  const int helpers = int(std::min<i64>(count, mostThreads)) - 1;
+  if (helpers == 0 || insidePiece) {
+    for (i64 i = 0; i < count; i++) piece(context, i);
+    return;
+  }
+  thread_local OwnLoop own;
+  own.loop.open(count, piece, context, helpers);
+  Pool::get().call(helpers);
+  own.loop.work();
+  own.loop.close();
+}
+
+}  // namespace sod

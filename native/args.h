@@ -136,15 +136,6 @@ class Args {
   size_t at_ = 0;
 };
 
-// f32 or bf16 code for the activations' dtype: `withType(x.dtype, [&](auto zero) { using T = decltype(zero); … })`.
-template <typename F>
-void withType(DType dtype, F&& body) {
-  if (dtype == DType::bf16)
-    body(bf16{});
-  else
-    body(float{});
-}
-
 // Exports a kernel; whatever it throws becomes a JavaScript error.
 template <Napi::Value (*body)(Args&)>
 void exportKernel(Napi::Env env, Napi::Object exports, const char* kernel) {

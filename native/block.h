@@ -13,10 +13,7 @@ inline void blockProduct(i64 m, i64 n, i64 k, const L* a, i64 lda, const R* b, i
   const auto columns = [&](i64 j, auto vectors) {
     coverRows(m, [&](i64 r, auto rows) {
       float* to = c + r * ldc + j;
-      tile<rows, vectors>(
-          LeftSide<L>{a + r * lda, lda, 1}, [=](i64 k, int v) { return b + k * ldb + (j + v * vecSize) * lanes<R>; }, k,
-          [=](int r, int v) { return add ? load(to + r * ldc + v * vecSize) : vec{}; },
-          [=](int r, int v, vec sum) { store(to + r * ldc + v * vecSize, sum); });
+      tile<rows, vectors>(LeftSide<L>{a + r * lda, lda, 1}, RightSide<R>{b + j * lanes<R>, ldb, 0}, k, add ? to : nullptr, ldc, to, ldc);
     });
   };
   i64 j = 0;
@@ -49,16 +46,21 @@ struct Lane {
   T part[lanes<T>];
 };
 
+// A register of lanes from a row and the one behind it, as they are.
+inline ivec pairsOf(const bf16* row, const bf16* next) {
+  halfVec low, high;
+  std::memcpy(&low, row, sizeof low);
+  std::memcpy(&high, next, sizeof high);
+  return __builtin_convertvector(low, ivec) | (__builtin_convertvector(high, ivec) << 16);
+}
+
 // A register of lanes from a row and, where a lane holds two, the row behind it.
 inline void storeLanes(float* to, vec row, vec) { store(to, row); }
 inline void storeLanes(bf16* to, vec row, vec next) {
   bf16 low[vecSize], high[vecSize];
   store(low, row);
   store(high, next);
-  halfVec lows, highs;
-  std::memcpy(&lows, low, sizeof lows);
-  std::memcpy(&highs, high, sizeof highs);
-  const ivec pairs = __builtin_convertvector(lows, ivec) | (__builtin_convertvector(highs, ivec) << 16);
+  const ivec pairs = pairsOf(low, high);
   std::memcpy(to, &pairs, sizeof pairs);
 }
 
@@ -93,11 +95,18 @@ inline void storeParts(bf16* to, i64 stride, vec x) { store(to + stride, x - sto
 // Rows [count][n] as the right-hand side of a product over them: to(r, j) = from[r][j], 0 up to `width` columns and `depth` rows.
 template <typename E, typename T>
 inline void interleaveRows(E* to, const T* from, i64 stride, i64 count, i64 n, i64 depth, i64 width) {
-  for (i64 r = 0; r < depth; r += lanes<E>)
-    for (i64 j = 0; j < width; j += vecSize) {
+  for (i64 r = 0; r < depth; r += lanes<E>) {
+    i64 j = 0;
+    if constexpr (std::is_same_v<E, bf16> && std::is_same_v<T, bf16>)
+      for (; r + 1 < count && j + vecSize <= n; j += vecSize) {
+        const ivec pairs = pairsOf(from + r * stride + j, from + (r + 1) * stride + j);
+        std::memcpy(to + r * width + j * 2, &pairs, sizeof pairs);
+      }
+    for (; j < width; j += vecSize) {
       const auto part = [&](i64 row) { return row < count && j < n ? load(from + row * stride + j, n - j) : vec{}; };
       storeLanes(to + r * width + j * lanes<E>, part(r), part(r + lanes<E> - 1));
     }
+  }
 }
 
 // The lanes of `a` and, behind them, of `b` that `from` names.

@@ -1,6 +1,5 @@
 #include "product.h"
 
-#include "args.h"
 #include "block.h"
 #include "threads.h"
 
@@ -13,22 +12,25 @@ constexpr i64 panelColumns = tileVectors * vecSize;
 // What a piece of work covers at most: rows of the left side that stay in the second cache beside the part of a panel that the
 // first one holds, and columns.
 constexpr i64 blockRows = 96, blockDepth = 512, blockColumns = 512;
-// Multiply-adds that are worth handing out; weights that come from memory take as long as this many rows.
-constexpr i64 leastWork = 1 << 19, rowsOfMemory = 16;
 
 i64 ceilDiv(i64 a, i64 b) { return (a + b - 1) / b; }
 
-// How the work is cut: what a product gives does not depend on it.
+// How the work is cut, which does not show in what it gives: into several pieces for each thread, but not so small that handing
+// out, or bringing the left side into form, takes longer than they do.
 struct Pieces {
   i64 rows, panels;  // of a piece
   i64 rowBlocks, columnBlocks;
 
   Pieces(i64 m, i64 panelCount, i64 k) {
-    rowBlocks = ceilDiv(m, blockRows);
+    constexpr i64 piecesPerThread = 8, leastRows = 48, leastColumns = 128, leastWork = 1 << 19, rowsOfMemory = 16;
+    const i64 wanted = piecesPerThread * threadCount();
+    rowBlocks = ceilDiv(m, std::clamp(m / wanted, leastRows, blockRows));
     rows = ceilDiv(ceilDiv(m, rowBlocks), tileRows) * tileRows;
-    const i64 balanced = panelCount * rowBlocks / (8 * threadCount());
+    rowBlocks = ceilDiv(m, rows);
+    // Weights that come from memory take as long as some rows.
     const i64 worthwhile = ceilDiv(leastWork, k * panelColumns * (std::min(m, rows) + rowsOfMemory));
-    panels = std::clamp<i64>(std::max(balanced, worthwhile), 1, blockColumns / panelColumns);
+    const i64 least = std::max(worthwhile, m > tileRows ? leastColumns / panelColumns : 1);
+    panels = std::clamp(std::max(panelCount * rowBlocks / wanted, least), i64(1), blockColumns / panelColumns);
     columnBlocks = ceilDiv(panelCount, panels);
   }
 };
@@ -44,37 +46,33 @@ void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, bool add, TakeLeft&& t
     const i64 firstPanel = piece / pieces.rowBlocks * pieces.panels, lastPanel = std::min(firstPanel + pieces.panels, panelCount);
     Scratch scratch(blockRows * (blockDepth + blockColumns));
     auto* block = scratch.take<Factor<T>>(blockRows * blockDepth);
+    // Where sums wait for the next part of k, unless that is where they end up.
     float* part = scratch.take(blockRows * blockColumns);
     for (i64 at = 0; at < depth; at += blockDepth) {
       const i64 count = std::min(blockDepth, depth - at);
-      const bool zero = at == 0 && !add, last = at + count == depth;
+      const bool last = at + count == depth;
       const auto left = takeLeft(block, firstRow, rows, at, count);
-      // Sums wait for the next part of k where they end up, or beside it where that has no fp32.
-      float* sums;
-      i64 stride;
-      if constexpr (std::is_same_v<Y, float>)
-        sums = y + firstRow * n, stride = n;
-      else
-        sums = part - firstPanel * panelColumns, stride = blockColumns;
       const auto columns = [&](i64 panel, auto panelsAtOnce) {
-        coverRows(rows, [&](i64 r, auto tileHeight) {
-          constexpr int vectors = panelsAtOnce * tileVectors;
-          if constexpr (tileHeight * vectors <= tileRows * tileVectors) {
-            const T* right = panels + panel * depth * panelColumns + at * panelColumns;
-            const i64 column = panel * panelColumns, rest = n - column;
-            float* partSums = sums + r * stride + column;
+        constexpr int vectors = panelsAtOnce * tileVectors;
+        const i64 column = panel * panelColumns, width = std::min<i64>(vectors * vecSize, n - column);
+        const bool whole = width == vectors * vecSize;
+        const RightSide<T> right{panels + (panel * depth + at) * panelColumns, panelColumns, depth * panelColumns};
+        coverRows(rows, [&](i64 r, auto height) {
+          if constexpr (height * vectors <= tileRows * tileVectors) {
+            const LeftSide<Factor<T>> rowsOfTile{left.at(r, 0), left.rowStride, left.depthStride};
             Y* to = y + (firstRow + r) * n + column;
-            tile<tileHeight, vectors>(
-                LeftSide<Factor<T>>{left.at(r, 0), left.rowStride, left.depthStride},
-                [=](i64 k, int v) { return right + v / tileVectors * depth * panelColumns + k * panelColumns + v % tileVectors * vecSize * lanes<T>; }, count,
-                [=](int r, int v) { return zero ? vec{} : load(partSums + r * stride + v * vecSize, std::max<i64>(rest - v * vecSize, 0)); },
-                [=](int r, int v, vec sum) {
-                  const i64 width = std::max<i64>(rest - v * vecSize, 0);
-                  if (last)
-                    store(to + r * n + v * vecSize, sum, width);
-                  else
-                    store(partSums + r * stride + v * vecSize, sum, width);
-                });
+            float* sums = part + r * blockColumns + (column - firstPanel * panelColumns);
+            i64 stride = blockColumns;
+            if constexpr (std::is_same_v<Y, float>)
+              if (whole) sums = to, stride = n;
+            if (at == 0 && add && !whole)
+              for (i64 i = 0; i < height; i++) loadRow(sums + i * stride, to + i * n, width, width);
+            const float* from = at > 0 || add ? sums : nullptr;
+            if (last && whole)
+              return tile<height, vectors>(rowsOfTile, right, count, from, stride, to, n);
+            tile<height, vectors>(rowsOfTile, right, count, from, stride, sums, stride);
+            if (last)
+              for (i64 i = 0; i < height; i++) loadRow(to + i * n, sums + i * stride, width, width);
           }
         });
       };

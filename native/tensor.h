@@ -67,4 +67,14 @@ MemoryStats memoryStats();
 void trimMemory();  // returns pooled memory to the system
 
 Tensor makeTensor(DType dtype, std::vector<i64> shape);
+
+// f32 or bf16 code for the activations' dtype: `withType(x.dtype, [&](auto zero) { using T = decltype(zero); … })`.
+template <typename F>
+void withType(DType dtype, F&& body) {
+  if (dtype == DType::bf16)
+    body(bf16{});
+  else
+    body(float{});
+}
+
 }  // namespace sod

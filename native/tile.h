@@ -36,80 +36,96 @@ struct LeftSide {
   const L* at(i64 row, i64 k) const { return base + row * rowStride + k * depthStride; }
 };
 
-template <typename L, typename R>
-struct MultiplyAdd;
+// A right-hand side in registers of lanes: that of column vector v at k is at base[k · depth stride + v · a register], and those
+// of the next panel `panelStride` further.
+template <typename R>
+struct RightSide {
+  const R* base;
+  i64 depthStride, panelStride;
+  template <typename Lanes>
+  Lanes at(i64 k, int v) const {
+    Lanes x;
+    std::memcpy(&x, base + k * depthStride + v / tileVectors * panelStride + v % tileVectors * vecSize * lanes<R>, sizeof x);
+    return x;
+  }
+};
 
-template <>
-struct MultiplyAdd<float, float> {
-  template <int rows, int vectors, typename Right>
-  static inline __attribute__((always_inline)) void step(vec (&sum)[rows][vectors], const LeftSide<float>& left, i64 k, Right&& right) {
+// sum += a · b, and the odd ones of pairs of bf16 as fp32. With 16 registers GCC keeps some of a tile's sums in memory, unless it
+// is told that they stay where they are and the mask does not need one.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+alignas(32) constexpr uint32_t upperHalves[8] = {0xffff0000, 0xffff0000, 0xffff0000, 0xffff0000, 0xffff0000, 0xffff0000, 0xffff0000, 0xffff0000};
+inline __attribute__((always_inline)) void addProduct(vec& sum, vec a, vec b) {
+  asm volatile("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+}
+inline __attribute__((always_inline)) vec oddOf(ivec pairs) {
+  asm("vpand %1, %0, %0" : "+x"(pairs) : "m"(upperHalves));
+  return (vec)pairs;
+}
+#else
+inline void addProduct(vec& sum, vec a, vec b) { sum += a * b; }
+inline vec oddOf(ivec pairs) { return (vec)(pairs & int32_t(0xffff0000)); }
+#endif
+
+// Multiplies the lanes of a right-hand side at k into the sums of a tile.
+template <int rows, int vectors>
+inline __attribute__((always_inline)) void multiplyAdd(vec (&sum)[rows][vectors], const LeftSide<float>& left, const RightSide<float>& right, i64 k) {
+  vec b[vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; v++) b[v] = right.template at<vec>(k, v);
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) addProduct(sum[r][v], all(*left.at(r, k)), b[v]);
+}
+
+// The even ones of the pairs, then the odd ones: a bf16 is the upper half of its fp32.
+template <int rows, int vectors>
+inline __attribute__((always_inline)) void multiplyAdd(vec (&sum)[rows][vectors], const LeftSide<float>& left, const RightSide<bf16>& right, i64 k) {
+#pragma GCC unroll 2
+  for (int odd = 0; odd < 2; odd++) {
     vec b[vectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) std::memcpy(&b[v], right(v), sizeof b[v]);
+    for (int v = 0; v < vectors; v++) {
+      const ivec pairs = right.template at<ivec>(k, v);
+      b[v] = odd ? oddOf(pairs) : (vec)(pairs << 16);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
-      for (int v = 0; v < vectors; v++) sum[r][v] += *left.at(r, k) * b[v];
+      for (int v = 0; v < vectors; v++) addProduct(sum[r][v], all(*left.at(r, k + odd)), b[v]);
   }
-};
-
-// The even ones of the pairs, then the odd ones: a bf16 is the upper half of its fp32.
-template <>
-struct MultiplyAdd<float, bf16> {
-  template <int rows, int vectors, typename Right>
-  static inline __attribute__((always_inline)) void step(vec (&sum)[rows][vectors], const LeftSide<float>& left, i64 k, Right&& right) {
-#pragma GCC unroll 2
-    for (int odd = 0; odd < 2; odd++) {
-      vec b[vectors];
-#pragma GCC unroll 8
-      for (int v = 0; v < vectors; v++) {
-        ivec pairs;
-        std::memcpy(&pairs, right(v), sizeof pairs);
-        b[v] = (vec)(odd ? pairs & int32_t(0xffff0000) : pairs << 16);
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++) sum[r][v] += *left.at(r, k + odd) * b[v];
-    }
-  }
-};
+}
 
 #if defined(__AVX512BF16__)
-template <>
-struct MultiplyAdd<bf16, bf16> {
-  template <int rows, int vectors, typename Right>
-  static inline __attribute__((always_inline)) void step(vec (&sum)[rows][vectors], const LeftSide<bf16>& left, i64 k, Right&& right) {
-    __m512bh b[vectors];
+template <int rows, int vectors>
+inline __attribute__((always_inline)) void multiplyAdd(vec (&sum)[rows][vectors], const LeftSide<bf16>& left, const RightSide<bf16>& right, i64 k) {
+  __m512bh b[vectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) std::memcpy(&b[v], right(v), sizeof b[v]);
+  for (int v = 0; v < vectors; v++) b[v] = right.template at<__m512bh>(k, v);
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; r++) {
-      int32_t pair;
-      std::memcpy(&pair, left.at(r, k), 4);
+  for (int r = 0; r < rows; r++) {
+    int32_t pair;
+    std::memcpy(&pair, left.at(r, k), 4);
 #pragma GCC unroll 8
-      for (int v = 0; v < vectors; v++) sum[r][v] = (vec)_mm512_dpbf16_ps((__m512)sum[r][v], (__m512bh)_mm512_set1_epi32(pair), b[v]);
-    }
+    for (int v = 0; v < vectors; v++) sum[r][v] = (vec)_mm512_dpbf16_ps((__m512)sum[r][v], (__m512bh)_mm512_set1_epi32(pair), b[v]);
   }
-};
+}
 #endif
 
-// c[rows][vectors of columns] = start + Σ_k left(r, k) · right(k, …) over k in [0, depth), which is a multiple of the lanes.
-// right(k, v): the lanes of vector v at k; start(r, v) gives a sum's beginning, end(r, v, sum) takes what it came to.
-template <int rows, int vectors, typename L, typename Right, typename Start, typename End>
-inline __attribute__((always_inline)) void tile(LeftSide<L> left, Right&& right, i64 depth, Start&& start, End&& end) {
-  using R = std::remove_cv_t<std::remove_pointer_t<decltype(right(i64(0), 0))>>;
+// to[rows][vectors of columns] = from + Σ_k left(r, k) · right(k, …) over k in [0, depth), which is a multiple of the lanes; from
+// is 0 where there is none. A function of its own: inlined, GCC keeps some of the sums in memory.
+template <int rows, int vectors, typename L, typename R, typename To>
+__attribute__((noinline)) void tile(LeftSide<L> left, RightSide<R> right, i64 depth, const float* from, i64 fromStride, To* to, i64 stride) {
   vec sum[rows][vectors];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) sum[r][v] = start(r, v);
-  for (i64 k = 0; k < depth; k += lanes<R>)
-    MultiplyAdd<L, R>::template step<rows, vectors>(sum, left, k, [&](int v) { return right(k, v); });
+    for (int v = 0; v < vectors; v++) sum[r][v] = from ? load(from + r * fromStride + v * vecSize) : vec{};
+  for (i64 k = 0; k < depth; k += lanes<R>) multiplyAdd(sum, left, right, k);
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) end(r, v, sum[r][v]);
+    for (int v = 0; v < vectors; v++) store(to + r * stride + v * vecSize, sum[r][v]);
 }
 
 // Covers `count` rows with tiles: cover(first, rows), rows a constant of at most tileRows.

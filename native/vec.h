@@ -59,7 +59,7 @@ typedef float vec __attribute__((vector_size(vecSize * 4)));
 typedef int32_t ivec __attribute__((vector_size(vecSize * 4)));
 typedef uint16_t halfVec __attribute__((vector_size(vecSize * 2)));
 
-inline vec all(float x) { return vec{} + x; }
+inline vec all(float x) { return x - vec{}; }
 
 inline vec load(const float* p) {
   vec x;

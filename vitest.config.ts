@@ -8,7 +8,5 @@ export default defineConfig({
     hookTimeout: 60_000,
     // The engine uses every core by itself: files that run side by side would only take turns.
     fileParallelism: false,
-    // Kernels called in a test's own process wait as the engine's do: briefly, for others may need the core.
-    env: { GOMP_SPINCOUNT: '1000' },
   },
 });

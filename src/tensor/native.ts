@@ -13,7 +13,7 @@ export interface Native {
   convert(y: number, x: number): void;
   memory(): { liveBytes: number; pooledBytes: number; resources: number };
   trim(): void;
-  cpu(): { bf16: boolean; threads: number };
+  cpu(): { isa: string; bf16: boolean; threads: number };
   setThreads(threads: number): void;
   pack(w: number, bf16: boolean, backward: boolean, chunkRows: number): number;
   repack(forward: number, backward: number, w: number): void;

@@ -49,8 +49,6 @@ export class LocalEngine implements Engine {
   #closed: Error | undefined;
 
   private constructor(options: WorkerOptions, onNotice?: (notice: string) => void) {
-    // OpenMP's threads wait for work by spinning, by default for so long that tools and the event loop starve beside them.
-    process.env.GOMP_SPINCOUNT ??= '20000';
     this.#worker = startWorker(new URL('./engine.worker.ts', import.meta.url), { workerData: options });
     this.#worker.on('message', (message: FromWorker) => {
       if ('notice' in message) onNotice?.(message.notice);

@@ -1,5 +1,4 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { UserError } from '../../errors.ts';
 import { native } from '../../tensor/native.ts';
 import type { SampledToken } from '../types.ts';
 import { availableMemory, inGiB } from './memory.ts';
@@ -74,19 +73,15 @@ function handle(id: number, request: Request): unknown {
 }
 
 function open(checkpoint: string, trainable: boolean): number {
-  const { bf16 } = native.cpu();
-  if (options.dtype === 'bf16' && !bf16) {
-    throw new UserError('this CPU has no bf16 products (AVX512-BF16); use dtype f32 or auto');
-  }
-  const dtype = options.dtype === 'auto' ? (bf16 ? 'bf16' : 'f32') : options.dtype;
+  const dtype = options.dtype === 'auto' ? 'bf16' : options.dtype;
   const model = new LocalModel(checkpoint, { ...options, dtype, trainable });
   models.push(model);
   const { weights, optimizer, activations } = model.need;
-  const why = options.dtype !== 'auto' ? 'as asked' : bf16 ? 'the CPU multiplies it' : 'the CPU multiplies no bf16';
-  const { threads } = native.cpu();
+  const { isa, bf16, threads } = native.cpu();
+  const products = dtype === 'f32' || bf16 ? dtype : 'bf16, multiplied as f32';
   answer({
     notice:
-      `${checkpoint}: ${dtype} (${why}), ${threads} ${threads === 1 ? 'thread' : 'threads'}, ` +
+      `${checkpoint}: ${products}, kernels for ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ` +
       `up to ${inGiB(weights + optimizer + activations)} GiB; ${inGiB(availableMemory())} GiB are free`,
   });
   return models.length - 1;

@@ -2,22 +2,10 @@
 const preloaded = [
   ...['array', 'bisect', 'calendar', 'cmath', 'collections', 'contextlib', 'copy', 'csv', 'dataclasses', 'datetime'],
   ...['decimal', 'enum', 'fractions', 'functools', 'hashlib', 'heapq', 'io', 'itertools', 'json', 'math', 'numbers'],
-  ...[
-    'operator',
-    'os',
-    'pprint',
-    'queue',
-    'random',
-    're',
-    'secrets',
-    'statistics',
-    'string',
-    'sys',
-    'textwrap',
-    'threading',
-    'time',
-  ],
-  ...['traceback', 'types', 'typing', 'unicodedata', 'uuid'],
+  ...['operator', 'os', 'pprint', 'queue', 'random', 're', 'secrets', 'statistics', 'string', 'sys', 'textwrap'],
+  ...['threading', 'time', 'traceback', 'types', 'typing', 'unicodedata', 'uuid'],
+  // A traceback imports these for what it suggests.
+  ...['_suggestions', 'difflib'],
 ];
 
 /**
@@ -147,7 +135,9 @@ def _bootstrap():
             pass
         return outcome
 
-    run('', '', False)
+    # What is made at a first use is made here, or each session would make it again.
+    for source in ('1', '+'):
+        run(source, '', False)
     gc.collect()
     gc.freeze()
     return run

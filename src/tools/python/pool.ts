@@ -12,7 +12,7 @@ export interface PythonPoolOptions {
   memoryBytes?: number;
   /** Output beyond this is cut in its middle while it is produced. Default 8,192. */
   maxOutputChars?: number;
-  /** Sessions after which an interpreter gets a successor. Default 2,000. */
+  /** Sessions after which an interpreter gets a successor. Default 50,000. */
   sessionsPerInterpreter?: number;
 }
 
@@ -48,7 +48,7 @@ export class PythonPool {
       timeoutMs: options.timeoutMs ?? 5_000,
       memoryBytes: options.memoryBytes ?? 256 * 2 ** 20,
       maxOutputChars: options.maxOutputChars ?? 8_192,
-      sessionsPerInterpreter: options.sessionsPerInterpreter ?? 2_000,
+      sessionsPerInterpreter: options.sessionsPerInterpreter ?? 50_000,
     };
     if (this.#options.workers < 1) throw new UserError('A Python pool needs at least 1 worker.');
     if (this.#options.memoryBytes < 64 * 2 ** 20) throw new UserError('A Python interpreter needs at least 64 MiB.');

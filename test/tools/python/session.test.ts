@@ -59,6 +59,14 @@ describe('a cell', () => {
     expect(output).toMatch(/^ {2}File "<code>", line 2\n {4}y = = 2\n {8}\^\nSyntaxError: /);
   });
 
+  test.each(['1 +', '1 / 0', 'undefined', '[].appendd', 'import maths'])(
+    'finds what its error %s needs there already',
+    async code => {
+      const { output } = await run('import sys; before = set(sys.modules)', code, 'set(sys.modules) - before');
+      expect(output).toBe('set()\n');
+    },
+  );
+
   test('has no standard input', async () => {
     expect((await run('input()')).output).toMatch(/EOFError/);
   });

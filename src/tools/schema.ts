@@ -2,10 +2,15 @@ import { z } from 'zod';
 import type { ToolSchema } from '../text/message.ts';
 import type { Tool } from './tool.ts';
 
+/** Every trajectory has tools of its own, whose parameters are mostly the same ones. */
+const shown = new WeakMap<z.ZodObject, Record<string, unknown>>();
+
 /** What the model is shown of a tool: its parameters as JSON Schema, without what only validators read. */
-export function toolSchema(tool: Tool): ToolSchema {
-  const schema = z.toJSONSchema(tool.parameters, { io: 'input', target: 'draft-7' });
-  return { name: tool.name, description: tool.description, parameters: shownParameters(schema) };
+export function toolSchema({ name, description, parameters }: Tool): ToolSchema {
+  if (!shown.has(parameters)) {
+    shown.set(parameters, shownParameters(z.toJSONSchema(parameters, { io: 'input', target: 'draft-7' })));
+  }
+  return { name, description, parameters: shown.get(parameters)! };
 }
 
 /** A JSON Schema of parameters as models are shown it: the same whether it was trained on or comes from a client. */

@@ -7,8 +7,8 @@ import type { World } from '../worlds/world.ts';
 import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
 import type { OnPolicyRecipe, Recipe, SftRecipe } from './recipe.ts';
 
-/** What a run learns from: an expert's dialogues, or problems to practise on. */
-export type Material = { demonstrations: Demonstrations } | { world: World };
+/** What a run learns from: dialogues, and the world whose expert leads them where there is one; or problems to practise on. */
+export type Material = { demonstrations: Demonstrations; expert?: World } | { world: World };
 
 export interface OpenMaterial {
   material: Material;
@@ -27,7 +27,7 @@ async function openLessons(recipe: SftRecipe, control: DownloadControl): Promise
   const { dataset, training } = recipe;
   if (!dataset) {
     const { world, close } = await openWorld(recipe.world);
-    return { material: { demonstrations: worldDemonstrations(recipe, world) }, close };
+    return { material: { demonstrations: worldDemonstrations(recipe, world), expert: world }, close };
   }
   if (training.privileged)
     throw new UserError('training.privileged needs a world: a dataset has no answers and hints to show');

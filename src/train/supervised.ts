@@ -18,7 +18,7 @@ export function supervised(recipe: SftRecipe, studio: Studio, demonstrations: De
   const { epochs, batchSize, maxTokens } = recipe.training;
   const count = Math.min(recipe.training.demonstrations, demonstrations.size ?? Infinity);
   const updates = Math.ceil((count * epochs) / batchSize);
-  let data: Datum[] | undefined;
+  const lessons = lessonsOf(demonstrations, count, maxTokens, studio);
 
   return {
     iterations: updates,
@@ -26,9 +26,9 @@ export function supervised(recipe: SftRecipe, studio: Studio, demonstrations: De
 
     async iterate(iteration) {
       const clock = new Clock<Phase>();
-      data ??= await clock.time('demonstrations', () => demonstrate(count, maxTokens, demonstrations, studio));
       const size = Math.min(batchSize, count * epochs - iteration * batchSize);
-      const batch = taskIndices(recipe.seed, iteration * batchSize, size, count).map(index => data![index]);
+      const indices = taskIndices(recipe.seed, iteration * batchSize, size, count);
+      const batch = await clock.time('demonstrations', () => lessons(indices));
       const metrics = await clock.time('update', () =>
         update(trainer, batch, { kind: 'cross_entropy' }, recipe.optimizer, iteration, updates),
       );
@@ -38,23 +38,27 @@ export function supervised(recipe: SftRecipe, studio: Studio, demonstrations: De
 }
 
 /**
- * The first demonstrations as tokens, with the expert's own words to be learned. One after the other: sessions that take
- * turns in one interpreter would have to be swapped at every call.
+ * Gives demonstrations as tokens, with the expert's own words to be learned: each is made when a batch first holds it, and
+ * kept for the epochs to come. One after the other: sessions that take turns in one interpreter would have to be swapped at
+ * every call.
  */
-async function demonstrate(
+function lessonsOf(
+  demonstrations: Demonstrations,
   count: number,
   maxTokens: number,
-  demonstrations: Demonstrations,
   { chat, signal, onProgress }: Studio,
-): Promise<Datum[]> {
-  const data: Datum[] = [];
-  for (let index = 0; index < count; index++) {
-    signal.throwIfAborted();
-    const { messages, solution, tools } = await demonstrations.get(index);
-    data.push(sft(demonstrationTokens(chat, chat.prompt(messages, tools), solution), maxTokens));
-    if (data.length % 50 === 0) onProgress({ phase: 'demonstrations', done: data.length, total: count });
-  }
-  return data;
+): (indices: readonly number[]) => Promise<Datum[]> {
+  const made = new Map<number, Datum>();
+  return async indices => {
+    for (const index of indices) {
+      if (made.has(index)) continue;
+      signal.throwIfAborted();
+      const { messages, solution, tools } = await demonstrations.get(index);
+      made.set(index, sft(demonstrationTokens(chat, chat.prompt(messages, tools), solution), maxTokens));
+      onProgress({ phase: 'demonstrations', done: made.size, total: count });
+    }
+    return indices.map(index => made.get(index)!);
+  };
 }
 
 /** An expert's dialogue as the policy would have sampled it; `mask` is 1 on the expert's turns. */

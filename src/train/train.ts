@@ -31,7 +31,7 @@ export type TrainEvent =
   | ({ kind: 'phase'; iteration: number; iterations: number } & PhaseProgress)
   | { kind: 'iteration'; iterations: number; metrics: Metrics }
   | { kind: 'download'; file: string; doneBytes: number; totalBytes: number }
-  /** What the engine chose for a model: precision, threads, memory; what was taken from the cache. */
+  /** What the engine chose for a model: precision, threads, memory; what was taken from the cache; what is under way first. */
   | { kind: 'notice'; notice: string };
 
 export interface TrainResult {
@@ -95,7 +95,10 @@ async function runLearner(
   signal: AbortSignal,
   onProgress: (event: TrainEvent) => void,
 ): Promise<boolean> {
-  if (recipe.init && !existsSync(run.initial)) await initialize(run.initial, recipe.init, recipe);
+  if (recipe.init && !existsSync(run.initial)) {
+    onProgress({ kind: 'notice', notice: "making a fresh model: its tokenizer is learned from an expert's dialogues" });
+    await initialize(run.initial, recipe.init, recipe, material);
+  }
   const base = checkpoints.model ?? run.initial;
   if (checkpoints.teacher) refuseOtherTokens(base, checkpoints.teacher);
   const trainer = await engine.trainer(base);
@@ -136,7 +139,11 @@ async function runLearner(
   return true;
 }
 
-async function initialize(dir: string, init: Init, { world, seed }: Recipe): Promise<void> {
+/** Writes the fresh model that `init` describes, with the tokenizer of the world that the run learns in or of another. */
+async function initialize(dir: string, init: Init, { world, seed }: Recipe, material: Material): Promise<void> {
+  if (!init.tokenizer && 'expert' in material && material.expert) {
+    return initializeCheckpoint(dir, init, material.expert, seed);
+  }
   const opened = await openWorld(init.tokenizer ?? world);
   try {
     await initializeCheckpoint(dir, init, opened.world, seed);

@@ -42,13 +42,17 @@ export function pass(weights: Weights, rotary: Tensor, targets: readonly Target[
     }
   });
   // A row that several sequences share may be wanted by each of them.
-  const rows = Int32Array.from(new Set(wantedRows)).sort();
-  const hidden = decode(weights, rotary, pack.ids, pack.positions, attend, { rows, tape });
-  const place = new Map(Array.from(rows, (row, i) => [row, i]));
+  const place = new Int32Array(pack.ids.length);
+  for (const row of wantedRows) place[row] = 1;
+  const rows: number[] = [];
+  place.forEach((wanted, row) => {
+    if (wanted) place[row] = rows.push(row) - 1;
+  });
+  const hidden = decode(weights, rotary, pack.ids, pack.positions, attend, { rows: Int32Array.from(rows), tape });
   const head = lmHead(
     tape,
     hidden,
-    Tensor.from(Int32Array.from(wantedRows, row => place.get(row)!)),
+    Tensor.from(Int32Array.from(wantedRows, row => place[row])),
     Tensor.from(Int32Array.from(ids)),
     weights.head,
   );

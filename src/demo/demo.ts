@@ -7,6 +7,7 @@ import { writeFileWhole } from '../files.ts';
 import { loadRecipe, type Recipe } from '../train/recipe.ts';
 import { startEngine, type TrainEvent, train } from '../train/train.ts';
 import { openWorld } from '../worlds/open.ts';
+import type { World } from '../worlds/world.ts';
 import { type Compared, compared, readPipeline, recipesFolder, type Stage, stages } from './pipeline.ts';
 import { type DemoResults, reportHtml, reportJson } from './report.ts';
 
@@ -26,27 +27,42 @@ export interface DemoOptions {
 
 /** Trains all stages, compares the models and writes the report; undefined if the signal came first. */
 export async function runDemo(options: DemoOptions): Promise<DemoResults | undefined> {
-  const { out, smoke, resume, signal, onProgress } = options;
+  const { out, smoke, resume } = options;
   const start = performance.now();
   const recipes = await Promise.all(stages.map(stage => stageRecipe(stage, options)));
   if (!resume) for (const { name } of stages) rmSync(join(out, name), { recursive: true, force: true });
 
-  for (const [i, { name }] of stages.entries()) {
-    options.onStage(name);
-    const runDir = join(out, name);
-    const started = existsSync(join(runDir, 'recipe.yaml'));
-    const { finished } = await train(recipes[i], { runDir, resume: started, signal, onProgress });
-    if (!finished) return undefined;
-  }
-
+  // One world for all: its interpreter starts once.
+  const { world, close } = await openWorld(recipes[0].world);
   const settings = evaluationSettings(options);
-  const evaluations = await compare(recipes[0], settings, options);
+  let evaluations: DemoResults['evaluations'] | undefined;
+  try {
+    if (await trainStages(recipes, world, options)) evaluations = await compare(recipes[0], world, settings, options);
+  } finally {
+    await close();
+  }
   if (!evaluations) return undefined;
   const seconds = (performance.now() - start) / 1000;
   const results: DemoResults = { evaluations, settings, smoke, seconds };
   writeFileWhole(join(out, 'report.json'), `${JSON.stringify(reportJson(results), null, 2)}\n`);
   writeFileWhole(join(out, 'report.html'), reportHtml(results, out));
   return results;
+}
+
+/** False if the signal came first. */
+async function trainStages(
+  recipes: readonly Recipe[],
+  world: World,
+  { out, signal, onStage, onProgress }: DemoOptions,
+): Promise<boolean> {
+  for (const [i, { name }] of stages.entries()) {
+    onStage(name);
+    const runDir = join(out, name);
+    const started = existsSync(join(runDir, 'recipe.yaml'));
+    const { finished } = await train(recipes[i], { runDir, world, resume: started, signal, onProgress });
+    if (!finished) return false;
+  }
+  return true;
 }
 
 function stageRecipe({ name, model, teacher }: Stage, { out, seed, smoke }: DemoOptions): Promise<Recipe> {
@@ -66,10 +82,10 @@ function evaluationSettings({ smoke, seed }: DemoOptions): EvaluationSettings {
 /** Every model on the same held-out tasks; undefined if the signal came first. */
 async function compare(
   { engine: engineSettings, world: worldName }: Recipe,
+  world: World,
   settings: EvaluationSettings,
   { out, signal, onEvaluation }: DemoOptions,
 ): Promise<DemoResults['evaluations'] | undefined> {
-  const { world, close } = await openWorld(worldName);
   const engine = await startEngine({ engine: engineSettings });
   try {
     const evaluations: Partial<DemoResults['evaluations']> = {};
@@ -85,6 +101,6 @@ async function compare(
     if (signal.aborted) return undefined;
     throw error;
   } finally {
-    await Promise.all([engine.close(), close()]);
+    await engine.close();
   }
 }

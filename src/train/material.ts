@@ -2,7 +2,7 @@ import type { DownloadControl } from '../data/dataset.ts';
 import { openDemonstrations } from '../data/tasks.ts';
 import { UserError } from '../errors.ts';
 import { openDatasetWorld } from '../worlds/dataset.ts';
-import { openWorld } from '../worlds/open.ts';
+import { type InterpreterLimits, type OpenWorld, openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
 import type { OnPolicyRecipe, Recipe, SftRecipe } from './recipe.ts';
@@ -17,16 +17,22 @@ export interface OpenMaterial {
 
 /**
  * Opens what a recipe says to learn from, a world or a dataset.
- * @throws UserError if that is not there, or not fit for the method.
+ * @param open the recipe's world, where it is open already
+ * @throws UserError if what the recipe names is not there, or not fit for the method.
  */
-export async function openMaterial(recipe: Recipe, control: DownloadControl): Promise<OpenMaterial> {
-  return recipe.method === 'sft' ? openLessons(recipe, control) : openPractice(recipe, control);
+export async function openMaterial(recipe: Recipe, control: DownloadControl, open?: World): Promise<OpenMaterial> {
+  return recipe.method === 'sft' ? openLessons(recipe, control, open) : openPractice(recipe, control, open);
 }
 
-async function openLessons(recipe: SftRecipe, control: DownloadControl): Promise<OpenMaterial> {
+/** What is open already stays open. */
+async function worldOf(recipe: Recipe, open?: World, limits?: InterpreterLimits): Promise<OpenWorld> {
+  return open ? { world: open, close: async () => {} } : openWorld(recipe.world, limits);
+}
+
+async function openLessons(recipe: SftRecipe, control: DownloadControl, open?: World): Promise<OpenMaterial> {
   const { dataset, training } = recipe;
   if (!dataset) {
-    const { world, close } = await openWorld(recipe.world);
+    const { world, close } = await worldOf(recipe, open);
     return { material: { demonstrations: worldDemonstrations(recipe, world), expert: world }, close };
   }
   if (training.privileged)
@@ -35,11 +41,11 @@ async function openLessons(recipe: SftRecipe, control: DownloadControl): Promise
   return { material: { demonstrations: datasetDemonstrations(rows) }, close: async () => rows.close() };
 }
 
-async function openPractice(recipe: OnPolicyRecipe, control: DownloadControl): Promise<OpenMaterial> {
+async function openPractice(recipe: OnPolicyRecipe, control: DownloadControl, open?: World): Promise<OpenMaterial> {
   const { dataset, prompts, rollout, reward } = recipe;
   const limits = { timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
   if (!dataset) {
-    const { world, close } = await openWorld(recipe.world, limits);
+    const { world, close } = await worldOf(recipe, open, limits);
     return { material: { world }, close };
   }
   const { equivalence, testTimeoutMs } = reward;

@@ -6,6 +6,7 @@ import { localCheckpoint } from '../hub/checkpoint.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { refuseOtherTokens } from '../text/sameTokens.ts';
 import { openWorld } from '../worlds/open.ts';
+import type { World } from '../worlds/world.ts';
 import { initializeCheckpoint } from './initialize.ts';
 import type { Learner, PhaseProgress, Studio } from './learner.ts';
 import { type Material, openMaterial } from './material.ts';
@@ -22,6 +23,8 @@ export interface TrainOptions {
   resume?: boolean;
   /** Default: a local engine as the recipe describes it, closed at the end. */
   engine?: Engine;
+  /** The recipe's world, opened by who calls: it stays open. Default: opened for this run, and closed at the end. */
+  world?: World;
   onProgress?: (event: TrainEvent) => void;
   /** When it fires, the running updates are finished, a checkpoint is saved, and `train` returns. */
   signal?: AbortSignal;
@@ -70,7 +73,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
       signal,
     };
     const checkpoints = await localCheckpoints(recipe, control);
-    const { material, close } = await openMaterial(recipe, control);
+    const { material, close } = await openMaterial(recipe, control, options.world);
     run.begin();
     const engine = options.engine ?? (await startEngine(recipe, onNotice));
     try {

@@ -1,17 +1,20 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { Random } from '../../src/random.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
 import { readTrajectories } from '../../src/train/runDirectory.ts';
-import { train } from '../../src/train/train.ts';
+import { type TrainResult, train } from '../../src/train/train.ts';
 import { openWorld } from '../../src/worlds/open.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+
+const shape = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
 
 test('learns from the tasks that the recipe names, and leaves out those before', async () => {
   const folder = temporaryFolder();
   const model = join(folder, 'model');
   const { world, close } = await openWorld('shop');
-  const shape = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
   await initializeCheckpoint(model, { ...shape, tieEmbeddings: true }, world, 1);
   await close();
 
@@ -29,4 +32,23 @@ test('learns from the tasks that the recipe names, and leaves out those before',
   const shown = readTrajectories(run).map(({ task }) => task);
   expect(shown.length).toBeGreaterThan(0);
   for (const task of shown) expect(expected).toContain(task);
+});
+
+test('a run in a world that is open already is the same run, and leaves it open', async () => {
+  const folder = temporaryFolder();
+  const recipe = parseRecipe({
+    method: 'sft',
+    init: { ...shape },
+    training: { demonstrations: 4, epochs: 1, batchSize: 2 },
+  });
+  const { world, close } = await openWorld(recipe.world);
+  try {
+    const alone = await train(recipe, { runDir: join(folder, 'alone') });
+    const inside = await train(recipe, { runDir: join(folder, 'inside'), world });
+    const weights = ({ checkpoint }: TrainResult) => readFileSync(join(checkpoint, 'model.safetensors'));
+    expect(weights(inside).equals(weights(alone))).toBe(true);
+    expect(await world.demonstrate!(world.task('train', 0), Random.of(0))).not.toEqual([]);
+  } finally {
+    await close();
+  }
 });

@@ -15,7 +15,7 @@ export const demoCommand = () =>
   new Command('demo')
     .description('The whole pipeline on this machine: a teacher, a smaller student, and what SOD makes of it.')
     .option('--seed <seed>', 'of everything random', nonNegativeInteger, 0)
-    .option('--smoke', 'the same path in about a minute, with too little training to mean anything')
+    .option('--smoke', 'the same path in seconds, with too little training to mean anything')
     .option('--resume', 'keep what an earlier demo has finished, and go on where it stopped')
     .option('--out <folder>', 'where everything is written (default: runs/demo, or runs/demo-smoke)')
     .addHelpText(

@@ -18,7 +18,7 @@ inline void blockProduct(i64 m, i64 n, i64 k, const L* a, i64 lda, const R* b, i
   };
   i64 j = 0;
   for (; j + tileVectors * vecSize <= n; j += tileVectors * vecSize) columns(j, std::integral_constant<int, tileVectors>());
-  for (; j < n; j += vecSize) columns(j, std::integral_constant<int, 1>());
+  withConstant<tileVectors - 1>((n - j) / vecSize, [&](auto vectors) { columns(j, vectors); });
 }
 
 // Memory of one thread for the length of a task: `need` floats in all, handed out in aligned pieces.

@@ -52,8 +52,7 @@ void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, bool add, TakeLeft&& t
       const i64 count = std::min(blockDepth, depth - at);
       const bool last = at + count == depth;
       const auto left = takeLeft(block, firstRow, rows, at, count);
-      const auto columns = [&](i64 panel, auto panelsAtOnce) {
-        constexpr int vectors = panelsAtOnce * tileVectors;
+      const auto columns = [&](i64 panel, auto vectors) {
         const i64 column = panel * panelColumns, width = std::min<i64>(vectors * vecSize, n - column);
         const bool whole = width == vectors * vecSize;
         const RightSide<T> right{panels + (panel * depth + at) * panelColumns, panelColumns, depth * panelColumns};
@@ -76,11 +75,13 @@ void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, bool add, TakeLeft&& t
           }
         });
       };
+      const i64 wholePanels = std::min(lastPanel, n / panelColumns);
       i64 panel = firstPanel;
       // With few rows, sums of one panel alone would wait for themselves.
       if (rows <= tileRows / 2)
-        for (; panel + 2 <= lastPanel; panel += 2) columns(panel, std::integral_constant<int, 2>());
-      for (; panel < lastPanel; panel++) columns(panel, std::integral_constant<int, 1>());
+        for (; panel + 2 <= wholePanels; panel += 2) columns(panel, std::integral_constant<int, 2 * tileVectors>());
+      for (; panel < wholePanels; panel++) columns(panel, std::integral_constant<int, tileVectors>());
+      if (panel < lastPanel) withConstant<tileVectors>(ceilDiv(n % panelColumns, vecSize), [&](auto vectors) { columns(panel, vectors); });
     }
   });
 }

@@ -128,18 +128,21 @@ __attribute__((noinline)) void tile(LeftSide<L> left, RightSide<R> right, i64 de
     for (int v = 0; v < vectors; v++) store(to + r * stride + v * vecSize, sum[r][v]);
 }
 
+// body(n) with n as a constant, for n from 1 to `most`.
+template <int most, typename F>
+inline void withConstant(i64 n, F&& body) {
+  if constexpr (most > 0) {
+    if (n == most) return body(std::integral_constant<int, most>());
+    withConstant<most - 1>(n, body);
+  }
+}
+
 // Covers `count` rows with tiles: cover(first, rows), rows a constant of at most tileRows.
 template <typename Cover>
 inline void coverRows(i64 count, Cover&& cover) {
   i64 r = 0;
   for (; r + tileRows <= count; r += tileRows) cover(r, std::integral_constant<int, tileRows>());
-  switch (count - r) {
-    case 5: return cover(r, std::integral_constant<int, 5>());
-    case 4: return cover(r, std::integral_constant<int, 4>());
-    case 3: return cover(r, std::integral_constant<int, 3>());
-    case 2: return cover(r, std::integral_constant<int, 2>());
-    case 1: return cover(r, std::integral_constant<int, 1>());
-  }
+  withConstant<tileRows - 1>(count - r, [&](auto rows) { cover(r, rows); });
 }
 
 }  // namespace sod

@@ -4,43 +4,65 @@
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
-import { type Figure, measurements } from './figures.ts';
-import { installPeers, prepareModels } from './prepare.ts';
+import { Command, Option } from 'commander';
+import type { Bench } from './bench.ts';
+import { type Figure, judge, table } from './figure.ts';
+import { programs, type TorchName, torchNames } from './install.ts';
+import { type Limit, limitPrograms, limits } from './limit.ts';
+import { measurements } from './measurements/index.ts';
+import { prepareModels } from './models.ts';
+import { Sod } from './sod.ts';
 
 const names = Object.keys(measurements);
 const program = new Command('bench:engine')
-  .description('Measure the engine against PyTorch, llama.cpp and the matrix product alone.')
+  .description('Measure the engine against PyTorch, TRL, llama.cpp, matrix products alone and memory.')
   .option('--json', 'print the figures as JSON and nothing else on standard output')
   .option('--only <names>', `some of: ${names.join(', ')}`, value => value.split(','))
-  .option('--pairs <count>', 'how often the sides take turns', Number, 2)
+  .option('--pairs <count>', 'how often the sides take turns', Number, 5)
+  .addOption(
+    new Option(
+      '--isa <isa>',
+      'limit every program to what a smaller machine has; default: all that this one has',
+    ).choices(limits),
+  )
+  .addOption(
+    new Option('--torch <version>', "PyPI's PyTorch with transformers' Qwen3, Debian's with a plain one, or both")
+      .choices([...torchNames, 'both'])
+      .default('current'),
+  )
   .option(
     '--models <folder>',
     'where the random models are kept',
     fileURLToPath(new URL('../../runs/bench', import.meta.url)),
   )
   .parse();
-const options = program.opts<{ json?: boolean; only?: string[]; pairs: number; models: string }>();
+const options = program.opts<{
+  json?: boolean;
+  only?: string[];
+  pairs: number;
+  isa?: Limit;
+  torch: TorchName | 'both';
+  models: string;
+}>();
 
 const chosen = options.only ?? names;
 const unknown = chosen.find(name => !names.includes(name));
 if (unknown) program.error(`error: no measurement '${unknown}'; there are ${names.join(', ')}`);
 
-installPeers();
-const models = await prepareModels(options.models);
+limitPrograms(options.isa);
+const installed = programs(options.isa);
+const { isa, bf16 } = await Sod.with({ programs: installed }, {}, sod => sod.cpu());
+const bench: Bench = {
+  precision: bf16 ? 'bf16' : 'f32',
+  threads: availableParallelism(),
+  models: await prepareModels(options.models),
+  programs: installed,
+  torches: options.torch === 'both' ? torchNames : [options.torch],
+  pairs: options.pairs,
+};
 const figures: Figure[] = [];
 for (const name of chosen) {
-  process.stderr.write(`${name}\n`);
-  figures.push(...(await measurements[name]({ models, threads: availableParallelism(), pairs: options.pairs })));
+  process.stderr.write(`${name} (${isa})\n`);
+  figures.push(...(await measurements[name](bench)).map(measured => judge(measured, isa)));
 }
 console.log(options.json ? JSON.stringify(figures, null, 2) : table(figures));
-
-function table(lines: Figure[]): string {
-  const width = Math.max(...lines.map(({ figure }) => figure.length));
-  return lines
-    .map(({ figure, value, unit, target, meets }) => {
-      const measured = `${value.toFixed(2)} ${unit}`.trim();
-      return `${figure.padEnd(width)}  ${measured.padStart(10)}   target ${target} ${unit}${meets ? '' : '   missed'}`;
-    })
-    .join('\n');
-}

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 
 /**
  * One of the programs that are compared, in a process of its own: it reads a JSON request a line and answers each with a
@@ -10,22 +9,24 @@ export class Peer {
   readonly #process: ChildProcess;
   readonly #answers: AsyncIterator<string>;
 
-  private constructor(command: string, args: string[], env: NodeJS.ProcessEnv = {}) {
-    this.#process = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
+  private constructor([program, ...args]: readonly string[]) {
+    this.#process = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#answers = createInterface({ input: this.#process.stdout! })[Symbol.asyncIterator]();
   }
 
-  static sod(): Peer {
-    return new Peer(process.execPath, ['--import', 'tsx', here('peers/sod.ts')]);
-  }
-
-  /** Debian's PyTorch belongs to Debian's Python. */
-  static torch(): Peer {
-    return new Peer('/usr/bin/python3', [here('peers/torch_qwen3.py')]);
-  }
-
-  static llama(): Peer {
-    return new Peer(process.execPath, [here('peers/llama.js')]);
+  /** Starts the program, has it answer `load`, and ends it after `body`. */
+  static async with<T>(
+    command: readonly string[],
+    load: Record<string, unknown>,
+    body: (peer: Peer) => Promise<T>,
+  ): Promise<T> {
+    const peer = new Peer(command);
+    try {
+      await peer.request({ op: 'load', ...load });
+      return await body(peer);
+    } finally {
+      await peer.#close();
+    }
   }
 
   async request<Answer = { seconds: number[] }>(request: Record<string, unknown>): Promise<Answer> {
@@ -36,14 +37,11 @@ export class Peer {
     return JSON.parse(value) as Answer;
   }
 
-  close(): Promise<void> {
+  #close(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return Promise.resolve();
     const closed = new Promise<void>(resolve => this.#process.once('close', () => resolve()));
     this.#process.stdin!.end();
     this.#process.kill();
     return closed;
   }
-}
-
-function here(path: string): string {
-  return fileURLToPath(new URL(path, import.meta.url));
 }

@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { installLlama } from '../../bench/engine/prepare.ts';
+import { installLlama } from '../../bench/engine/install.ts';
 import { LocalEngine, type LocalSampler } from '../../src/engine/local/engine.ts';
 import { type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
 import { ggufName } from '../../src/gguf/names.ts';

@@ -6,10 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/engine.ts';
 import type { Datum, Sampler, Scorer, Trainer } from '../../../src/engine/types.ts';
 import { Random } from '../../../src/random.ts';
-import { productPeak } from '../productPeak.ts';
+import { native } from '../../../src/tensor/native.ts';
+import type { Precision, Product } from '../product.ts';
+import { distillationUpdate } from './distillationUpdate.ts';
+import { ownProduct } from './ownProduct.ts';
 
 interface Loaded {
   engine: LocalEngine;
+  teacher?: Scorer;
   trainer?: Trainer;
   scorer?: Scorer;
   sampler?: Sampler;
@@ -24,6 +28,10 @@ interface Work {
   context: number;
   steps: number;
   prompt: number;
+  prompts: number;
+  samples: number;
+  product: Product;
+  precision: Precision;
   shared: boolean;
   turns: number;
   toolMs: number;
@@ -44,8 +52,10 @@ async function answer(request: Work): Promise<unknown> {
   switch (request.op) {
     case 'load':
       return load(request as unknown as Parameters<typeof load>[0]);
-    case 'peak':
-      return { flops: productPeak() };
+    case 'cpu':
+      return cpu();
+    case 'product':
+      return { flops: ownProduct(request.product, request.precision) };
     case 'memory':
       return { bytes: peakResidentBytes() };
     case 'train':
@@ -60,21 +70,28 @@ async function answer(request: Work): Promise<unknown> {
       return timed(request, () => generate(prompts(request), request.steps));
     case 'conversations':
       return idleDuring(() => conversations(request));
+    case 'distill':
+      return { phases: await distill(request) };
     case 'trainGroup':
       return timed(request, () => train(groupData(request)));
   }
   throw new Error(`unknown op ${request.op}`);
 }
 
+/** Without a checkpoint nothing is loaded: the kernels alone are asked. */
 async function load(request: {
-  checkpoint: string;
+  checkpoint?: string;
   role: 'trainer' | 'scorer' | 'sampler';
+  teacher?: string;
   options?: LocalEngineOptions;
 }) {
-  const engine = await LocalEngine.start(request.options);
-  vocabulary = JSON.parse(readFileSync(join(request.checkpoint, 'config.json'), 'utf8')).vocab_size;
-  loaded = { engine, [request.role]: await engine[request.role](request.checkpoint) };
-  if (request.role === 'trainer') loaded.sampler = await loaded.trainer!.sampler();
+  const { checkpoint, role, teacher, options } = request;
+  if (!checkpoint) return {};
+  const engine = await LocalEngine.start(options);
+  vocabulary = JSON.parse(readFileSync(join(checkpoint, 'config.json'), 'utf8')).vocab_size;
+  loaded = { engine, [role]: await engine[role](checkpoint) };
+  if (role === 'trainer') loaded.sampler = await loaded.trainer!.sampler();
+  if (teacher) loaded.teacher = await engine.scorer(teacher);
   return {};
 }
 
@@ -87,6 +104,19 @@ async function timed({ repeats, warmups = 1 }: Work, body: () => Promise<unknown
     if (i >= warmups) seconds.push((performance.now() - start) / 1000);
   }
   return { seconds };
+}
+
+/** Seconds of each phase in each repetition, after one that does not count. */
+async function distill({ prompts, samples, prompt, steps, repeats }: Work): Promise<Record<string, number>[]> {
+  const { trainer, sampler, teacher } = loaded!;
+  const update = () => {
+    const asked = Array.from({ length: prompts }, () => tokens(prompt));
+    return distillationUpdate({ trainer: trainer!, sampler: sampler!, teacher: teacher! }, asked, samples, steps);
+  };
+  await update();
+  const phases: Record<string, number>[] = [];
+  for (let i = 0; i < repeats; i++) phases.push(await update());
+  return phases;
 }
 
 /** Share of the time in which the engine had nothing to do; what is run once before does not count. */
@@ -164,6 +194,14 @@ async function decode({ batch, context, steps, repeats }: Work): Promise<{ secon
 }
 function tokens(length: number): number[] {
   return Array.from({ length }, () => random.below(vocabulary));
+}
+
+/** The instruction set that the kernels were compiled for, and whether products in bf16 are fast on it. */
+function cpu(): { isa: string; bf16: boolean } {
+  const { bf16, ...found } = native.cpu();
+  const isa =
+    'isa' in found ? String(found.isa) : bf16 ? 'avx512-bf16' : process.env.SOD_KERNELS ? 'avx2' : process.arch;
+  return { isa, bf16 };
 }
 
 function peakResidentBytes(): number {

@@ -8,12 +8,17 @@ import { architecture, type Limit } from './limit.ts';
 export const torchNames = ['current', 'debian'] as const;
 export type TorchName = (typeof torchNames)[number];
 
+export interface TorchProgram {
+  title: string;
+  command: readonly string[];
+}
+
 /** The programs that are compared, as command lines; each is installed when it is first asked for. */
 export interface Programs {
   sod: readonly string[];
   readonly llama: readonly string[];
-  readonly torch: Readonly<Record<TorchName, readonly string[]>>;
-  readonly trl: readonly string[];
+  readonly torch: Readonly<Record<TorchName, TorchProgram>>;
+  readonly trl: TorchProgram;
   /** oneDNN, OpenBLAS and memory at their limits. */
   readonly products: readonly string[];
 }
@@ -33,14 +38,14 @@ export function programs(limit?: Limit): Programs {
     },
     torch: {
       get current() {
-        return [python(), join(peers, 'torch_qwen3.py'), 'transformers_qwen3'];
+        return { title: 'PyTorch', command: [python(), join(peers, 'torch_qwen3.py'), 'transformers_qwen3'] };
       },
       get debian() {
-        return [debian(), join(peers, 'torch_qwen3.py'), 'plain_qwen3'];
+        return { title: "Debian's PyTorch", command: [debian(), join(peers, 'torch_qwen3.py'), 'plain_qwen3'] };
       },
     },
     get trl() {
-      return [python(), join(peers, 'trl_distillation.py')];
+      return { title: 'TRL', command: [python(), join(peers, 'trl_distillation.py')] };
     },
     get products() {
       return products();

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../../src/model/config.ts';
 import { type Bench, note } from './bench.ts';
-import type { TorchName } from './install.ts';
+import type { TorchProgram } from './install.ts';
 import { median } from './median.ts';
 import { Peer } from './peer.ts';
 
@@ -10,11 +10,9 @@ export type Run = (work: Work) => Promise<number[]>;
 
 export type TorchPrecision = 'float32' | 'bfloat16';
 
-export const torchTitles: Record<TorchName, string> = { current: 'PyTorch', debian: "Debian's PyTorch" };
-
 /** A model of that shape in PyTorch, or in a program upon it. */
 export function withTorch<T>(
-  command: readonly string[],
+  { command }: TorchProgram,
   { threads }: Bench,
   config: ModelConfig,
   dtype: TorchPrecision,
@@ -25,20 +23,20 @@ export function withTorch<T>(
 
 /** In which precision PyTorch does that work fastest: one short try of each. */
 export async function bestPrecision(
-  command: readonly string[],
+  program: TorchProgram,
   bench: Bench,
   config: ModelConfig,
   work: Work,
 ): Promise<TorchPrecision> {
   const seconds = async (dtype: TorchPrecision) => {
     try {
-      return median(await withTorch(command, bench, config, dtype, run => run({ ...work, repeats: 1 })));
+      return median(await withTorch(program, bench, config, dtype, run => run({ ...work, repeats: 1 })));
     } catch {
       return Infinity; // an old PyTorch may have no such products on this ISA
     }
   };
   const [float32, bfloat16] = [await seconds('float32'), await seconds('bfloat16')];
   const best = bfloat16 < float32 ? 'bfloat16' : 'float32';
-  note(`${command.at(-1)}, ${work.op}: ${best} (float32 ${float32.toFixed(2)} s, bfloat16 ${bfloat16.toFixed(2)} s)`);
+  note(`${program.title}, ${work.op}: ${best} (float32 ${float32.toFixed(2)} s, bfloat16 ${bfloat16.toFixed(2)} s)`);
   return best;
 }

@@ -5,7 +5,7 @@ import { bestGguf, withLlama } from '../llama.ts';
 import { median } from '../median.ts';
 import { memoryBandwidth } from '../peak.ts';
 import { Sod } from '../sod.ts';
-import { bestPrecision, torchTitles, withTorch } from '../torch.ts';
+import { bestPrecision, withTorch } from '../torch.ts';
 
 /** What the engine is to reach at a batch size, as ratios to the peers' steps. */
 interface Size {
@@ -44,11 +44,11 @@ async function decodeBatch(bench: Bench, { batch, steps, torch, llama }: Size): 
   const withPeers = async (names: typeof bench.torches, sides: (() => Promise<unknown>)[]): Promise<void> => {
     const [name, ...others] = names;
     if (!name) return inTurns(bench.pairs, sides);
-    const command = bench.programs.torch[name];
-    const dtype = await bestPrecision(command, bench, config, { ...work, steps: 2 });
+    const program = bench.programs.torch[name];
+    const dtype = await bestPrecision(program, bench, config, { ...work, steps: 2 });
     const seconds: number[] = [];
-    peers.push({ title: torchTitles[name], seconds });
-    await withTorch(command, bench, config, dtype, run =>
+    peers.push({ title: program.title, seconds });
+    await withTorch(program, bench, config, dtype, run =>
       withPeers(others, [...sides, async () => seconds.push(...(await run(work)))]),
     );
   };

@@ -16,15 +16,15 @@ const work = { op: 'distill', prompts: 4, samples: 4, prompt: 64, steps: 128, re
  */
 export async function distill(bench: Bench): Promise<Measured[]> {
   const config = configOf(bench.models.student);
-  const command = bench.programs.trl;
-  const dtype = await bestPrecision(command, bench, config, { ...work, steps: 32 });
+  const { trl } = bench.programs;
+  const dtype = await bestPrecision(trl, bench, config, { ...work, steps: 8 });
   const ours: Record<string, number>[] = [];
   const theirs: number[] = [];
   const peaks: number[] = [];
   const total = (seconds: Record<string, number>) => phases.reduce((sum, phase) => sum + seconds[phase], 0);
   const load = { checkpoint: bench.models.student, role: 'trainer' as const, teacher: bench.models.teacher };
   await Sod.with(bench, load, sod =>
-    withTorch(command, bench, config, dtype, trl =>
+    withTorch(trl, bench, config, dtype, run =>
       inTurns(bench.pairs, [
         async () => {
           peaks.push(await productPeak(bench, sod));
@@ -32,7 +32,7 @@ export async function distill(bench: Bench): Promise<Measured[]> {
           note(`distillation: ${total(ours.at(-1)!).toFixed(2)} s`);
         },
         async () => {
-          theirs.push(...(await trl(work)));
+          theirs.push(...(await run(work)));
           note(`distillation: TRL ${theirs.at(-1)!.toFixed(2)} s`);
         },
       ]),

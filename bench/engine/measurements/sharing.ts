@@ -34,11 +34,11 @@ export async function sharing(bench: Bench): Promise<Measured[]> {
 
 async function keptBeside(counts: readonly number[], bench: Bench, work: Record<string, unknown>) {
   const config = configOf(bench.models.small);
-  const command = bench.programs.torch.current;
-  const dtype = await bestPrecision(command, bench, config, work);
+  const { current } = bench.programs.torch;
+  const dtype = await bestPrecision(current, bench, config, work);
   const load = { checkpoint: bench.models.small, role: 'trainer' as const, options: { cacheBytes: GiB / 32 } };
   return Sod.with(bench, load, sod =>
-    withTorch(command, bench, config, dtype, async torch => {
+    withTorch(current, bench, config, dtype, async torch => {
       const sides = [work => sod.seconds(work), torch] satisfies Run[];
       const seconds = [0, ...counts].map(loops => ({ loops, sides: sides.map((): number[] => []) }));
       const measure = ({ loops, sides: taken }: (typeof seconds)[number]) =>

@@ -4,7 +4,7 @@ import type { Measured } from '../figure.ts';
 import { median } from '../median.ts';
 import { besidePeak } from '../peak.ts';
 import { Sod } from '../sod.ts';
-import { bestPrecision, torchTitles, withTorch } from '../torch.ts';
+import { bestPrecision, withTorch } from '../torch.ts';
 
 /** A full update of the 0.6B shape, loss on the second half of each sequence: 4 of 512 tokens, or 2 in f32, which takes twice as long. */
 export async function training(bench: Bench): Promise<Measured[]> {
@@ -26,12 +26,11 @@ export async function training(bench: Bench): Promise<Measured[]> {
 
   const peers: { title: string; seconds: number[]; run: () => Promise<unknown> }[] = [];
   for (const name of bench.torches) {
-    const command = bench.programs.torch[name];
-    const dtype = await bestPrecision(command, bench, config, { ...work, lengths: [128] });
+    const program = bench.programs.torch[name];
+    const dtype = await bestPrecision(program, bench, config, { ...work, lengths: [64] });
     const seconds: number[] = [];
-    const title = torchTitles[name];
-    const run = () => withTorch(command, bench, config, dtype, async torch => seconds.push(...(await torch(work))));
-    peers.push({ title, seconds, run });
+    const run = () => withTorch(program, bench, config, dtype, async torch => seconds.push(...(await torch(work))));
+    peers.push({ title: program.title, seconds, run });
   }
 
   await inTurns(bench.pairs, [own, ...peers.map(({ run }) => run)]);

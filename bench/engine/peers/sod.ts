@@ -53,7 +53,7 @@ async function answer(request: Work): Promise<unknown> {
     case 'load':
       return load(request as unknown as Parameters<typeof load>[0]);
     case 'cpu':
-      return cpu();
+      return native.cpu();
     case 'product':
       return { flops: ownProduct(request.product, request.precision) };
     case 'memory':
@@ -194,14 +194,6 @@ async function decode({ batch, context, steps, repeats }: Work): Promise<{ secon
 }
 function tokens(length: number): number[] {
   return Array.from({ length }, () => random.below(vocabulary));
-}
-
-/** The instruction set that the kernels were compiled for, and whether products in bf16 are fast on it. */
-function cpu(): { isa: string; bf16: boolean } {
-  const { bf16, ...found } = native.cpu();
-  const isa =
-    'isa' in found ? String(found.isa) : bf16 ? 'avx512-bf16' : process.env.SOD_KERNELS ? 'avx2' : process.arch;
-  return { isa, bf16 };
 }
 
 function peakResidentBytes(): number {

@@ -1,15 +1,18 @@
 """TRL's DistillationTrainer: on-policy distillation by the reverse KL divergence, as a Python user would run it on the same CPU."""
 import tempfile
 import time
+import warnings
 
 import torch
 from answering import serve
 from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, TrainerCallback
+from transformers import PreTrainedTokenizerFast, PrinterCallback, TrainerCallback, logging
 from transformers_qwen3 import create
 from trl import DistillationConfig, DistillationTrainer
 
+warnings.simplefilter("ignore")
+logging.set_verbosity_error()
 loaded = {}
 
 
@@ -44,6 +47,7 @@ def distill(request):
             processing_class=tokenizer(),
             callbacks=[times],
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     return {"seconds": times.seconds[1:]}
 

@@ -7,8 +7,8 @@ import { bestPrecision, type Run, withTorch } from '../torch.ts';
 import { demonstrationLengths } from './demonstrationLengths.ts';
 
 const works = {
-  training: { op: 'train', lengths: demonstrationLengths.slice(0, 32), repeats: 5 },
-  decoding: { op: 'decode', batch: 64, context: 64, steps: 128, repeats: 5 },
+  training: { op: 'train', lengths: demonstrationLengths.slice(0, 16), repeats: 4 },
+  decoding: { op: 'decode', batch: 64, context: 64, steps: 32, repeats: 4 },
 };
 
 /** Which share of its throughput a demo-sized model keeps beside endless loops of other programs. */

@@ -46,7 +46,7 @@ class Qwen3:
 
     def following(self, ids, at, context):
         """Logits behind one more token of each sequence, which stands at `at`."""
-        return self.model(ids, past_key_values=context, use_cache=True, logits_to_keep=1).logits[:, -1]
+        return self.model(ids, cache=context, use_cache=True, logits_to_keep=1).logits[:, -1]
 
     def forget(self, context, length):
         """The context as it was when it had `length` tokens."""

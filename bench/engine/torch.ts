@@ -40,3 +40,36 @@ export async function bestPrecision(
   note(`${program.title}, ${work.op}: ${best} (float32 ${float32.toFixed(2)} s, bfloat16 ${bfloat16.toFixed(2)} s)`);
   return best;
 }
+
+/** A PyTorch to compare with, in its best precision for some work, and how long it took for that. */
+export interface Rival {
+  program: TorchProgram;
+  dtype: TorchPrecision;
+  seconds: number[];
+}
+
+/** Those that were chosen, each tried with that short work. */
+export async function rivals(bench: Bench, config: ModelConfig, work: Work): Promise<Rival[]> {
+  const all: Rival[] = [];
+  for (const name of bench.torches) {
+    const program = bench.programs.torch[name];
+    all.push({ program, dtype: await bestPrecision(program, bench, config, work), seconds: [] });
+  }
+  return all;
+}
+
+/** All of them loaded side by side; each side runs the work once. */
+export function withRivals<T>(
+  [first, ...others]: readonly Rival[],
+  bench: Bench,
+  config: ModelConfig,
+  work: Work,
+  body: (sides: (() => Promise<unknown>)[]) => Promise<T>,
+): Promise<T> {
+  if (!first) return body([]);
+  return withTorch(first.program, bench, config, first.dtype, run =>
+    withRivals(others, bench, config, work, sides =>
+      body([async () => first.seconds.push(...(await run(work))), ...sides]),
+    ),
+  );
+}

@@ -5,7 +5,7 @@ import { bestGguf, withLlama } from '../llama.ts';
 import { median } from '../median.ts';
 import { memoryBandwidth } from '../peak.ts';
 import { Sod } from '../sod.ts';
-import { bestPrecision, withTorch } from '../torch.ts';
+import { rivals, withRivals } from '../torch.ts';
 
 /** What the engine is to reach at a batch size, as ratios to the peers' steps. */
 interface Size {
@@ -30,46 +30,39 @@ export async function decode(bench: Bench): Promise<Measured[]> {
   return figures;
 }
 
-/** The sides, all loaded, take turns. */
+/** All sides are loaded and take turns. */
 async function decodeBatch(bench: Bench, { batch, steps, torch, llama }: Size): Promise<Measured[]> {
   const config = configOf(bench.models.large);
   const work = { op: 'decode', batch, context: 512, steps, repeats: 1 };
-  const type = await bestGguf(bench, work);
+  const short = { ...work, steps: 2 };
+  const type = await bestGguf(bench, short);
+  const peers = await rivals(bench, config, short);
   const ours: number[] = [];
   const theirs: number[] = [];
   const bandwidths: number[] = [];
   const perStep = (seconds: readonly number[]) => median(seconds) / steps;
 
-  const peers: { title: string; seconds: number[] }[] = [];
-  const withPeers = async (names: typeof bench.torches, sides: (() => Promise<unknown>)[]): Promise<void> => {
-    const [name, ...others] = names;
-    if (!name) return inTurns(bench.pairs, sides);
-    const program = bench.programs.torch[name];
-    const dtype = await bestPrecision(program, bench, config, { ...work, steps: 2 });
-    const seconds: number[] = [];
-    peers.push({ title: program.title, seconds });
-    await withTorch(program, bench, config, dtype, run =>
-      withPeers(others, [...sides, async () => seconds.push(...(await run(work)))]),
-    );
-  };
-  const load = { checkpoint: bench.models.large, role: 'sampler' as const, options: { cacheBytes: 5 * GiB } };
-  await Sod.with(bench, load, sod =>
-    withLlama(bench, type, run =>
-      withPeers(bench.torches, [
-        async () => {
-          ours.push(...(await sod.seconds(work)));
-          bandwidths.push(memoryBandwidth(bench));
-        },
-        async () => theirs.push(...(await run(work))),
-      ]),
+  const options = { cacheBytes: (batch < 64 ? 2.5 : 5) * GiB };
+  await Sod.with(bench, { checkpoint: bench.models.large, role: 'sampler', options }, sod =>
+    withLlama(bench, type, llama =>
+      withRivals(peers, bench, config, work, sides =>
+        inTurns(bench.pairs, [
+          async () => {
+            ours.push(...(await sod.seconds(work)));
+            if (batch === 1) bandwidths.push(memoryBandwidth(bench));
+          },
+          async () => theirs.push(...(await llama(work))),
+          ...sides,
+        ]),
+      ),
     ),
   );
 
-  const others = peers.map(({ title, seconds }) => `${title} ${ms(perStep(seconds))}`).join(', ');
+  const others = peers.map(({ program, seconds }) => `${program.title} ${ms(perStep(seconds))}`).join(', ');
   note(`decode ${batch}: ms a step ${ms(perStep(ours))}, llama.cpp ${ms(perStep(theirs))}, ${others}`);
   const figures: Measured[] = [
-    ...peers.map(({ title, seconds }) => ({
-      figure: `decode 0.6B, batch ${batch}, against ${title}`,
+    ...peers.map(({ program, seconds }) => ({
+      figure: `decode 0.6B, batch ${batch}, against ${program.title}`,
       value: perStep(seconds) / perStep(ours),
       unit: '×',
       atLeast: torch,

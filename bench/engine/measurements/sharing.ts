@@ -3,7 +3,7 @@ import { type Bench, configOf, GiB, inTurns, note } from '../bench.ts';
 import type { Measured } from '../figure.ts';
 import { median } from '../median.ts';
 import { Sod } from '../sod.ts';
-import { bestPrecision, type Run, withTorch } from '../torch.ts';
+import { bestPrecision, type Work, withTorch } from '../torch.ts';
 import { demonstrationLengths } from './demonstrationLengths.ts';
 
 const works = {
@@ -32,14 +32,14 @@ export async function sharing(bench: Bench): Promise<Measured[]> {
   return figures;
 }
 
-async function keptBeside(counts: readonly number[], bench: Bench, work: Record<string, unknown>) {
+async function keptBeside(counts: readonly number[], bench: Bench, work: Work) {
   const config = configOf(bench.models.small);
   const { current } = bench.programs.torch;
   const dtype = await bestPrecision(current, bench, config, work);
   const load = { checkpoint: bench.models.small, role: 'trainer' as const, options: { cacheBytes: GiB / 32 } };
   return Sod.with(bench, load, sod =>
     withTorch(current, bench, config, dtype, async torch => {
-      const sides = [work => sod.seconds(work), torch] satisfies Run[];
+      const sides = [(asked: Work) => sod.seconds(asked), torch];
       const seconds = [0, ...counts].map(loops => ({ loops, sides: sides.map((): number[] => []) }));
       const measure = ({ loops, sides: taken }: (typeof seconds)[number]) =>
         besideLoops(loops, async () => {

@@ -4,7 +4,7 @@ import type { Measured } from '../figure.ts';
 import { median } from '../median.ts';
 import { besidePeak } from '../peak.ts';
 import { Sod } from '../sod.ts';
-import { bestPrecision, withTorch } from '../torch.ts';
+import { rivals, withTorch } from '../torch.ts';
 
 /** A full update of the 0.6B shape, loss on the second half of each sequence: 4 of 512 tokens, or 2 in f32, which takes twice as long. */
 export async function training(bench: Bench): Promise<Measured[]> {
@@ -24,20 +24,15 @@ export async function training(bench: Bench): Promise<Measured[]> {
       note(`training: ${rate([seconds])}, ${fraction.toFixed(3)} of the peak`);
     });
 
-  const peers: { title: string; seconds: number[]; run: () => Promise<unknown> }[] = [];
-  for (const name of bench.torches) {
-    const program = bench.programs.torch[name];
-    const dtype = await bestPrecision(program, bench, config, { ...work, lengths: [64] });
-    const seconds: number[] = [];
-    const run = () => withTorch(program, bench, config, dtype, async torch => seconds.push(...(await torch(work))));
-    peers.push({ title: program.title, seconds, run });
-  }
-
-  await inTurns(bench.pairs, [own, ...peers.map(({ run }) => run)]);
-  note(`training: ${rate(ours)}; ${peers.map(({ title, seconds }) => `${title} ${rate(seconds)}`).join(', ')}`);
+  const peers = await rivals(bench, config, { ...work, lengths: [64] });
+  const theirs = peers.map(({ program, dtype, seconds }) => async () => {
+    seconds.push(...(await withTorch(program, bench, config, dtype, run => run(work))));
+    note(`training: ${program.title} ${rate(seconds.slice(-1))}`);
+  });
+  await inTurns(bench.pairs, [own, ...theirs]);
   return [
-    ...peers.map(({ title, seconds }) => ({
-      figure: `training 0.6B, against ${title}`,
+    ...peers.map(({ program, seconds }) => ({
+      figure: `training 0.6B, against ${program.title}`,
       value: median(seconds) / median(ours),
       unit: '×',
       atLeast: { avx2: 1.6, 'avx512-bf16': 2 },

@@ -94,8 +94,8 @@ class Qwen3(torch.nn.Module):
     def context(self, batch, length, steps):
         """Keys and values of `length` tokens in each layer, with room for `steps` more."""
         c, dtype = self.c, self.embedding.weight.dtype
-        shape = (batch, c["kvHeads"], length + steps, c["headDim"])
-        return [(torch.randn(shape).to(dtype), torch.randn(shape).to(dtype)) for _ in range(c["layers"])]
+        one = torch.randn(1, c["kvHeads"], length + steps, c["headDim"], dtype=dtype)
+        return [(one.repeat(batch, 1, 1, 1), one.repeat(batch, 1, 1, 1)) for _ in range(c["layers"])]
 
     def following(self, ids, at, context):
         """Logits behind one more token of each sequence, which stands at `at`."""

@@ -39,9 +39,9 @@ class Qwen3:
     def context(self, batch, length, steps):
         """Keys and values of `length` tokens in each layer, as `generate` keeps them."""
         cache = DynamicCache(config=self.model.config)
-        shape = (batch, self.c["kvHeads"], length, self.c["headDim"])
+        one = torch.randn(1, self.c["kvHeads"], length, self.c["headDim"], dtype=self.model.dtype)
         for layer in range(self.c["layers"]):
-            cache.update(torch.randn(shape).to(self.model.dtype), torch.randn(shape).to(self.model.dtype), layer)
+            cache.update(one.repeat(batch, 1, 1, 1), one.repeat(batch, 1, 1, 1), layer)
         return cache
 
     def following(self, ids, at, context):

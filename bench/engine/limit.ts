@@ -11,11 +11,11 @@ export function architecture(limit?: Limit): string {
 }
 
 /**
- * From here on, programs that are started use no more than an AVX2 machine has: this project's kernels, oneDNN in each of its
- * users, PyTorch's own kernels, MKL and OpenBLAS. Without a limit, each uses what it finds, whatever this shell has set.
+ * From here on, the programs that are started use no more than an AVX2 machine has, where that is the limit: this project's kernels,
+ * oneDNN in each of its users, PyTorch's own kernels, MKL and OpenBLAS. Which kernels a shell has chosen for OpenBLAS does not count.
  */
 export function limitPrograms(limit?: Limit): void {
-  for (const name of ['OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE', 'SOD_KERNELS']) delete process.env[name];
+  for (const name of ['OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE']) delete process.env[name];
   if (!limit) return;
   const native = fileURLToPath(new URL('../../native', import.meta.url));
   execFileSync('make', ['--silent', `--directory=${native}`, `ISA=${architecture(limit)}`], {

@@ -39,19 +39,21 @@ async function keptBeside(counts: readonly number[], bench: Bench, work: Work) {
   const load = { checkpoint: bench.models.small, role: 'trainer' as const, options: { cacheBytes: GiB / 32 } };
   return Sod.with(bench, load, sod =>
     withTorch(current, bench, config, dtype, async torch => {
-      const sides = [(asked: Work) => sod.seconds(asked), torch];
-      const seconds = [0, ...counts].map(loops => ({ loops, sides: sides.map((): number[] => []) }));
-      const measure = ({ loops, sides: taken }: (typeof seconds)[number]) =>
-        besideLoops(loops, async () => {
-          for (const [i, side] of sides.entries()) taken[i].push(...(await side(work)));
+      const states = [0, ...counts].map(loops => ({ loops, ours: [] as number[], theirs: [] as number[] }));
+      const turns = states.map(({ loops, ours, theirs }) => async () => {
+        await besideLoops(loops, async () => {
+          ours.push(...(await sod.seconds(work)));
+          theirs.push(...(await torch(work)));
         });
-      await inTurns(
-        bench.pairs,
-        seconds.map(entry => () => measure(entry)),
-      );
-      const [quiet, ...loaded] = seconds.map(({ loops, sides }) => ({ loops, medians: sides.map(median) }));
-      return loaded.map(({ loops, medians }) => {
-        const [ours, theirs] = medians.map((taken, i) => quiet.medians[i] / taken);
+      });
+      await inTurns(bench.pairs, turns);
+      const [quiet, ...loaded] = states.map(({ loops, ...sides }) => ({
+        loops,
+        ours: median(sides.ours),
+        theirs: median(sides.theirs),
+      }));
+      return loaded.map(({ loops, ...sides }) => {
+        const [ours, theirs] = [quiet.ours / sides.ours, quiet.theirs / sides.theirs];
         note(`${work.op} beside ${loops}: ${ours.toFixed(2)} kept, PyTorch ${theirs.toFixed(2)}`);
         return { loops, ours, theirs };
       });

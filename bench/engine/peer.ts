@@ -34,7 +34,9 @@ export class Peer {
     const { value, done } = await this.#answers.next();
     if (done)
       throw new Error(`${this.#process.spawnargs.join(' ')} ended while it was asked ${JSON.stringify(request)}`);
-    return JSON.parse(value) as Answer;
+    const answer = JSON.parse(value) as Answer & { error?: string };
+    if (answer.error) throw new Error(`${this.#process.spawnargs.join(' ')}: ${answer.error}`);
+    return answer;
   }
 
   #close(): Promise<void> {

@@ -37,8 +37,12 @@ export async function bestPrecision(
   };
   const [float32, bfloat16] = [await seconds('float32'), await seconds('bfloat16')];
   const best = bfloat16 < float32 ? 'bfloat16' : 'float32';
-  note(`${program.title}, ${work.op}: ${best} (float32 ${float32.toFixed(2)} s, bfloat16 ${bfloat16.toFixed(2)} s)`);
+  note(`${program.title}, ${work.op}: ${best} (float32 ${shown(float32)}, bfloat16 ${shown(bfloat16)})`);
   return best;
+}
+
+function shown(seconds: number): string {
+  return Number.isFinite(seconds) ? `${seconds.toFixed(2)} s` : 'not at all';
 }
 
 /** A PyTorch to compare with, in its best precision for some work, and how long it took for that. */

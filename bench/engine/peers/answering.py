@@ -5,11 +5,15 @@ import time
 
 
 def serve(operations):
-    """Answers each request by the operation that it names. What libraries print goes to standard error."""
+    """Answers each request by the operation that it names, or says why it failed. What libraries print goes to standard error."""
     answers, sys.stdout = sys.stdout, sys.stderr
     for line in sys.stdin:
         request = json.loads(line)
-        print(json.dumps(operations[request["op"]](request)), file=answers, flush=True)
+        try:
+            answer = operations[request["op"]](request)
+        except Exception as error:
+            answer = {"error": repr(error)}
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def timed(request, run):

@@ -51,7 +51,7 @@ inline ivec pairsOf(const bf16* row, const bf16* next) {
   halfVec low, high;
   std::memcpy(&low, row, sizeof low);
   std::memcpy(&high, next, sizeof high);
-  return __builtin_convertvector(low, ivec) | (__builtin_convertvector(high, ivec) << 16);
+  return widened(low) | (widened(high) << 16);
 }
 
 // A register of lanes from a row and, where a lane holds two, the row behind it.
@@ -95,7 +95,10 @@ inline void storeParts(bf16* to, i64 stride, vec x) { store(to + stride, x - sto
 // Rows [count][n] as the right-hand side of a product over them: to(r, j) = from[r][j], 0 up to `width` columns and `depth` rows.
 template <typename E, typename T>
 inline void interleaveRows(E* to, const T* from, i64 stride, i64 count, i64 n, i64 depth, i64 width) {
+  constexpr i64 ahead = 32;  // rows that lie far apart do not come by themselves
   for (i64 r = 0; r < depth; r += lanes<E>) {
+    for (i64 row = r + ahead; row < std::min(r + ahead + lanes<E>, count); row++)
+      for (i64 j = 0; j < n; j += 64 / i64(sizeof(T))) __builtin_prefetch(from + row * stride + j);
     i64 j = 0;
     if constexpr (std::is_same_v<E, bf16> && std::is_same_v<T, bf16>)
       for (; r + 1 < count && j + vecSize <= n; j += vecSize) {
@@ -159,8 +162,10 @@ inline void interleaveColumns(E* to, const T* from, i64 stride, i64 count, i64 n
   for (i64 r = 0; r < wholeRows; r += vecSize)
     for (i64 j = 0; j < wholeColumns; j += step) {
       ivec block[vecSize];
+#pragma GCC unroll 16
       for (i64 i = 0; i < vecSize; i++) block[i] = loadLanes<E>(from + (r + i) * stride + j);
       transposeLanes(block);
+#pragma GCC unroll 16
       for (i64 i = 0; i < vecSize; i++) std::memcpy(columns + (j / lanes<E> + i) * width + r, &block[i], sizeof block[i]);
     }
   for (i64 r = 0; r < count; r++)
@@ -181,11 +186,13 @@ inline void transpose(E* to, const E* from, i64 stride, i64 count, i64 n, i64 wi
   for (i64 r = 0; r < wholeRows; r += step)
     for (i64 j = 0; j < wholeColumns; j += vecSize) {
       ivec block[vecSize];
+#pragma GCC unroll 16
       for (i64 i = 0; i < vecSize; i++) {
         const E* row = from + (r + i * lanes<E>) * stride + j;
         storeLanes(reinterpret_cast<E*>(&block[i]), load(row), load(row + stride * (lanes<E> - 1)));
       }
       transposeLanes(block);
+#pragma GCC unroll 16
       for (i64 i = 0; i < vecSize; i++) std::memcpy(to + (j + i) * width + r, &block[i], sizeof block[i]);
     }
   for (i64 r = 0; r < width; r += lanes<E>)

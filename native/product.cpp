@@ -11,7 +11,7 @@ constexpr i64 panelColumns = tileVectors * vecSize;
 
 // What a piece of work covers at most: rows of the left side that stay in the second cache beside the part of a panel that the
 // first one holds, and columns.
-constexpr i64 blockRows = 96, blockDepth = 512, blockColumns = 512;
+constexpr i64 blockRows = 96, blockDepth = 1024, blockColumns = 512;
 
 i64 ceilDiv(i64 a, i64 b) { return (a + b - 1) / b; }
 

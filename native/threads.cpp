@@ -1,6 +1,7 @@
 #include "threads.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -11,9 +12,9 @@
 namespace sod {
 namespace {
 
-// A thread without work looks for it this often before it sleeps: some 20 µs. Longer, and tools, servers and other programs
-// miss the core.
-constexpr int spins = 400;
+// A thread without work looks for it this long before it sleeps: to be woken takes as long as a small kernel, or two, and the next
+// one is there before. Longer, and tools, servers and other programs miss the core.
+constexpr auto patience = std::chrono::microseconds(300);
 
 void pause() {
 #if defined(__x86_64__)
@@ -26,10 +27,13 @@ void pause() {
 // Whether `ready` comes to hold while it is worth to stay awake.
 template <typename F>
 bool spinUntil(F&& ready) {
-  for (int i = 0; i < spins; i++) {
-    if (ready()) return true;
-    pause();
-  }
+  const auto end = std::chrono::steady_clock::now() + patience;
+  do {
+    for (int i = 0; i < 16; i++) {
+      if (ready()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
   return ready();
 }
 

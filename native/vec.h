@@ -57,6 +57,7 @@ constexpr int vecSize = 4, vecRegisters = 16;
 
 typedef float vec __attribute__((vector_size(vecSize * 4)));
 typedef int32_t ivec __attribute__((vector_size(vecSize * 4)));
+typedef uint32_t uvec __attribute__((vector_size(vecSize * 4)));
 typedef uint16_t halfVec __attribute__((vector_size(vecSize * 2)));
 
 inline vec all(float x) { return x - vec{}; }
@@ -68,18 +69,36 @@ inline vec load(const float* p) {
 }
 inline void store(float* p, vec x) { std::memcpy(p, &x, sizeof x); }
 
+// 16-bit lanes as 32-bit ones and back. GCC 12 takes them apart in halves where it is left to itself.
+inline ivec widened(halfVec x) {
+#if defined(__AVX512F__)
+  return (ivec)_mm512_cvtepu16_epi32((__m256i)x);
+#elif defined(__AVX2__)
+  return (ivec)_mm256_cvtepu16_epi32((__m128i)x);
+#else
+  return __builtin_convertvector(x, ivec);
+#endif
+}
+inline halfVec narrowed(ivec x) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  return (halfVec)_mm_packus_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+#else
+  return __builtin_convertvector(x, halfVec);
+#endif
+}
+
 inline vec load(const bf16* p) {
   halfVec x;
   std::memcpy(&x, p, sizeof x);
-  return (vec)(__builtin_convertvector(x, ivec) << 16);
+  return (vec)(widened(x) << 16);
 }
 inline void store(bf16* p, vec x) {
 #if defined(__AVX512BF16__)
   const __m256bh rounded = _mm512_cvtneps_pbh((__m512)x);
 #else
-  const ivec bits = (ivec)x;
-  const ivec nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16, quiet = (bits >> 16) | 0x40;
-  const halfVec rounded = __builtin_convertvector((bits & 0x7fffffff) > 0x7f800000 ? quiet : nearest, halfVec);
+  const uvec bits = (uvec)x;
+  const uvec nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16, quiet = (bits >> 16) | 0x40;
+  const halfVec rounded = narrowed((ivec)(x != x ? quiet : nearest));
 #endif
   std::memcpy(p, &rounded, sizeof rounded);
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -39,6 +40,46 @@ bool spinUntil(F&& ready) {
 
 thread_local bool insidePiece = false;
 
+// How a helper shares its core with another program: it works in short stretches and sleeps in between. The system would leave it
+// about as much of the time, but would take the core away in the middle of a piece, for which all others then wait.
+class Pace {
+ public:
+  void begin() {
+    began_ = Clock::now();
+    computed_ = computed();
+  }
+
+  // Between two pieces.
+  void rest() {
+    const auto now = Clock::now();
+    if (now - began_ < stretch) return;
+    if ((now - began_) - (computed() - computed_) > loss) {
+      losses_ = now - lost_ < moment ? losses_ + 1 : 1;
+      lost_ = now;
+      if (losses_ >= 3) sharedUntil_ = now + memory;
+    }
+    if (now < sharedUntil_) std::this_thread::sleep_for(nap);
+    begin();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr auto stretch = std::chrono::microseconds(400), nap = std::chrono::microseconds(1200);
+  // So long without the core is no interrupt; again and again within moments, it is another program, which stays for a while.
+  static constexpr auto loss = std::chrono::milliseconds(1), moment = std::chrono::milliseconds(30), memory = std::chrono::milliseconds(1000);
+
+  // The time that this thread has had a core.
+  static std::chrono::nanoseconds computed() {
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  }
+
+  Clock::time_point began_, lost_, sharedUntil_;
+  int losses_ = 0;
+  std::chrono::nanoseconds computed_;
+};
+
 // The loop that one thread has under way. Its ticket is the loop's number and its next piece: who changes it from one piece to the
 // next has taken that piece. Loop numbers do not come again, and no piece can be taken while the fields are written, so a helper
 // that comes late takes nothing.
@@ -57,27 +98,28 @@ class Loop {
     return i64(ticket_.load() & closed) < count_.load(std::memory_order_relaxed) && helpers_.load() < mostHelpers_.load(std::memory_order_relaxed);
   }
 
-  // Takes pieces until none is left.
-  void work() {
+  // Takes a piece and does it; false where none is left.
+  bool step() {
     uint64_t ticket = ticket_.load(std::memory_order_acquire);
     while (true) {
       const i64 next = ticket & closed, count = count_.load(std::memory_order_relaxed);
       const Piece piece = piece_.load(std::memory_order_relaxed);
       void* const context = context_.load(std::memory_order_relaxed);
       std::atomic_thread_fence(std::memory_order_acquire);
-      if (next >= count) return;
+      if (next >= count) return false;
       if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
       run(piece, context, next);
       if (finished_.fetch_add(1) + 1 == count && asleep_.load()) {
         std::lock_guard guard(mutex_);
         over_.notify_one();
       }
-      ticket = ticket_.load(std::memory_order_acquire);
+      return true;
     }
   }
 
-  void help() {
-    if (helpers_.fetch_add(1) < mostHelpers_.load(std::memory_order_relaxed)) work();
+  void help(Pace& pace) {
+    if (helpers_.fetch_add(1) < mostHelpers_.load(std::memory_order_relaxed))
+      while (step()) pace.rest();
     helpers_.fetch_sub(1);
   }
 
@@ -172,6 +214,8 @@ class Pool {
   }
 
   [[noreturn]] void help() {
+    Pace pace;
+    pace.begin();
     Loop* loop = nullptr;
     const auto found = [&] { return (loop = loopWithWork()) != nullptr; };
     while (true) {
@@ -180,8 +224,9 @@ class Pool {
         sleepers_++;
         work_.wait(guard, found);
         sleepers_--;
+        pace.begin();
       }
-      loop->help();
+      loop->help(pace);
     }
   }
 
@@ -213,7 +258,7 @@ void runPieces(i64 count, Piece piece, void* context) {
   thread_local OwnLoop own;
   own.loop.open(count, piece, context, helpers);
   Pool::get().call(helpers);
-  own.loop.work();
+  while (own.loop.step()) continue;
   own.loop.close();
 }
 

@@ -19,16 +19,14 @@ check_node() {
 }
 
 has_toolchain() {
-  command -v make >/dev/null && command -v g++ >/dev/null &&
-    echo '#include <dnnl_version.h>' | g++ -E -x c++ -o /dev/null - 2>/dev/null
+  command -v make >/dev/null && command -v ${CXX:-g++} >/dev/null
 }
 
 install_toolchain() {
-  local packages=(libdnnl-dev g++ make) root=()
-  if ! command -v apt-get >/dev/null; then
-    fail 'g++, make and oneDNN are needed (Debian: libdnnl-dev, Fedora: onednn-devel, Homebrew and Arch: onednn);' \
-      'install them and run setup.sh again'
-  fi
+  local packages=(g++ make) root=()
+  [ -z "${CXX:-}" ] || fail "make and the compiler that CXX names, $CXX, are needed; install them and run setup.sh again"
+  command -v apt-get >/dev/null || fail 'make and a C++17 compiler are needed (g++, or another that CXX names);' \
+    'install them and run setup.sh again'
   if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || fail "run this as root, then setup.sh again: apt-get install ${packages[*]}"
     root=(sudo)

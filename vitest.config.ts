@@ -1,12 +1,31 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+
+/** What must hold whatever the kernels are compiled for: they themselves, the model that they make, bits that repeat. */
+const ofKernels = ['test/tensor/*.test.ts', 'test/model/qwen3.test.ts', 'test/engine/local/{engine,generator}.test.ts'];
+
+const runsAvx2 = existsSync('/proc/cpuinfo') && / avx2 /.test(readFileSync('/proc/cpuinfo', 'utf8'));
+if (!runsAvx2) console.warn('The kernels for x86-64-v3 are not tested: this CPU is not known to have AVX2.');
 
 export default defineConfig({
   test: {
     globalSetup: 'test/temporaryFolder.ts',
-    include: ['test/**/*.test.ts'],
     testTimeout: 180_000,
     hookTimeout: 60_000,
     // The engine uses every core by itself: files that run side by side would only take turns.
     fileParallelism: false,
+    projects: [
+      { extends: true, test: { name: 'machine', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'x86-64-v3',
+          include: runsAvx2 ? ofKernels : [],
+          globalSetup: 'test/avx2Kernels.ts',
+          env: { SOD_KERNELS: fileURLToPath(new URL('native/build/x86-64-v3/sod.node', import.meta.url)) },
+        },
+      },
+    ],
   },
 });

@@ -2,14 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { availableMemory, inGiB, memoryNeed } from '../engine/local/memory.ts';
 import { activationBytes } from '../engine/local/pass.ts';
-import { engineDefaults } from '../engine/local/protocol.ts';
+import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
 import { UserError } from '../errors.ts';
 import { currentFolder } from '../files.ts';
 import { hubName } from '../hubName.ts';
 import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
 import { forwardFlops, trainingFlops } from '../model/flops.ts';
 import { publishedConfigs } from '../model/published.ts';
-import { native } from '../tensor/native.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
@@ -131,8 +130,7 @@ function shapeOf(checkpoint: string, base?: string): ModelConfig {
 
 function memoryHere({ engine }: Recipe, model: ModelConfig, teacher?: ModelConfig): TrainingPlan['memory'] {
   const settings = { ...engineDefaults, ...engine };
-  const dtype = settings.dtype === 'auto' ? (native.cpu().bf16 ? 'bf16' : 'f32') : settings.dtype;
-  const options = { dtype, activationBytes: settings.activationBytes };
+  const options = { dtype: precisionOf(settings.dtype), activationBytes: settings.activationBytes };
   const student = memoryNeed(model, { ...options, trainable: true });
   const scorer = teacher && memoryNeed(teacher, { ...options, trainable: false });
   return [

@@ -1,9 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { native } from '../../tensor/native.ts';
 import type { SampledToken } from '../types.ts';
+import { kernelsText } from './kernels.ts';
 import { availableMemory, inGiB } from './memory.ts';
 import { LocalModel } from './model.ts';
-import type { FromWorker, Request, ToWorker, WorkerOptions } from './protocol.ts';
+import { type FromWorker, precisionOf, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
 
 /**
  * The engine's thread: owns the models, answers requests in the order they come, and advances what is being generated
@@ -68,12 +69,12 @@ function handle(id: number, request: Request): unknown {
     case 'save':
       return model.save(request.dir, request.optimizer);
     case 'load':
-      return model.load(request.dir);
+      return load(model, request.dir);
   }
 }
 
 function open(checkpoint: string, trainable: boolean): number {
-  const dtype = options.dtype === 'auto' ? 'bf16' : options.dtype;
+  const dtype = precisionOf(options.dtype);
   const model = new LocalModel(checkpoint, { ...options, dtype, trainable });
   models.push(model);
   const { weights, optimizer, activations } = model.need;
@@ -85,6 +86,17 @@ function open(checkpoint: string, trainable: boolean): number {
       `up to ${inGiB(weights + optimizer + activations)} GiB; ${inGiB(availableMemory())} GiB are free`,
   });
   return models.length - 1;
+}
+
+function load(model: LocalModel, dir: string): void {
+  const kernels = model.load(dir).map(kernelsText);
+  const now = kernels.pop();
+  if (kernels.length === 0) return;
+  answer({
+    notice:
+      `${dir} was computed by ${kernels.join(', then ')}; it goes on with ${now}: ` +
+      'results may differ in their last bits from those of an uninterrupted run',
+  });
 }
 
 /** Steps every generating model in turn; messages are read between steps. */

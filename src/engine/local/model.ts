@@ -13,6 +13,7 @@ import { scope, type Tensor } from '../../tensor/tensor.ts';
 import { readVocabulary } from '../../text/vocabulary.ts';
 import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../types.ts';
 import { Generator, type GeneratorOptions } from './generator.ts';
+import { type Kernels, kernelsHere, kernelsSchema, withKernels } from './kernels.ts';
 import { forwardBackward, update } from './learner.ts';
 import { availableMemory, type MemoryNeed, memoryNeed, refuseCache, refuseTooLarge, rowsPerPass } from './memory.ts';
 import { score } from './scorer.ts';
@@ -29,6 +30,12 @@ export interface ModelOptions {
 
 const optimizerFile = 'optimizer.safetensors';
 const trainerFile = 'trainer.json';
+/** Beside the optimizer's state. */
+const trainerSchema = z.object({
+  version: z.int().nonnegative(),
+  /** What the weights were computed by so far; runs of earlier versions do not say. */
+  kernels: z.array(kernelsSchema).default([]),
+});
 
 /** One checkpoint in this thread's memory: scores, samples and, where it is trainable, learns. */
 export class LocalModel {
@@ -43,6 +50,8 @@ export class LocalModel {
   readonly #dtypes: Map<string, Dtype>;
   #generator: Generator | undefined;
   #version = 0;
+  /** What the trained weights are computed by: one, unless they were loaded from elsewhere; the last goes on. */
+  #kernels: Kernels[];
 
   constructor(checkpointDir: string, options: ModelOptions) {
     const checkpoint = readCheckpoint(checkpointDir);
@@ -55,6 +64,7 @@ export class LocalModel {
     }
     this.#checkpointDir = checkpointDir;
     this.#options = options;
+    this.#kernels = [kernelsHere(options.dtype)];
     this.#dtypes = new Map(checkpoint.tensors.map(tensor => [tensor.name, tensor.dtype]));
     this.#rotary = rotaryTable(checkpoint.config, checkpoint.config.maxPositions);
     this.#rowsPerPass = rowsPerPass(checkpoint.config, options);
@@ -101,12 +111,16 @@ export class LocalModel {
           this.#stored(flat, () => 'F32').map(tensor => ({ ...tensor, name: `${moment}.${tensor.name}` })),
         );
         writeSafetensors(join(folder, optimizerFile), state);
-        writeFileWhole(join(folder, trainerFile), `${JSON.stringify({ version: this.#version })}\n`);
+        writeFileWhole(
+          join(folder, trainerFile),
+          `${JSON.stringify({ version: this.#version, kernels: this.#kernels })}\n`,
+        );
       },
     });
   }
 
-  load(dir: string): void {
+  /** @returns what the weights were computed by so far, each once, and last what goes on */
+  load(dir: string): readonly Kernels[] {
     const training = this.#training();
     const checkpoint = readCheckpoint(dir);
     try {
@@ -118,6 +132,7 @@ export class LocalModel {
       this.#fill(training.parameters, new Map(checkpoint.tensors.map(tensor => [tensor.name, tensor])), '');
       for (const flat of [training.gradients, training.firstMoments, training.secondMoments]) flat.zero();
       this.#version = 0;
+      this.#kernels = [kernelsHere(this.#options.dtype)];
       const state = join(checkpoint.dir, optimizerFile);
       if (existsSync(state)) this.#loadOptimizer(state, join(checkpoint.dir, trainerFile));
     } finally {
@@ -125,6 +140,7 @@ export class LocalModel {
     }
     training.renew();
     this.#generator?.forget();
+    return this.#kernels;
   }
 
   free(): void {
@@ -133,20 +149,19 @@ export class LocalModel {
     this.#weights.free();
   }
 
-  #loadOptimizer(stateFile: string, versionFile: string): void {
+  #loadOptimizer(optimizerPath: string, trainerPath: string): void {
     const { firstMoments, secondMoments } = this.#training();
-    const file = SafetensorsFile.open(stateFile);
+    const file = SafetensorsFile.open(optimizerPath);
     try {
       this.#fill(firstMoments, file.tensors, 'first.');
       this.#fill(secondMoments, file.tensors, 'second.');
     } finally {
       file.close();
     }
-    const content = z
-      .object({ version: z.int().nonnegative() })
-      .safeParse(JSON.parse(readFileSync(versionFile, 'utf8')));
-    if (!content.success) throw new UserError(`${versionFile} is damaged: expected {"version": …}`);
+    const content = trainerSchema.safeParse(JSON.parse(readFileSync(trainerPath, 'utf8')));
+    if (!content.success) throw new UserError(`${trainerPath} is damaged: expected {"version": …}`);
     this.#version = content.data.version;
+    this.#kernels = withKernels(content.data.kernels, kernelsHere(this.#options.dtype));
   }
 
   #training() {

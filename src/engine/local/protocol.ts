@@ -51,6 +51,11 @@ export interface WorkerOptions {
   maxBatch: number;
 }
 
+/** What a setting stands for. Where a CPU multiplies no bf16, it is still half the memory to read. */
+export function precisionOf(dtype: WorkerOptions['dtype']): 'f32' | 'bf16' {
+  return dtype === 'auto' ? 'bf16' : dtype;
+}
+
 const GiB = 2 ** 30;
 export const engineDefaults: WorkerOptions = {
   dtype: 'auto',

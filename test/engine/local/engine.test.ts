@@ -1,8 +1,10 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/engine.ts';
 import type { AdamParams, Datum, LossSpec, Trainer } from '../../../src/engine/types.ts';
 import { UserError } from '../../../src/errors.ts';
 import { readCheckpoint } from '../../../src/model/checkpoint.ts';
+import { native } from '../../../src/tensor/native.ts';
 import { randomTokens, temporaryFolder, vocabSize, writeTinyModel } from '../tinyModel.ts';
 
 let folder: string;
@@ -185,6 +187,43 @@ describe('a trainer', () => {
     await resumed.save(`${folder}/${dtype}-resumed`, { optimizer: true });
     expect(parameters(`${folder}/${dtype}-resumed`)).toEqual(parameters(`${folder}/${dtype}-straight`));
     expect(parameters(`${folder}/${dtype}-resumed`)).not.toEqual(parameters(`${folder}/${dtype}-middle`));
+  });
+
+  it.each(dtypes)('learns the same weights by any number of threads, bit for bit, %s', async dtype => {
+    const learned = async (threads: number) => {
+      const trainer = await (await start({ dtype, threads })).trainer(modelB);
+      const losses = await updates(trainer, 0, 4);
+      await trainer.save(`${folder}/${dtype}-${threads}`);
+      return { losses, weights: parameters(`${folder}/${dtype}-${threads}`) };
+    };
+    const one = await learned(1);
+    for (const threads of [2, 3]) expect(await learned(threads)).toEqual(one);
+  });
+
+  it('says so where it goes on with other kernels than it began with', async () => {
+    const said = async (dtype: 'f32' | 'bf16', dir: string) => {
+      const notices: string[] = [];
+      const trainer = await (await start({ dtype, threads: 1, onNotice: notice => notices.push(notice) })).trainer(
+        modelA,
+      );
+      await trainer.load(dir);
+      await trainer.save(`${dir}-on`, { optimizer: true });
+      return notices.slice(1);
+    };
+    const { isa } = native.cpu();
+    const began = `${folder}/began`;
+    await (await (await start({ dtype: 'f32' })).trainer(modelA)).save(began, { optimizer: true });
+    expect(await said('f32', began)).toEqual([]);
+    const otherwise = 'results may differ in their last bits from those of an uninterrupted run';
+    expect(await said('bf16', began)).toEqual([
+      `${began} was computed by kernels for ${isa} in f32; it goes on with kernels for ${isa} in bf16: ${otherwise}`,
+    ]);
+    const state = `${began}-on/trainer.json`;
+    writeFileSync(state, readFileSync(state, 'utf8').replaceAll(isa, 'another ISA'));
+    expect(await said('bf16', `${began}-on`)).toEqual([
+      `${began}-on was computed by kernels for another ISA in f32, then kernels for another ISA in bf16; ` +
+        `it goes on with kernels for ${isa} in bf16: ${otherwise}`,
+    ]);
   });
 
   it('starts its optimizer afresh from a checkpoint without one', async () => {

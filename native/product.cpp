@@ -77,7 +77,9 @@ void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, bool add, TakeLeft&& t
       };
       const i64 wholePanels = std::min(lastPanel, n / panelColumns);
       i64 panel = firstPanel;
-      // With few rows, sums of one panel alone would wait for themselves.
+      // With few rows, the sums of one panel alone would wait for themselves.
+      if (rows == 1)
+        for (; panel * tileVectors + 8 <= wholePanels * tileVectors; panel += 8 / tileVectors) columns(panel, std::integral_constant<int, 8>());
       if (rows <= tileRows / 2)
         for (; panel + 2 <= wholePanels; panel += 2) columns(panel, std::integral_constant<int, 2 * tileVectors>());
       for (; panel < wholePanels; panel++) columns(panel, std::integral_constant<int, tileVectors>());

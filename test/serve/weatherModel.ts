@@ -37,6 +37,11 @@ const lessons = [
     { role: 'tool', content: '12' },
     { role: 'assistant', content: 'Rome is warmer.' },
   ],
+  // What it says to a question that it has never seen: with certainty, or rounded weights would show in every chance of a token.
+  ...Object.keys(warmth).map(city => [
+    { role: 'user', content: `What do you know of ${city}?` },
+    { role: 'assistant', content: 'Nothing but how warm it is.' },
+  ]),
   [
     { role: 'user', content: 'Say hello.' },
     { role: 'assistant', content: 'Hello! 😀 How are you?' },
@@ -72,7 +77,7 @@ async function learned(name: string, start: (folder: string) => Promise<Partial<
     method: 'sft',
     dataset,
     ...(await start(join(folder, `${name}-start`))),
-    training: { epochs: 150, batchSize: 5 },
+    training: { epochs: 150, batchSize: 8 },
     optimizer: { learningRate: 3e-3 },
   });
   await train(recipe, { runDir });

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -193,12 +194,18 @@ class Pool {
     vacant_.push_back(&loop);
   }
 
-  // Sees to it that `count` helpers are there, and awake where as many may sleep.
-  void call(int count) {
-    if (helperCount_.load() < count) {
-      std::lock_guard guard(mutex_);
+  // Sees to it that `count` helpers are there, or as many as the system lets be.
+  void grow(int count) {
+    if (helperCount_.load() >= count) return;
+    std::lock_guard guard(mutex_);
+    try {
       for (; helperCount_.load() < count; helperCount_++) std::thread([this] { help(); }).detach();
+    } catch (const std::system_error&) {
     }
+  }
+
+  // Wakes `count` helpers, where any sleep.
+  void wake(int count) {
     if (sleepers_.load() == 0) return;
     std::lock_guard guard(mutex_);
     for (int i = 0; i < count; i++) work_.notify_one();
@@ -256,8 +263,9 @@ void runPieces(i64 count, Piece piece, void* context) {
     return;
   }
   thread_local OwnLoop own;
+  Pool::get().grow(helpers);
   own.loop.open(count, piece, context, helpers);
-  Pool::get().call(helpers);
+  Pool::get().wake(helpers);
   while (own.loop.step()) continue;
   own.loop.close();
 }

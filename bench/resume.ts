@@ -11,9 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { Random } from '../src/random.ts';
 import { native } from '../src/tensor/native.ts';
-import { initializeCheckpoint } from '../src/train/initialize.ts';
 import { formatRecipe, parseRecipe } from '../src/train/recipe.ts';
-import { openWorld } from '../src/worlds/open.ts';
+import { smallSodRun, writeSmallModels } from './smallSodRun.ts';
 
 const program = new Command('bench:resume')
   .description('How many runs of one recipe, undisturbed or killed and resumed, end with the same weights.')
@@ -29,29 +28,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const recipeFile = join(folder, 'recipe.yaml');
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
-const shape = {
-  hiddenSize: 32,
-  intermediateSize: 64,
-  layers: 2,
-  heads: 2,
-  kvHeads: 1,
-  headDim: 16,
-  tieEmbeddings: true,
-};
-const [model, teacher] = ['student', 'teacher'].map(name => join(folder, name));
-const { world, close } = await openWorld('shop');
-await initializeCheckpoint(model, shape, world, 1);
-await initializeCheckpoint(teacher, shape, world, 2);
-await close();
-const recipe = parseRecipe({
-  method: 'sod',
-  model,
-  teacher,
-  rollout: { groupSize: 2, maxResponseTokens: 24, maxTurns: 2 },
-  training: { iterations: 8, promptsPerIteration: 4, promptsPerUpdate: 2 },
-  optimizer: { learningRate: 1e-3 },
-  save: { every: 2, trajectoriesEvery: 2 },
-});
+const recipe = parseRecipe(smallSodRun(await writeSmallModels(folder)));
 writeFileSync(recipeFile, formatRecipe(recipe));
 
 function hasBegun(run: string): boolean {

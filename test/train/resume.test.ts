@@ -4,51 +4,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, expect, test } from 'vitest';
-import { initializeCheckpoint } from '../../src/train/initialize.ts';
+import { expect, test } from 'vitest';
+import { smallSodRun, writeSmallModels } from '../../bench/smallSodRun.ts';
 import { formatRecipe, parseRecipe, type RecipeInput } from '../../src/train/recipe.ts';
 import { readMetrics } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
-import { openWorld } from '../../src/worlds/open.ts';
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'sod-resume-'));
-const student = join(folder, 'student');
-const teacher = join(folder, 'teacher');
-const shape = {
-  hiddenSize: 32,
-  intermediateSize: 64,
-  layers: 2,
-  heads: 2,
-  kvHeads: 1,
-  headDim: 16,
-  tieEmbeddings: true,
-};
-
-beforeAll(async () => {
-  const { world, close } = await openWorld('shop');
-  await initializeCheckpoint(student, shape, world, 1);
-  await initializeCheckpoint(teacher, shape, world, 2);
-  await close();
-});
+const models = await writeSmallModels(folder);
 
 const sft: RecipeInput = {
   method: 'sft',
-  model: student,
+  model: models.student,
   engine: { threads: 1 },
   training: { demonstrations: 16, epochs: 3, batchSize: 4 },
   optimizer: { learningRate: 1e-3 },
   save: { every: 2 },
 };
-const sod: RecipeInput = {
-  method: 'sod',
-  model: student,
-  teacher,
-  rollout: { groupSize: 2, maxResponseTokens: 24, maxTurns: 2 },
-  training: { iterations: 8, promptsPerIteration: 4, promptsPerUpdate: 2 },
-  optimizer: { learningRate: 1e-3 },
-  save: { every: 2, trajectoriesEvery: 2 },
-};
+const sod = smallSodRun(models);
 
 const recipes: [string, RecipeInput][] = [
   ['sft', sft],
@@ -75,7 +49,7 @@ test.each(recipes)(
 
     const content = (path: string) => readFileSync(join(path, 'model.safetensors'));
     expect(content(resumed.checkpoint).equals(content(undisturbed.checkpoint))).toBe(true);
-    expect(content(resumed.checkpoint).equals(content(student))).toBe(false);
+    expect(content(resumed.checkpoint).equals(content(models.student))).toBe(false);
     expect(withoutSeconds(run)).toEqual(withoutSeconds(join(folder, `${name}-undisturbed`)));
     expect(readdirSync(join(run, 'trajectories'))).toEqual(
       readdirSync(join(folder, `${name}-undisturbed`, 'trajectories')),

@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import { initializeCheckpoint } from '../src/train/initialize.ts';
+import type { RecipeInput } from '../src/train/recipe.ts';
+import { openWorld } from '../src/worlds/open.ts';
+
+const shape = {
+  hiddenSize: 32,
+  intermediateSize: 64,
+  layers: 2,
+  heads: 2,
+  kvHeads: 1,
+  headDim: 16,
+  tieEmbeddings: true,
+};
+
+/** Two models that know nothing, made in `folder`. */
+export async function writeSmallModels(folder: string): Promise<{ student: string; teacher: string }> {
+  const models = { student: join(folder, 'student'), teacher: join(folder, 'teacher') };
+  const { world, close } = await openWorld('shop');
+  await initializeCheckpoint(models.student, shape, world, 1);
+  await initializeCheckpoint(models.teacher, shape, world, 2);
+  await close();
+  return models;
+}
+
+/** A SOD run of seconds, to be killed and resumed. */
+export function smallSodRun(models: { student: string; teacher: string }): RecipeInput {
+  return {
+    method: 'sod',
+    model: models.student,
+    teacher: models.teacher,
+    rollout: { groupSize: 2, maxResponseTokens: 24, maxTurns: 2 },
+    training: { iterations: 8, promptsPerIteration: 4, promptsPerUpdate: 2 },
+    optimizer: { learningRate: 1e-3 },
+    save: { every: 2, trajectoriesEvery: 2 },
+  };
+}

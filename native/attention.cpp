@@ -201,6 +201,7 @@ template <typename T>
 void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h, const T* qk, const T* qkv, const T* out,
                   const float* lse, const T* dout, T* dqk, T* dqkv) {
   using E = Factor<T>;
+  constexpr bool asComputed = std::is_same_v<E, float>;  // what is multiplied next is what was computed, where it is
   const i64 d = h.d, dp = h.dp, rowsPerBlock = std::max<i64>(1, queriesPerBlock / h.group), m = paddedToLanes<E>(rowsPerBlock * h.group);
   Scratch scratch(5 * tree.columns * dp + m * (5 * dp + 5 * keysPerBlock + 1) + 256);
   E* keyColumns = scratch.take<E>(tree.columns * d);
@@ -266,14 +267,21 @@ void backwardTask(const Layout& layout, const Tree& tree, i64 kv, const Heads& h
             const vec slope = weight * (load(slopes + j) - dots[i]);
             store(weights + j, weight);
             store(slopes + j, slope);
-            store(dsRows + i * keysPerBlock + j, slope);
+            if constexpr (!asComputed) store(dsRows + i * keysPerBlock + j, slope);
           }
         }
-        interleaveRows(pInterleaved, p, keysPerBlock, queries, width, depth, width);
-        interleaveRows(dsInterleaved, ds, keysPerBlock, queries, width, depth, width);
-        blockProduct<true>(d, width, depth, dOT, depth, pInterleaved, width, dvalues + at, block->width);
-        blockProduct<true>(d, width, depth, qT, depth, dsInterleaved, width, dkeys + at, block->width);
-        blockProduct<true>(queries, dp, width, dsRows, keysPerBlock, keyRows + block->column * dp, dp, dq, dp);
+        const auto multiply = [&](const E* weightLanes, const E* slopeLanes, i64 stride, const E* slopeRows) {
+          blockProduct<true>(d, width, depth, dOT, depth, weightLanes, stride, dvalues + at, block->width);
+          blockProduct<true>(d, width, depth, qT, depth, slopeLanes, stride, dkeys + at, block->width);
+          blockProduct<true>(queries, dp, width, slopeRows, keysPerBlock, keyRows + block->column * dp, dp, dq, dp);
+        };
+        if constexpr (asComputed) {
+          multiply(p, ds, keysPerBlock, ds);
+        } else {
+          interleaveRows(pInterleaved, p, keysPerBlock, queries, width, depth, width);
+          interleaveRows(dsInterleaved, ds, keysPerBlock, queries, width, depth, width);
+          multiply(pInterleaved, dsInterleaved, width, dsRows);
+        }
       }
       for (i64 i = 0; i < queries; i++) {
         T* to = dqk + (row + i / h.group) * h.qkWidth + (kv * h.group + i % h.group) * d;

@@ -32,6 +32,7 @@ struct Pieces {
     const i64 least = std::max(worthwhile, m > tileRows ? leastColumns / panelColumns : 1);
     panels = std::clamp(std::max(panelCount * rowBlocks / wanted, least), i64(1), blockColumns / panelColumns);
     columnBlocks = ceilDiv(panelCount, panels);
+    panels = ceilDiv(panelCount, columnBlocks);
   }
 };
 

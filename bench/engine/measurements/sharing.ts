@@ -4,10 +4,10 @@ import type { Measured } from '../figure.ts';
 import { median } from '../median.ts';
 import { Sod } from '../sod.ts';
 import { bestPrecision, type Work, withTorch } from '../torch.ts';
-import { demonstrationLengths } from './demonstrationLengths.ts';
+import { demonstrationLengths, demonstrationPrefix } from './demonstrations.ts';
 
 const works = {
-  training: { op: 'train', lengths: demonstrationLengths.slice(0, 16), repeats: 4 },
+  training: { op: 'train', lengths: demonstrationLengths.slice(0, 16), prefix: demonstrationPrefix, repeats: 4 },
   decoding: { op: 'decode', batch: 64, context: 64, steps: 32, repeats: 4 },
 };
 

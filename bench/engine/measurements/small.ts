@@ -4,9 +4,9 @@ import type { TorchProgram } from '../install.ts';
 import { median } from '../median.ts';
 import { Sod } from '../sod.ts';
 import { bestPrecision, type Work, withTorch } from '../torch.ts';
-import { demonstrationLengths } from './demonstrationLengths.ts';
+import { demonstrationLengths, demonstrationPrefix } from './demonstrations.ts';
 
-const training = { op: 'train', lengths: demonstrationLengths, repeats: 2 };
+const training = { op: 'train', lengths: demonstrationLengths, prefix: demonstrationPrefix, repeats: 2 };
 const unpadded = { op: 'train', lengths: Array(32).fill(256), repeats: 2 };
 const decoding = { op: 'decode', batch: 64, context: 64, steps: 128, repeats: 7 };
 

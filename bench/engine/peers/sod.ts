@@ -25,6 +25,8 @@ interface Work {
   batch: number;
   /** Of the sequences. */
   lengths: number[];
+  /** Tokens at their beginning that all sequences have in common; default 0. */
+  prefix?: number;
   context: number;
   steps: number;
   prompt: number;
@@ -139,9 +141,10 @@ async function train(data: Datum[]): Promise<void> {
 }
 
 /** Sequences of which the second half has a loss. */
-function halfTrained({ lengths }: Work): Datum[] {
+function halfTrained({ lengths, prefix = 0 }: Work): Datum[] {
+  const beginning = tokens(prefix);
   return lengths.map(length => ({
-    tokens: tokens(length),
+    tokens: [...beginning, ...tokens(length - prefix)],
     weights: new Float32Array(length).fill(1, Math.floor(length / 2)),
   }));
 }

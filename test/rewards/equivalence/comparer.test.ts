@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { MathComparer } from '../../../src/rewards/equivalence/comparer.ts';
@@ -10,6 +11,15 @@ async function compare(a: string, b: string): Promise<boolean> {
   expect(forth).toBe(back);
   return forth;
 }
+
+const pairs = readFileSync(new URL('pairs.tsv', import.meta.url), 'utf8')
+  .trimEnd()
+  .split('\n')
+  .slice(1);
+
+test.each(pairs.map(line => line.split('\t')))('%s: %s and %s are %s', async (_, answer, truth, verdict) => {
+  expect(await compare(answer, truth)).toBe(verdict === 'equal');
+});
 
 test.each([
   ['\\frac{1}{2}', '0.5'],

@@ -19,7 +19,10 @@ export function mathReward(answer: string, groundTruth: string): MathScore {
   return { score: correct ? 1 : -1, correct, predicted };
 }
 
-/** The content of the last `\boxed{…}`, `\fbox{…}` or `\boxed …`, braces matched; undefined where there is none or it is not closed. */
+/**
+ * The content of the last `\boxed{…}`, `\fbox{…}` or `\boxed …`, braces matched; undefined where there is none or it is not
+ * closed.
+ */
 export function lastBoxed(text: string): string | undefined {
   const box = [...text.matchAll(BOX)].at(-1);
   if (!box) return undefined;

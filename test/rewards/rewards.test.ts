@@ -40,6 +40,17 @@ test('a box that begins more than 100 characters before the end does not count',
   expect(mathReward(box + 'é'.repeat(101 - box.length), '7').correct).toBe(false);
 });
 
+test.each([
+  ['$\\boxed 5$', '5'],
+  ['so $\\boxed \\frac12$.', '\\frac12'],
+  ['$\\fbox{7}$', '7'],
+  ['\\[ \\boxed{1} \\fbox{\\frac{1}{2}} \\]', '\\frac{1}{2}'],
+  ['\\boxed{1', undefined],
+  ['\\boxedness 5', undefined],
+])('the box of %s', (text, content) => {
+  expect(lastBoxed(text)).toBe(content);
+});
+
 test('a direct answer has 2 turns, each tool call adds 2', () => {
   const answer = { start: 0, end: 1, text: '' };
   const call = { ...answer, observation: '42' };

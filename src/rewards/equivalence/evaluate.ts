@@ -41,7 +41,7 @@ const DEGREE = divide(PI, fromReal(rational(180n)));
 const PERCENT = fromReal(rational(1n, 100n));
 /** Beyond this exponent (of 10), an angle says nothing about where on the circle it is. */
 const MAX_ANGLE_EXPONENT = 20;
-const MAX_FACTORIAL = 20_000n;
+const MAX_FACTORIAL = 10_000n;
 
 const constants: Point = new Map([
   ['pi', PI],

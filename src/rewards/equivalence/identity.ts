@@ -3,18 +3,20 @@ import { evaluate, isMarked, type Point, unknowns } from './evaluate.ts';
 import type { Answer } from './notation.ts';
 import { rational, sign } from './real.ts';
 
+/** Powers of `root`, times `first`, in this field are the values of the unknowns: no formula of few terms binds them. */
+const FIELD = 23n;
 /**
- * Values for unknowns: the first point has 7, 12, 17… Expressions that agree on all points are taken for equal
- * (Schwartz–Zippel). Factorials have values at the natural ones only; the negative ones tell |x| from x.
+ * Expressions that agree at all of these points are taken for equal (Schwartz–Zippel). Factorials have values at the
+ * natural ones only; the unknown that is negative, by its place, tells |x| from x.
  */
-const POINTS = [
-  { first: [7n, 1n], step: 5n },
-  { first: [4n, 1n], step: 9n },
-  { first: [5n, 3n], step: 2n },
-  { first: [2n, 7n], step: 3n },
-  { first: [-8n, 5n], step: -1n },
-  { first: [-9n, 4n], step: 2n },
-] as const;
+const POINTS: readonly { first: bigint; root: bigint; denominator: bigint; negative?: number }[] = [
+  { first: 7n, root: 5n, denominator: 1n },
+  { first: 4n, root: 7n, denominator: 1n },
+  { first: 5n, root: 10n, denominator: 3n },
+  { first: 2n, root: 11n, denominator: 7n },
+  { first: 8n, root: 14n, denominator: 5n, negative: 0 },
+  { first: 9n, root: 15n, denominator: 4n, negative: 1 },
+];
 /** Points at which both must have a value. */
 const ENOUGH = 2;
 
@@ -42,6 +44,7 @@ function agree(a: Answer, b: Answer, marksAreUnits: boolean): boolean {
 /** Whether a statement holds for the values of two expressions at every point where both have one. */
 function at(a: Answer, b: Answer, marksAreUnits: boolean, holds: (x: Complex, y: Complex) => boolean): boolean {
   const names = [...unknowns(b, unknowns(a))].sort();
+  if (names.length >= FIELD) return false;
   const points = names.length === 0 ? [new Map()] : POINTS.map(point => values(names, point));
   let compared = 0;
   for (const point of points) {
@@ -53,11 +56,16 @@ function at(a: Answer, b: Answer, marksAreUnits: boolean, holds: (x: Complex, y:
   return compared >= Math.min(ENOUGH, points.length);
 }
 
-function values(names: string[], { first, step }: (typeof POINTS)[number]): Point {
-  return new Map(names.map((name, i) => [name, fromReal(rational(first[0] + BigInt(i) * step, first[1]))]));
+function values(names: string[], { first, root, denominator, negative }: (typeof POINTS)[number]): Point {
+  return new Map(
+    names.map((name, i) => {
+      const size = (first * root ** BigInt(i)) % FIELD;
+      return [name, fromReal(rational(i === negative ? -size : size, denominator))];
+    }),
+  );
 }
 
-/** Roots and logarithms of negative numbers are equal to less than those of positive ones: only real values are compared. */
+/** Roots and logarithms of negative numbers keep fewer laws than those of positive ones: only real values are compared. */
 function isNegative(point: Point): boolean {
   return [...point.values()].some(({ re }) => sign(re) < 0);
 }

@@ -36,7 +36,8 @@ const grouped = /(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)/g;
  */
 export function readAnswer(text: string): Answer[] {
   const plain = text
-    .replace(/[.\s$]+$/, '')
+    .replace(/[\s$]+$/, '')
+    .replace(/(?<!\.)\.$/, '')
     .replace(grouped, number => (number.includes(',0') ? ungrouped(number) : number));
   const isBracketed = /[([]|\\\{|\\lbrace/.test(plain);
   const readings = new Set(isBracketed ? [plain] : [plain.replace(grouped, ungrouped), plain]);

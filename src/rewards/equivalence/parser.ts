@@ -60,6 +60,13 @@ export class Parser {
     return { kind: 'words', text: this.#textSince(start) };
   }
 
+  /** `\angle ABC`. */
+  #figure(kind: string): Answer {
+    const start = this.#at;
+    this.#words();
+    return { kind: 'words', text: `${kind} ${this.#textSince(start)}` };
+  }
+
   /** `1423_5`, `1A3_{16}`, `(101)_2`. */
   #based(): Answer | undefined {
     const text = this.#tokens.map(token => token.text).join('');
@@ -71,6 +78,11 @@ export class Parser {
 
   /** Items up to a closing bracket; one alone stands for itself. */
   #list(item: () => Answer[]): Answer {
+    const { items, joint } = this.#items(item);
+    return items.length === 1 ? items[0] : { kind: 'set', items, joint };
+  }
+
+  #items(item: () => Answer[]): { items: Answer[]; joint: string } {
     const items = item();
     let joint = '';
     while (separators.has(this.#sign() ?? '')) {
@@ -78,7 +90,7 @@ export class Parser {
       if (!this.#peek() || this.#isAtClosing()) break;
       items.push(...item());
     }
-    return items.length === 1 ? items[0] : { kind: 'set', items, joint };
+    return { items, joint };
   }
 
   #isAtClosing(): boolean {
@@ -281,7 +293,7 @@ export class Parser {
         return apply('root', this.#factor(), number('2'));
       case 'angle':
       case 'triangle':
-        return this.#words();
+        return this.#figure(sign);
       case 'pi':
       case 'infty':
         return { kind: 'symbol', name: sign };
@@ -395,26 +407,23 @@ export class Parser {
   /** `\{1, 2\}`, and `\{x \mid x > 5\}`, which is what its condition says. */
   #set(): Answer {
     if (this.#accept('set}')) return { kind: 'set', items: [], joint: '' };
-    const content = this.#list(() => this.#alternatives());
+    const { items } = this.#items(() => this.#alternatives());
     if (this.#accept('mid') || this.#accept('|') || this.#accept(':')) {
       const condition = this.#list(() => [this.#relation()]);
       this.#expect('set}');
       return condition;
     }
     this.#expect('set}');
-    return content.kind === 'set' ? { ...content, joint: '' } : { kind: 'set', items: [content], joint: '' };
+    return { kind: 'set', items, joint: '' };
   }
 
   /** Brackets around one thing only hold it together. */
   #sequence(opening: string): Answer {
-    const content = this.#list(() => [this.#relation()]);
+    const { items } = this.#items(() => [this.#relation()]);
     const closing = this.#next().text;
     if (!closings[opening].includes(closing)) throw new Unreadable();
-    if (content.kind === 'set' && content.joint !== '') {
-      return { kind: 'sequence', brackets: opening + closing, items: content.items };
-    }
-    if (opening + closing !== '()') return { kind: 'sequence', brackets: opening + closing, items: [content] };
-    return content;
+    const isOnePiece = items.length === 1 && opening + closing === '()';
+    return isOnePiece ? items[0] : { kind: 'sequence', brackets: opening + closing, items };
   }
 
   #absolute(): Answer {

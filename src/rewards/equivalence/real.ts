@@ -18,14 +18,16 @@ export const Decimal = AnyDecimal.clone({ precision: DIGITS });
 const RESOLUTION = new Decimal('1e-80');
 /** What is left of a sum when its terms cancel is nothing if it is less than this part of them. */
 const ROUNDING = new Decimal('1e-90');
-const MAX_BITS = 1 << 18;
+/** Decimals beyond this power of 10 are known to no more than tens. */
+const MAX_FLOOR_EXPONENT = 75;
+const MAX_BITS = 1 << 17;
 /** Bits of integers that are told apart as decimals: fewer than `RESOLUTION` has. */
 const DECIMAL_BITS = 264;
 
 export const ZERO: Rational = { numerator: 0n, denominator: 1n };
 export const ONE: Rational = { numerator: 1n, denominator: 1n };
 
-/** @throws NoValue for a denominator of 0, and beyond 2^18 bits */
+/** @throws NoValue for a denominator of 0, and beyond 2^17 bits */
 export function rational(numerator: bigint, denominator = 1n): Rational {
   if (denominator === 0n) throw new NoValue('division by zero');
   if (bits(numerator) > MAX_BITS || bits(denominator) > MAX_BITS) throw new NoValue('too large');
@@ -130,9 +132,10 @@ export function inRange(value: AnyDecimal): AnyDecimal {
   return value;
 }
 
-/** The greatest integer that is not above the value. */
+/** The greatest integer that is not above the value. @throws NoValue where its last digits are not known */
 export function floor(value: Real): Rational {
   if (!isRational(value)) {
+    if (value.e > MAX_FLOOR_EXPONENT) throw new NoValue('too large');
     const near = value.round();
     return rational(BigInt((same(value, near, near.abs()) ? near : value.floor()).toFixed(0)));
   }

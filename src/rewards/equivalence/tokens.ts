@@ -140,12 +140,12 @@ class Tokenizer {
     this.#take(/\s+/y);
     if (!this.#take(/\{/y)) return this.#take(/\\[a-zA-Z]+|./suy)?.[0] ?? '';
     const start = this.#at;
-    for (let depth = 1; depth > 0 && this.#at < this.#text.length; this.#at++) {
+    for (let depth = 1; this.#at < this.#text.length; this.#at++) {
       if (this.#text[this.#at] === '\\') this.#at++;
       else if (this.#text[this.#at] === '{') depth++;
-      else if (this.#text[this.#at] === '}') depth--;
+      else if (this.#text[this.#at] === '}' && --depth === 0) return this.#text.slice(start, this.#at++);
     }
-    return this.#text.slice(start, this.#at - 1);
+    return this.#text.slice(start);
   }
 
   #take(pattern: RegExp): RegExpExecArray | undefined {

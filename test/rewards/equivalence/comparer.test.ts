@@ -115,6 +115,18 @@ test.each([
   expect(await compare(a, b)).toBe(false);
 });
 
+test.each([
+  ['1^\\circ', "60'", 'a prime alone is a derivative, or feet'],
+  ['1010_{\\text{two}}', '1010_2', 'bases are read as numbers only'],
+  ['\\text{The answer is } 5', '5', 'sentences are not read'],
+  ['2\\operatorname{cis}\\frac{\\pi}{3}', '1+\\sqrt{3}i', 'a function that is not known'],
+  ['\\text{all real numbers}', '\\mathbb{R}', 'sentences are not read'],
+  ['xy=1', 'y=\\frac{1}{x}', 'equations are compared up to a number, not up to an unknown'],
+  ['11_2', '3', 'a number without a base is in that of the question'],
+])('%s and %s are equal, but not found to be: %s', async (a, b) => {
+  expect(await compare(a, b)).toBe(false);
+});
+
 test('a fraction is the same however it is written', async () => {
   const integer = fc.integer({ min: -500, max: 500 });
   await fc.assert(
@@ -166,6 +178,15 @@ test('what asks for endless work is not equal, and holds up nobody', async () =>
     `${'x^{'.repeat(200)}1${'}'.repeat(200)}`,
     '1'.repeat(2_000_000),
     '\\int_0^1 e^{-x^2} dx',
+    '2^{2^{100}}',
+    '(1+i)^{10^9}',
+    '\\binom{40000}{20000}',
+    '\\sqrt[100]{2^{200000}}',
+    '\\lfloor e^{10^{12}}\\rfloor',
+    '\\sin(10^{300})',
+    '1e999999999',
+    '\\{\\pm'.repeat(200),
+    'a,'.repeat(499),
   ];
   const answers = Promise.all(hostile.map(text => comparer.equal(text, '2')));
   const neighbours = Promise.all(hostile.map((_, i) => comparer.equal(`\\frac{${2 * i}}{2}`, String(i))));

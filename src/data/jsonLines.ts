@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { UserError } from '../errors.ts';
+import { isObject, parseJson } from '../json.ts';
 import type { PlacedRow, Row, RowFile } from './rows.ts';
 
 /**
@@ -30,12 +31,10 @@ async function* lines(path: string): AsyncGenerator<PlacedRow> {
 function parseRow(text: string, at: string): Row {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     throw new UserError(`${at}: not valid JSON: ${(error as Error).message.split('\n')[0].slice(0, 200)}`);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new UserError(`${at}: must be an object with the columns as its keys`);
-  }
-  return value as Row;
+  if (!isObject(value)) throw new UserError(`${at}: must be an object with the columns as its keys`);
+  return value;
 }

@@ -11,6 +11,8 @@ import {
 import { getSchemaPath } from 'hyparquet/src/schema.js';
 import { compressors } from 'hyparquet-compressors';
 import { UserError } from '../errors.ts';
+import { mapObject, parseJson } from '../json.ts';
+import { withNumbers } from './parquetNumbers.ts';
 import { type PageLocation, walkPages } from './parquetPages.ts';
 import type { PlacedRow, Row, RowFile } from './rows.ts';
 
@@ -30,14 +32,17 @@ export async function readParquet(path: string): Promise<RowFile> {
 }
 
 async function* rows(path: string, metadata: FileMetaData, columns: string[]): AsyncGenerator<PlacedRow> {
+  const schemas = new Map(parquetSchema(metadata).children.map(column => [column.element.name, column]));
   let start = 0;
   for (const [g, group] of metadata.row_groups.entries()) {
     const rows = Number(group.num_rows);
     const pages = await withFile(path, file => pagesOf(file, metadata, group, columns));
     for (const [from, to] of slices(group, pages, columns)) {
       const read = (file: AsyncBuffer) => readSlice(file, metadata, columns, [start + from, start + to], g, pages);
-      for (const [i, row] of (await withFile(path, read)).entries())
+      for (const [i, values] of (await withFile(path, read)).entries()) {
+        const row = mapObject(values, (name, value) => [name, withNumbers(value, schemas.get(name)!)]);
         yield { row, at: `${path}, row ${start + from + i + 1}` };
+      }
     }
     start += rows;
   }
@@ -88,7 +93,10 @@ function readSlice(
   group: number,
   pages: Pages,
 ): Promise<Row[]> {
-  const options = { file, metadata, columns, rowStart, rowEnd, compressors };
+  const parsers = {
+    jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && parseJson(new TextDecoder().decode(bytes)),
+  };
+  const options = { file, metadata, columns, rowStart, rowEnd, compressors, parsers };
   // Where pages are is no public option, but what the library itself passes on when it has looked at their indexes.
   const pageLocationsByGroup = metadata.row_groups.map((_, g) => (g === group ? pages : undefined));
   return parquetReadObjects({ ...options, ...{ pageLocationsByGroup } });

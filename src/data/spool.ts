@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseJson, stringifyJson } from '../json.ts';
 
 /** Lines are gathered to about this size before they are written. */
 const BUFFER_BYTES = 2 ** 20;
@@ -39,7 +40,7 @@ export class Spool<T> {
     };
     try {
       for await (const record of records) {
-        const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
+        const bytes = Buffer.from(`${stringifyJson(record)}\n`);
         waiting.push(bytes);
         waitingBytes += bytes.length;
         offsets.push(offsets[offsets.length - 1] + bytes.length);
@@ -64,7 +65,7 @@ export class Spool<T> {
     for (let read = 0; read < bytes.length; ) {
       read += readSync(this.#fd, bytes, read, bytes.length - read, start + read);
     }
-    return JSON.parse(bytes.toString());
+    return parseJson(bytes.toString()) as T;
   }
 
   close(): void {

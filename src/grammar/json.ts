@@ -1,3 +1,4 @@
+import { stringifyJson } from '../json.ts';
 import type { Grammar, Sequence, Term } from './grammar.ts';
 
 /** Between the marks of JSON: nothing, a space, or a new line and how far it is set in. More than that no writer needs. */
@@ -106,9 +107,9 @@ export function anyNumber(signed: boolean): Term {
   return { repeat: [...sign, { rule: 'whole' }, fraction, exponent], min: 1, max: 1 };
 }
 
-/** Exactly this value, as JSON.stringify writes it. */
+/** Exactly this value, without spaces; its numbers as they were written. */
 export function literal(value: unknown): Term {
-  return { text: JSON.stringify(value) };
+  return { text: stringifyJson(value) };
 }
 
 function enclosed(open: string, close: string, item: Sequence): Sequence {

@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts';
+import { isObject, plainNumbers, stringifyJson } from '../json.ts';
 import type { Grammar, Sequence, Term } from './grammar.ts';
 import { integerBetween } from './integers.ts';
 import { anyNumber, jsonRules, literal, optional, space, stringOf } from './json.ts';
@@ -263,7 +264,7 @@ function merged(schema: Schema, others: unknown, where: string): Schema {
       if (present === undefined || annotations.includes(key)) result[key] = value;
       else if (key === 'properties' && isObject(present) && isObject(value)) result[key] = { ...present, ...value };
       else if (key === 'required') result[key] = [...list(present, where), ...list(value, where)];
-      else if (JSON.stringify(present) !== JSON.stringify(value)) {
+      else if (stringifyJson(present) !== stringifyJson(value)) {
         throw new UserError(
           `${where}: two values of '${key}' hold at once, which is not supported; write them as one schema`,
         );
@@ -281,7 +282,7 @@ function impliedType(schema: Schema): string {
 }
 
 function count(schema: Schema, keyword: string, where: string): number | undefined {
-  const value = schema[keyword];
+  const value = plainNumbers(schema[keyword]);
   if (value === undefined) return undefined;
   if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > 100_000) {
     throw new UserError(`${where}.${keyword}: must be a whole number from 0 to 100,000`);
@@ -290,7 +291,7 @@ function count(schema: Schema, keyword: string, where: string): number | undefin
 }
 
 function bound(schema: Schema, keyword: string, where: string): number | undefined {
-  const value = schema[keyword];
+  const value = plainNumbers(schema[keyword]);
   if (value === undefined || typeof value === 'number') return value;
   throw new UserError(`${where}.${keyword}: must be a number`);
 }
@@ -298,8 +299,4 @@ function bound(schema: Schema, keyword: string, where: string): number | undefin
 function list(value: unknown, where: string): unknown[] {
   if (Array.isArray(value)) return value;
   throw new UserError(`${where}: must be a list`);
-}
-
-function isObject(value: unknown): value is Schema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -3,6 +3,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { parseJson } from '../json.ts';
 import type { Admission, Visit } from './admission.ts';
 import type { Answering } from './answering.ts';
 import { ApiError } from './apiError.ts';
@@ -152,7 +153,7 @@ async function jsonBody(c: Context): Promise<unknown> {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     deepest = nesting(text);
-    body = deepest > maxNesting ? undefined : JSON.parse(text);
+    body = deepest > maxNesting ? undefined : parseJson(text);
   } catch (error) {
     throw new ApiError(400, `The body is no JSON: ${(error as Error).message}`, { code: 'invalid_json' });
   }

@@ -1,3 +1,4 @@
+import { isObject, parseJson } from '../json.ts';
 import type { Message, ToolCall, ToolSchema } from '../text/message.ts';
 import { shownParameters } from '../tools/schema.ts';
 import type { RequestMessage, RequestTool } from './requests.ts';
@@ -49,9 +50,8 @@ function assistant(content: string, requested: readonly RequestCall[]): Message 
 
 function jsonObject(json: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(json || '{}');
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isObject ? (value as Record<string, unknown>) : undefined;
+    const value = parseJson(json || '{}');
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isObject, mapObject, plainNumbers } from '../json.ts';
 import { badRequest } from './apiError.ts';
 
 /** The requests of OpenAI's API as far as they are served; keys that are not known here are passed over, as clients send many. */
@@ -126,9 +127,16 @@ export function parseCompletionRequest(body: unknown): CompletionRequest {
 }
 
 function parse<T>(schema: z.ZodType<T>, body: unknown): T {
-  const result = schema.safeParse(body, { reportInput: true });
+  const result = schema.safeParse(plainOptions(body), { reportInput: true });
   if (result.success) return result.data;
   const { path, message } = result.error.issues[0];
   const param = path.join('.');
   throw badRequest(param ? `${param}: ${message}` : 'The body must be a JSON object.', param || undefined);
+}
+
+/** A body with the numbers of JavaScript but in its schemas, which are shown or followed as they were written. */
+function plainOptions(body: unknown): unknown {
+  if (!isObject(body)) return body;
+  const written = ['tools', 'response_format'];
+  return mapObject(body, (key, value) => [key, written.includes(key) ? value : plainNumbers(value)]);
 }

@@ -1,9 +1,15 @@
+import { randomInt } from 'node:crypto';
+import { isObject, mapObject, WrittenNumber } from '../json.ts';
 import { asData } from './tokenizer.ts';
 
 // A noncharacter, then a private-use character that says which character stands here.
 const ESCAPE = '\uFDD0';
 const FIRST_INDEX = 0xe000;
 const ESCAPED = /\uFDD0([\uE000-\uF8FF])/g;
+
+// A little more than 1.1e-308, by so many of the smallest doubles that no data can know it.
+const FIRST_NUMBER = 2 ** 51 + randomInt(2 ** 48 - 1);
+const RAISED_NUMBER = /\d\.\d{1,16}e-308/g;
 
 /**
  * Carries data through a chat template without its being taken for the template's own text.
@@ -12,6 +18,8 @@ const ESCAPED = /\uFDD0([\uE000-\uF8FF])/g;
  * after control tokens have been found in the rendered text. The template still sees the rest as it is, so trimming,
  * comparing and JSON work as on the data itself; only its searches for markup find nothing in data.
  *
+ * In place of a number that JavaScript would write in another way, the template sees one that data does not have.
+ *
  * A block marker that is no single token, such as `</tools>`, cannot be told from the same text in data by its ids.
  * In data such a marker gets a space after its first character: `< /tools>`.
  */
@@ -19,6 +27,8 @@ export class Shield {
   readonly #alphabet: string[];
   readonly #risky: RegExp;
   readonly #marker: RegExp;
+  /** How each number was written that has been raised since text was last lowered. */
+  #numbers = new Map<string, string>();
 
   constructor(controlTokens: string[], template: string) {
     const edges = controlTokens.flatMap(token => [[...token][0], [...token].at(-1)!]);
@@ -27,22 +37,18 @@ export class Shield {
     this.#marker = textMarkers(controlTokens, template);
   }
 
-  /** Data made ready for a template; in objects and arrays every string, keys included. */
+  /** Data made ready for a template; in objects and arrays every string, keys included, and every number as it was written. */
   raise<T>(data: T): T {
-    return mapStrings(data, text =>
-      this.defuse(text).replace(
-        this.#risky,
-        character => ESCAPE + String.fromCharCode(FIRST_INDEX + this.#alphabet.indexOf(character)),
-      ),
-    ) as T;
+    return this.#raise(data) as T;
   }
 
-  /** Puts the replaced characters back. */
+  /** Puts the replaced characters and numbers back. */
   lower(rendered: string): string {
-    return rendered.replace(
-      ESCAPED,
-      (whole, stand: string) => this.#alphabet[stand.charCodeAt(0) - FIRST_INDEX] ?? whole,
-    );
+    const numbers = this.#numbers;
+    this.#numbers = new Map();
+    return rendered
+      .replace(RAISED_NUMBER, text => numbers.get(text) ?? text)
+      .replace(ESCAPED, (whole, stand: string) => this.#alphabet[stand.charCodeAt(0) - FIRST_INDEX] ?? whole);
   }
 
   /** Well-formed data that holds no block marker. */
@@ -57,6 +63,26 @@ export class Shield {
       marker => `\\u${marker.charCodeAt(0).toString(16).padStart(4, '0')}${marker.slice(1)}`,
     );
   }
+
+  #raise(value: unknown): unknown {
+    if (typeof value === 'string') return this.#raisedText(value);
+    if (value instanceof WrittenNumber) return this.#raisedNumber(value);
+    if (Array.isArray(value)) return value.map(item => this.#raise(item));
+    return isObject(value) ? mapObject(value, (key, item) => [this.#raisedText(key), this.#raise(item)]) : value;
+  }
+
+  #raisedText(text: string): string {
+    return this.defuse(text).replace(
+      this.#risky,
+      character => ESCAPE + String.fromCharCode(FIRST_INDEX + this.#alphabet.indexOf(character)),
+    );
+  }
+
+  #raisedNumber(number: WrittenNumber): number {
+    const raised = (FIRST_NUMBER + this.#numbers.size) * Number.MIN_VALUE;
+    this.#numbers.set(String(raised), String(number));
+    return raised;
+  }
 }
 
 /** Markers of paired blocks in the template (`<tools>…</tools>`, `[INST]…[/INST]`) and of tool calls that are no control tokens. */
@@ -70,13 +96,6 @@ function textMarkers(controlTokens: string[], template: string): RegExp {
   const controls = new Set(controlTokens);
   const textual = [...new Set(markers)].filter(marker => !controls.has(marker.replaceAll('\\', '')));
   return new RegExp(textual.join('|') || '(?!)', 'g');
-}
-
-function mapStrings(value: unknown, map: (text: string) => string): unknown {
-  if (typeof value === 'string') return map(value);
-  if (Array.isArray(value)) return value.map(item => mapStrings(item, map));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [map(key), mapStrings(item, map)]));
 }
 
 function codePointEscape(character: string): string {

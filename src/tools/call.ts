@@ -1,3 +1,4 @@
+import { plainNumbers } from '../json.ts';
 import type { ToolCall } from '../text/message.ts';
 import { cutMiddle } from './middleCut.ts';
 import { toolSchema } from './schema.ts';
@@ -38,7 +39,7 @@ async function run(
 ): Promise<CallResult> {
   const tool = tools.find(candidate => candidate.name === call.name);
   if (!tool) return { observation: unknownTool(tools, call.name), error: 'unknown_tool' };
-  const args = tool.parameters.safeParse(call.arguments);
+  const args = tool.parameters.safeParse(plainNumbers(call.arguments));
   if (!args.success) return { observation: invalidArguments(tool, args.error.issues), error: 'invalid_arguments' };
 
   const limit = new AbortController();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isObject } from '../json.ts';
 import type { ToolSchema } from '../text/message.ts';
 import type { Tool } from './tool.ts';
 
@@ -21,7 +22,7 @@ export function shownParameters({ $schema: _, ...schema }: Record<string, unknow
 /** Drops `additionalProperties: false`, which costs prompt tokens in every object and tells the model nothing. */
 function withoutAdditionalProperties(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutAdditionalProperties);
-  if (typeof schema !== 'object' || schema === null) return schema;
+  if (!isObject(schema)) return schema;
   const kept = Object.entries(schema).filter(([key, value]) => key !== 'additionalProperties' || value !== false);
   return Object.fromEntries(kept.map(([key, value]) => [key, withoutAdditionalProperties(value)]));
 }

@@ -5,8 +5,8 @@ import { compress, init } from '@bokuweb/zstd-wasm';
 import type { SchemaElement } from 'hyparquet';
 import { parquetWriteFile } from 'hyparquet-writer';
 
-/** What a column holds: text, an integer of 64 bits, a list, or a struct. */
-export type Kind = 'text' | 'integer' | [Kind] | { [name: string]: Kind };
+/** What a column holds: text, JSON, a number of 64 bits, a list, or a struct. */
+export type Kind = 'text' | 'json' | 'integer' | 'unsigned' | 'double' | [Kind] | { [name: string]: Kind };
 
 export interface WriteOptions {
   codec?: 'SNAPPY' | 'ZSTD' | 'UNCOMPRESSED';
@@ -47,7 +47,10 @@ export function writeParquet(
 function elements(name: string, kind: Kind): SchemaElement[] {
   const repetition_type = 'OPTIONAL';
   if (kind === 'text') return [{ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type }];
+  if (kind === 'json') return [{ name, type: 'BYTE_ARRAY', converted_type: 'JSON', repetition_type }];
   if (kind === 'integer') return [{ name, type: 'INT64', repetition_type }];
+  if (kind === 'unsigned') return [{ name, type: 'INT64', converted_type: 'UINT_64', repetition_type }];
+  if (kind === 'double') return [{ name, type: 'DOUBLE', repetition_type }];
   if (Array.isArray(kind)) {
     return [
       { name, converted_type: 'LIST', repetition_type, num_children: 1 },

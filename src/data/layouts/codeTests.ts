@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { stringifyJson } from '../../json.ts';
 import type { CodeTests } from '../task.ts';
 import { asJson, maybe } from './columns.ts';
 
@@ -35,9 +36,9 @@ export const codeTests = asJson(
 
 function argumentLines(input: unknown): string {
   if (typeof input === 'string') return input;
-  return Array.isArray(input) ? input.map(argument => JSON.stringify(argument)).join('\n') : JSON.stringify(input);
+  return Array.isArray(input) ? input.map(argument => stringifyJson(argument)).join('\n') : stringifyJson(input);
 }
 
 function jsonText(output: unknown): string {
-  return typeof output === 'string' ? output : JSON.stringify(output);
+  return typeof output === 'string' ? output : stringifyJson(output);
 }

@@ -1,5 +1,6 @@
 /** What single columns hold, however a file's writer has put it. */
 import { z } from 'zod';
+import { parseJson, WrittenNumber } from '../../json.ts';
 import type { Message } from '../../text/message.ts';
 
 /** Text that says something. */
@@ -7,7 +8,7 @@ export const text = z.string('must be text').refine(value => value.trim() !== ''
 
 /** Text, or a number as text. */
 export const shortAnswer = z
-  .union([z.string(), z.number(), z.bigint()], 'must be text or a number')
+  .union([z.string(), z.number(), z.instanceof(WrittenNumber)], 'must be text or a number')
   .transform(value => String(value).trim())
   .refine(value => value !== '', 'is empty');
 
@@ -16,7 +17,7 @@ export function asJson<Schema extends z.ZodType>(schema: Schema) {
   return z.preprocess((value, context) => {
     if (typeof value !== 'string') return value;
     try {
-      return JSON.parse(value);
+      return parseJson(value);
     } catch (error) {
       context.addIssue({ code: 'custom', message: `is not valid JSON: ${(error as Error).message.slice(0, 200)}` });
       return z.NEVER;

@@ -1,7 +1,7 @@
 /** The layout of multi-turn demonstrations: dialogues with tool calls, and the tools that were there. */
 import { z } from 'zod';
 import type { Message, ToolCall, ToolSchema } from '../../text/message.ts';
-import { parseToolCalls } from '../../text/toolCall.ts';
+import { readTurn } from '../../text/turnText.ts';
 import { asJson, maybe } from './columns.ts';
 import type { Layout } from './layout.ts';
 
@@ -37,18 +37,10 @@ const message = z
   .transform(({ role, content = '', tool_calls }, context): Message => {
     if (role !== 'assistant') return { role, content };
     if (tool_calls?.length) return { role, content, toolCalls: tool_calls };
-    const written = writtenCalls(content);
+    const written = readTurn(content);
     if (written.error) context.addIssue({ code: 'custom', path: ['content'], message: written.error });
-    return written.calls.length ? { role, content: written.content, toolCalls: written.calls } : { role, content };
+    return { role, content: written.content, ...(written.calls.length > 0 && { toolCalls: written.calls }) };
   });
-
-const OPEN = '<tool_call>';
-
-/** The calls that stand in the text itself, in the Hermes format, and the text before them. */
-function writtenCalls(text: string): { content: string; calls: ToolCall[]; error?: string } {
-  const content = text.split(OPEN)[0].trimEnd();
-  return { content, ...parseToolCalls(text, OPEN, '</tool_call>', whole => whole) };
-}
 
 const toolSchema = z
   .object({

@@ -106,7 +106,9 @@ async function answer({ calls, error }: ParsedTurn, tools: Tool[], request: Roll
   if (calls.length === 0) return { observation: `Error: ${error}`, error: 'invalid_json' };
   const result = await callTool(tools, calls[0], { timeoutMs, maxOutputChars }, request.signal);
   if (calls.length === 1 && !error) return result;
-  return { ...result, observation: `${result.observation}\nNote: only the first call was run; make one call a turn.` };
+  const unread = error ? ` Another could not be read: ${error}.` : '';
+  const note = `Note: only the first call was run; make one call a turn.${unread}`;
+  return { ...result, observation: `${result.observation}\n${note}` };
 }
 
 /** The trajectory as it grows. */

@@ -1,10 +1,8 @@
 import type { Sampler, SamplingOptions } from '../engine/types.ts';
 import { Random } from '../random.ts';
-import type { Chat, ParsedTurn } from '../text/chat.ts';
-import type { Message, ToolCall } from '../text/message.ts';
-import type { TurnDelta } from '../text/toolCallStream.ts';
-import { TurnReader } from '../text/turnReader.ts';
-import type { Vocabulary } from '../text/vocabulary.ts';
+import type { Chat } from '../text/chat.ts';
+import type { Message } from '../text/message.ts';
+import type { TurnContent, TurnDelta } from '../text/turnText.ts';
 import { type CallResult, callTool } from '../tools/call.ts';
 import { toolSchema } from '../tools/schema.ts';
 import type { Tool } from '../tools/tool.ts';
@@ -18,7 +16,6 @@ export type ChatEvent =
 export interface ChatSessionOptions {
   sampler: Sampler;
   chat: Chat;
-  vocabulary: Vocabulary;
   tools: Tool[];
   /** The dialogue before the person's first message, such as a system message. */
   messages?: Message[];
@@ -63,13 +60,7 @@ export class ChatSession {
     try {
       let left = maxTokens;
       for (let turn = 0; ; turn++) {
-        const { vocabulary } = this.#options;
-        const reader = new TurnReader({
-          vocabulary,
-          stopTokens: chat.stopTokens,
-          stopStrings: [],
-          calls: tools.length > 0,
-        });
+        const reader = chat.reader({ calls: tools.length > 0 });
         const seed = Random.of(this.#options.seed, 'exchange', exchange, turn).uint32();
         const completion = await conversation.generate(
           { ...sampling, maxTokens: left, stop: chat.stopTokens, seed },
@@ -78,15 +69,15 @@ export class ChatSession {
         );
         reader.end().forEach(tell);
         left -= completion.tokens.length;
-        const parsed = chat.parse(completion.tokens);
-        said.push(assistantMessage(parsed));
+        const { content, calls, error } = reader.turn;
+        said.push({ role: 'assistant', content, ...(calls.length > 0 && { toolCalls: calls }) });
         if (completion.stopReason === 'length') tell({ kind: 'limit', what: `${maxTokens} tokens` });
-        if (completion.stopReason === 'length' || (parsed.calls.length === 0 && !parsed.error)) break;
+        if (completion.stopReason === 'length' || (calls.length === 0 && !error)) break;
         if (turn + 1 === maxTurns) {
           tell({ kind: 'limit', what: `${maxTurns} turns` });
           break;
         }
-        const observation = await this.#observe(parsed, signal, tell);
+        const observation = await this.#observe(reader.turn, signal, tell);
         said.push({ role: 'tool', content: observation });
         const tokens = chat.observation(observation);
         conversation.append(tokens);
@@ -107,7 +98,11 @@ export class ChatSession {
   }
 
   /** Runs the turn's calls one after the other; their answers are one observation, as a model has learned it. */
-  async #observe({ calls, error }: ParsedTurn, signal: AbortSignal, tell: (event: ChatEvent) => void): Promise<string> {
+  async #observe(
+    { calls, error }: TurnContent,
+    signal: AbortSignal,
+    tell: (event: ChatEvent) => void,
+  ): Promise<string> {
     const observations: string[] = [];
     const observe = (name: string, result: CallResult) => {
       tell({ kind: 'observation', name, ...result });
@@ -117,10 +112,4 @@ export class ChatSession {
     if (error) observe('call', { observation: `Error: ${error}`, error: 'invalid_json' });
     return observations.join('\n');
   }
-}
-
-function assistantMessage({ text, calls }: ParsedTurn): Message {
-  if (calls.length === 0) return { role: 'assistant', content: text };
-  const toolCalls: ToolCall[] = calls;
-  return { role: 'assistant', content: text.split('<tool_call>')[0].trimEnd(), toolCalls };
 }

@@ -66,7 +66,7 @@ export async function collect(
     const recordOf = (place: Place, trajectory: Trajectory): Attempt => {
       const task = world.task(split, place.task);
       const schemas = world.tools(task).map(toolSchema);
-      const row = trajectory.reward >= minScore ? dialogueRow(task.messages, schemas, trajectory) : undefined;
+      const row = trajectory.reward >= minScore ? dialogueRow(chat, task.messages, schemas, trajectory) : undefined;
       return { ...place, row };
     };
     const policy = { chat, sampler: await engine.sampler(checkpoint) };

@@ -1,4 +1,6 @@
 import type { Trajectory } from '../agent/trajectory.ts';
+import { stringifyJson } from '../json.ts';
+import type { Chat } from '../text/chat.ts';
 import type { Message, ToolSchema } from '../text/message.ts';
 
 /** A row of the layout of multi-turn demonstrations, calls and tools in the OpenAI format. */
@@ -8,20 +10,24 @@ export interface DialogueRow {
 }
 
 /**
- * A trajectory as a demonstration; undefined where it is none: a limit ended it, or a call could not be parsed, so that the
- * turn cannot be told as text and call.
+ * A trajectory as a demonstration; undefined where it is none: a limit ended it, or a call could not be read, so that the turn
+ * cannot be told as text and call.
  */
 export function dialogueRow(
+  chat: Chat,
   messages: readonly Message[],
   tools: readonly ToolSchema[],
-  { steps, end }: Trajectory,
+  { tokens, steps, end }: Trajectory,
 ): DialogueRow | undefined {
-  const isTellable = end === 'answer' && steps.every(({ call, observation }) => call || observation === undefined);
-  if (!isTellable) return undefined;
-  const turns = steps.flatMap(({ text, call, observation }) => {
-    if (!call) return [{ role: 'assistant', content: text }];
-    const content = text.split('<tool_call>')[0].trimEnd();
-    const tool_calls = [{ type: 'function', function: { name: call.name, arguments: JSON.stringify(call.arguments) } }];
+  if (end !== 'answer') return undefined;
+  const read = steps.map(step => ({
+    ...chat.parse(tokens.slice(step.start, step.end)),
+    observation: step.observation,
+  }));
+  if (read.some(({ error }) => error !== undefined)) return undefined;
+  const turns = read.flatMap(({ content, calls: [call], observation }) => {
+    if (!call) return [{ role: 'assistant', content }];
+    const tool_calls = [{ type: 'function', function: { name: call.name, arguments: stringifyJson(call.arguments) } }];
     return [
       { role: 'assistant', content, tool_calls },
       { role: 'tool', content: observation },

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import type { ChatEvent, ChatSession } from '../chat/session.ts';
 import { UserError } from '../errors.ts';
+import { stringifyJson } from '../json.ts';
 import { nonNegativeInteger } from './options.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 
@@ -42,23 +43,16 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
     .action(async (checkpoint: string, options: Options) => {
       if (options.tools && options.world)
         throw new UserError('--tools and --world cannot go together: a world has its tools');
-      const [
-        { LocalEngine },
-        { loadChat },
-        { readVocabulary },
-        { openKit, openWorld },
-        { openTools },
-        { ChatSession },
-      ] = await Promise.all([
-        import('../engine/local/engine.ts'),
-        import('../text/loadChat.ts'),
-        import('../text/vocabulary.ts'),
-        import('../worlds/open.ts'),
-        import('../chat/openTools.ts'),
-        import('../chat/session.ts'),
-      ]);
+      const [{ LocalEngine }, { loadChat }, { openKit, openWorld }, { openTools }, { ChatSession }] = await Promise.all(
+        [
+          import('../engine/local/engine.ts'),
+          import('../text/loadChat.ts'),
+          import('../worlds/open.ts'),
+          import('../chat/openTools.ts'),
+          import('../chat/session.ts'),
+        ],
+      );
       const chat = loadChat(checkpoint);
-      const vocabulary = readVocabulary(checkpoint);
       const opened = options.world ? await openWorld(options.world) : undefined;
       const kit = openKit({});
       const task = opened?.world.task('test', options.task);
@@ -68,7 +62,6 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
         const session = new ChatSession({
           sampler: await engine.sampler(checkpoint),
           chat,
-          vocabulary,
           tools,
           messages: [
             ...(options.system ? [{ role: 'system' as const, content: options.system }] : []),
@@ -108,7 +101,7 @@ async function converse(session: ChatSession, task: string | undefined): Promise
     if (text === '/exit') break;
     if (text === '/help') console.log(help);
     else if (text === '/reset') session.reset();
-    else if (text === '/messages') console.log(JSON.stringify(session.messages, null, 2));
+    else if (text === '/messages') console.log(stringifyJson(session.messages, 2));
     else if (text.startsWith('/') && text !== '/task') console.log(`There is no ${text}. ${help}`);
     else if (text === '/task' && !task) console.log('There is no task: start with --world to have one.');
     else if (text) {

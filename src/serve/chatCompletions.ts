@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { SampledToken, SamplingOptions } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
-import type { TurnDelta } from '../text/toolCallStream.ts';
-import { TurnReader } from '../text/turnReader.ts';
+import type { TurnDelta } from '../text/turnText.ts';
 import type { Answering } from './answering.ts';
 import { badRequest } from './apiError.ts';
 import { dialogueOf, toolSchemas } from './dialogue.ts';
@@ -105,9 +104,9 @@ class Turns {
     onEnd?: (choice: number, reason: FinishReason) => void,
   ): Promise<(Ended & { finishReason: FinishReason })[]> {
     const { stop: stopStrings } = this.#request;
-    const { vocabulary, chat, logprobs } = this.#model;
+    const { chat, logprobs } = this.#model;
     const one = async (_: unknown, choice: number) => {
-      const reader = new TurnReader({ vocabulary, stopTokens: chat.stopTokens, stopStrings, calls: this.#calls });
+      const reader = chat.reader({ stopStrings, calls: this.#calls });
       const options = { ...samplingOptions(this.#request, choice, this.#seed), ...this.#options };
       const ended = await sampleSequence(this.#model, this.prompt, options, signal, (token: SampledToken) => {
         onToken();
@@ -119,7 +118,8 @@ class Turns {
       });
       const rest = reader.end();
       if (rest.length > 0) tell(choice, rest, undefined);
-      const finishReason: FinishReason = ended.reason === 'stop' && reader.calls > 0 ? 'tool_calls' : ended.reason;
+      const finishReason: FinishReason =
+        ended.reason === 'stop' && reader.turn.calls.length > 0 ? 'tool_calls' : ended.reason;
       onEnd?.(choice, finishReason);
       return { ...ended, finishReason };
     };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RankedToken, SampledToken } from '../engine/types.ts';
 import { TextStream } from '../text/textStream.ts';
+import { TokenStream } from '../text/tokenStream.ts';
 import type { Answering } from './answering.ts';
 import { badRequest } from './apiError.ts';
 import { usage } from './chatCompletions.ts';
@@ -113,6 +114,7 @@ class Texts {
     const one = async (_: unknown, choice: number) => {
       const prompt = this.#prompts[this.promptOf(choice)];
       const sampled: SampledToken[] = [];
+      const decoded = new TokenStream(vocabulary);
       const text = new TextStream(this.#request.stop);
       const options = {
         ...samplingOptions(this.#request, choice, this.#seed),
@@ -125,11 +127,10 @@ class Texts {
         onToken();
         if (chat.stopTokens.includes(token.token)) return 'more';
         sampled.push(token);
-        const bytes = vocabulary.bytes(token.token) ?? Buffer.from(vocabulary.control(token.token) ?? '');
-        tell(choice, text.push(bytes), token);
+        tell(choice, text.push(decoded.push(token.token)), token);
         return text.stopped ? 'enough' : 'more';
       });
-      const rest = text.end();
+      const rest = text.push(decoded.end()) + text.end();
       if (rest) tell(choice, rest);
       return { ...ended, sampled };
     };

@@ -1,13 +1,11 @@
-import type { Message, ToolCall, ToolSchema } from './message.ts';
+import type { Message, ToolSchema } from './message.ts';
+import type { TurnReader, TurnReaderOptions } from './turnReader.ts';
+import type { TurnContent } from './turnText.ts';
 
 /** One sampled turn as the environment reads it. */
-export interface ParsedTurn {
-  /** The turn's text without its end-of-turn token. */
+export interface ParsedTurn extends TurnContent {
+  /** All of the turn's text, calls among it, without its end-of-turn token. */
   text: string;
-  /** Well-formed calls in order. */
-  calls: ToolCall[];
-  /** What is wrong with the first call that is not well-formed, for the model to read. */
-  error?: string;
 }
 
 /** Dialogue to tokens and back, for one tokenizer and its chat template. */
@@ -22,6 +20,9 @@ export interface Chat {
   observation(content: string): number[];
   /** Tokens as text, control tokens shown. */
   decode(tokens: readonly number[]): string;
+  /** Reads a turn while it is sampled. */
+  reader(options?: Pick<TurnReaderOptions, 'stopStrings' | 'calls'>): TurnReader;
+  /** Reads a sampled turn. */
   parse(tokens: readonly number[]): ParsedTurn;
   /** Text as plain data: whatever it spells, no control token. */
   encode(text: string): number[];

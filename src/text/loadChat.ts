@@ -2,8 +2,11 @@ import type { Chat } from './chat.ts';
 import { readCheckpointFiles } from './checkpointFiles.ts';
 import { ChatTemplate } from './template.ts';
 import { SealedTokenizer } from './tokenizer.ts';
-import { formatToolCall, parseToolCalls } from './toolCall.ts';
+import { formatToolCall } from './toolCall.ts';
 import { readTurnBoundary } from './turnBoundary.ts';
+import { TurnReader } from './turnReader.ts';
+import { CLOSE, OPEN } from './turnText.ts';
+import { vocabularyOf } from './vocabulary.ts';
 
 export interface ChatOptions {
   /** The template's `enable_thinking`: whether the model may reason in a `<think>` block before it speaks. */
@@ -21,16 +24,17 @@ export interface ChatOptions {
  */
 export function loadChat(dir: string, { enableThinking = false }: ChatOptions = {}): Chat {
   const files = readCheckpointFiles(dir);
+  const vocabulary = vocabularyOf(files.tokenizer);
   const tokenizer = new SealedTokenizer(files.tokenizer, files.config, files.tokenizerPath);
   const template = new ChatTemplate(files, tokenizer, enableThinking);
   const { endOfTurn, observation } = readTurnBoundary(template, tokenizer);
 
   const stops = [endOfTurn, files.config.eos_token ?? endOfTurn].map(token => tokenizer.id(token));
   const stopTokens = [...new Set(stops)].filter(id => id !== undefined);
-  const open = tokenizer.seal('<tool_call>');
-  const close = tokenizer.seal('</tool_call>');
+  const [open, close] = [OPEN, CLOSE].map(marker => tokenizer.seal(marker));
 
-  const unseal = (sealed: string) => tokenizer.unseal(sealed);
+  const decode = (tokens: readonly number[]) => tokenizer.unseal(tokenizer.decode(tokens));
+  const reader: Chat['reader'] = options => new TurnReader({ ...options, vocabulary, stopTokens });
 
   return {
     stopTokens,
@@ -42,11 +46,14 @@ export function loadChat(dir: string, { enableThinking = false }: ChatOptions = 
     },
     // The sampled turn already holds the end-of-turn token.
     observation: content => tokenizer.encode(observation(content)).slice(1),
-    decode: tokens => unseal(tokenizer.decode(tokens)),
+    decode,
+    reader,
     parse: tokens => {
       const ended = stopTokens.includes(tokens[tokens.length - 1]);
-      const sealed = tokenizer.decode(ended ? tokens.slice(0, -1) : tokens);
-      return { text: unseal(sealed), ...parseToolCalls(sealed, open, close, unseal) };
+      const turn = reader();
+      for (const token of tokens) turn.push(token);
+      turn.end();
+      return { text: decode(ended ? tokens.slice(0, -1) : tokens), ...turn.turn };
     },
     encode: text => tokenizer.encode(template.shield.defuse(text)),
   };

@@ -1,5 +1,5 @@
 import { BYTE_CHARACTERS } from './byteLevel.ts';
-import { isControl, readTokenizer } from './checkpointFiles.ts';
+import { isControl, readTokenizer, type TokenizerJson } from './checkpointFiles.ts';
 
 /** What each token of a checkpoint stands for. */
 export interface Vocabulary {
@@ -17,7 +17,10 @@ export interface Vocabulary {
 
 /** Throws a UserError where the checkpoint's tokenizer is missing or damaged. */
 export function readVocabulary(checkpoint: string): Vocabulary {
-  const { model, added_tokens: added, decoder } = readTokenizer(checkpoint);
+  return vocabularyOf(readTokenizer(checkpoint));
+}
+
+export function vocabularyOf({ model, added_tokens: added, decoder }: TokenizerJson): Vocabulary {
   const bytesOf = JSON.stringify(decoder ?? null).includes('"ByteLevel"') ? byteLevelBytes : pieceBytes;
   const texts: (Uint8Array | undefined)[] = [];
   for (const [token, id] of Object.entries(model.vocab)) texts[id] = bytesOf(token);

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { type ChatEvent, ChatSession, type ChatSessionOptions } from '../../src/chat/session.ts';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
-import { readVocabulary } from '../../src/text/vocabulary.ts';
 import { defineTool } from '../../src/tools/tool.ts';
 import { weather, weatherModel, weatherTool } from '../serve/weatherModel.ts';
 
@@ -15,7 +14,6 @@ beforeAll(async () => {
   common = {
     sampler: await engine.sampler(checkpoint),
     chat: loadChat(checkpoint),
-    vocabulary: readVocabulary(checkpoint),
     sampling: { temperature: 0 },
     maxTokens: 500,
     maxTurns: 4,

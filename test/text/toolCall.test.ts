@@ -33,7 +33,11 @@ describe.each([
 {"name": "b", "arguments": {}}
 </tool_call><|end|>`,
     );
-    expect(chat.parse(turn)).toEqual({ text: chat.decode(turn).replace('<|end|>', ''), calls: toolCalls });
+    expect(chat.parse(turn)).toEqual({
+      text: chat.decode(turn).replace('<|end|>', ''),
+      content: 'Look:',
+      calls: toolCalls,
+    });
   });
 
   it('survive markers in their arguments, and content makes none', () => {
@@ -68,6 +72,10 @@ describe.each([
   });
 
   it('are no matter of turns without them', () => {
-    expect(chat.parse(chat.turn({ role: 'assistant', content: 'Done' }))).toEqual({ text: 'Done', calls: [] });
+    expect(chat.parse(chat.turn({ role: 'assistant', content: 'Done' }))).toEqual({
+      text: 'Done',
+      content: 'Done',
+      calls: [],
+    });
   });
 });

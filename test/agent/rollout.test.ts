@@ -126,6 +126,19 @@ describe('rollout', () => {
     expect(steps[0].observation).toMatch(/^1\n\n?Note: only the first call was run/);
   });
 
+  test('tells the policy of a call that cannot be read, also behind one that was run', async () => {
+    const call = python('print(1)').slice(0, -1);
+    const [open, close, end] = [call[0], call[call.length - 1], chat.stopTokens[0]];
+    const broken = [open, ...chat.encode('{"name": "python", "arguments": {"code": "2"}'), close];
+    const { request } = scripted([[...broken, end], [...call, ...broken, end], say('1')]);
+    const { steps } = await rollout(request);
+    expect(steps[0]).toMatchObject({ error: 'invalid_json', call: undefined });
+    expect(steps[0].observation).toMatch(/^Error: invalid JSON in tool call: .+ is wanted, and nothing else$/);
+    expect(steps[1].observation).toMatch(
+      /^1\n\n?Note: only the first call was run.+Another could not be read: invalid JSON/,
+    );
+  });
+
   test('at the turn limit the last call is not run', async () => {
     const { request, sampler } = scripted(turns, { limits: { turns: 2 } });
     const trajectory = await rollout(request);

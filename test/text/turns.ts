@@ -169,8 +169,8 @@ export const singleTurns: WrittenTurn[] = [
   },
 ];
 
-const befores = ['', 'A', 'A ', 'A\n', 'A\n\n', 'A <tool_call> B\n', ' \n'];
-const behinds = ['', 'C', ' C', '\nC', '\n\nC\n', '\n'];
+const befores = ['', 'A', 'A ', 'A\n', 'A <tool_call> B\n\n', ' \n'];
+const behinds = ['', ' C', '\n\nC\n', '\n'];
 const bodies: Pick<WrittenTurn, 'text' | 'calls' | 'error'>[] = [
   { text: good, calls: [f] },
   { text: good.replace('1', '"\n\t"'), calls: [['f', '{"x": "\\n\\t"}']] },

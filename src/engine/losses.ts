@@ -31,7 +31,7 @@ interface TokenLoss {
   gradient: number;
 }
 
-/** Log-ratios beyond this are cut before exponentiation. */
+/** Log-ratios beyond this are cut before exponentiation, and teach nothing. */
 const MAX_LOG_RATIO = 20;
 
 const METRICS: Record<LossSpec['kind'], string[]> = {
@@ -99,34 +99,37 @@ function tokenLossOf(
     const logRatio = logprobs[t] - behaviourLogprobs[t];
     const cut = Math.min(Math.max(logRatio, -MAX_LOG_RATIO), MAX_LOG_RATIO);
     sums.approxKl -= cut;
-    if (loss.kind === 'importance_sampling') {
-      const value = -advantages[t] * Math.exp(logRatio);
-      return { loss: value, gradient: value };
-    }
-    const token = ppo(advantages[t], Math.exp(cut), loss);
-    if (token.clipped) sums.clipFraction++;
-    if (token.clippedLower) sums.clipFractionLower++;
+    const ratio = Math.exp(cut);
+    const token = loss.kind === 'ppo' ? ppo(advantages[t], ratio, loss, sums) : unclipped(advantages[t], ratio);
     return { loss: token.loss, gradient: cut === logRatio ? token.gradient : 0 };
   };
+}
+
+/** The policy loss of one token as it is: its slope is its value. */
+function unclipped(advantage: number, ratio: number): TokenLoss {
+  const loss = -advantage * ratio;
+  return { loss, gradient: loss };
 }
 
 /**
  * The clipped policy loss of one token (Schulman et al. 2017), with separate lower and upper clips (Yu et al. 2025)
  * and the dual clip, which bounds the loss where the advantage is negative (Ye et al. 2020).
  */
-function ppo(advantage: number, ratio: number, { clipLow, clipHigh, dualClip }: Extract<LossSpec, { kind: 'ppo' }>) {
+function ppo(
+  advantage: number,
+  ratio: number,
+  { clipLow, clipHigh, dualClip }: Extract<LossSpec, { kind: 'ppo' }>,
+  sums: Record<string, number>,
+): TokenLoss {
   const free = -advantage * ratio;
   const bounded = -advantage * Math.min(Math.max(ratio, 1 - clipLow), 1 + clipHigh);
   const ceiling = -advantage * dualClip;
   const clipped = bounded > free;
   const worse = Math.max(free, bounded);
   const clippedLower = advantage < 0 && worse > ceiling;
-  return {
-    loss: clippedLower ? ceiling : worse,
-    gradient: clipped || clippedLower ? 0 : free,
-    clipped,
-    clippedLower,
-  };
+  if (clipped) sums.clipFraction++;
+  if (clippedLower) sums.clipFractionLower++;
+  return { loss: clippedLower ? ceiling : worse, gradient: clipped || clippedLower ? 0 : free };
 }
 
 function trainedTokens({ weights }: LossInputs): number {

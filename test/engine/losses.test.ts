@@ -89,11 +89,24 @@ test('on the sampling policy itself importance sampling and ppo agree', () => {
   );
 });
 
-test('a log-ratio beyond 20 neither overflows nor teaches', () => {
-  const datum = { weights: [1], advantages: [-1], behaviourLogprobs: [-30] };
-  const result = batchLoss([datum], [[-1]], { kind: 'ppo', clipLow: 0.2, clipHigh: 0.28, dualClip: 1e12 });
-  expect(result.loss).toBeCloseTo(Math.exp(20), 0);
-  expect(result.gradients[0][0]).toBe(0);
+const policyLosses: LossSpec[] = [
+  { kind: 'ppo', clipLow: 0.2, clipHigh: 0.28, dualClip: 1e12 },
+  { kind: 'importance_sampling' },
+];
+
+test.each(policyLosses)('$kind: a log-ratio beyond 20 neither overflows nor teaches', loss => {
+  const over = (advantage: number, behaviour: number) =>
+    batchLoss([{ weights: [1], advantages: [advantage], behaviourLogprobs: [behaviour] }], [[-1]], loss);
+  expect(over(-1, -30).loss).toBeCloseTo(Math.exp(20), 0);
+  for (const behaviour of [-30, -1000, Number.NEGATIVE_INFINITY]) {
+    for (const advantage of [-1, 0, 1]) {
+      const { loss: value, gradients, metric } = over(advantage, behaviour);
+      expect(Number.isFinite(value)).toBe(true);
+      expect(Math.abs(gradients[0][0])).toBe(0);
+      expect(metric('approxKl')).toBe(-20);
+    }
+  }
+  expect(Math.abs(over(0, -1000).loss)).toBe(0);
 });
 
 test('a policy loss without advantages is refused', () => {

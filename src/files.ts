@@ -1,5 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 
@@ -42,6 +53,20 @@ export async function writeFileInParts(
   }
 }
 
+/**
+ * Writes a file that is not there yet, so that nobody ever finds a part of it.
+ * @returns false if there is one already, which stays as it is
+ */
+export function createFileWhole(path: string, data: string): boolean {
+  const file = new UnfinishedFile(path);
+  try {
+    writeFileSync(file.fd, data);
+    return file.finishAsFirst();
+  } finally {
+    file.discard();
+  }
+}
+
 /** A file under another name, until it is complete. */
 class UnfinishedFile {
   readonly fd: number;
@@ -62,6 +87,19 @@ class UnfinishedFile {
     syncFolder(dirname(this.#path));
   }
 
+  /** False where somebody else was first. */
+  finishAsFirst(): boolean {
+    fsyncSync(this.fd);
+    this.#close();
+    try {
+      createName(this.#temporary, this.#path);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    }
+  }
+
   discard(): void {
     this.#close();
     rmSync(this.#temporary, { force: true });
@@ -70,6 +108,16 @@ class UnfinishedFile {
   #close(): void {
     if (this.#open) closeSync(this.fd);
     this.#open = false;
+  }
+}
+
+/** Gives a file a second name that nothing has yet; where the file system knows no second names, a copy has to do. */
+function createName(file: string, name: string): void {
+  try {
+    linkSync(file, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
+    copyFileSync(file, name, constants.COPYFILE_EXCL);
   }
 }
 

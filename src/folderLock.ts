@@ -1,31 +1,111 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { UserError } from './errors.ts';
+import { createFileWhole } from './files.ts';
+
+/** Who has a folder. A process number alone would say little: numbers are given again, and every machine has its own. */
+const ownerSchema = z.object({
+  host: z.string(),
+  /** Of the host, since it was started last; empty where the system does not tell. */
+  boot: z.string(),
+  process: z.int().positive(),
+  /** When the process began, as the system tells it. */
+  start: z.string(),
+});
+type Owner = z.infer<typeof ownerSchema>;
+
+const isLinux = existsSync('/proc/self/stat');
 
 /**
- * Claims a folder for this process, so that no two write in it. A claim whose process is gone is void.
+ * Claims a folder for this process, so that no two write in it. A claim whose process is gone is void; that of another
+ * host, which shares the folder, stands.
  * @returns how to give it back
- * @throws UserError if another process has it.
+ * @throws UserError if another process has it, or this one has already.
  */
 export function lockFolder(path: string): () => void {
   const file = join(path, 'lock');
-  if (existsSync(file)) {
-    const owner = Number(readFileSync(file, 'utf8'));
-    if (isRunning(owner))
-      throw new UserError(`${path} is in use by process ${owner}; if that is no run of sod, delete ${file}`);
-    rmSync(file, { force: true });
-  }
-  writeFileSync(file, String(process.pid), { flag: 'wx' });
+  claim(file, path, {
+    host: hostname(),
+    boot: isLinux ? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() : '',
+    process: process.pid,
+    start: startOf(process.pid) ?? '',
+  });
   return () => rmSync(file, { force: true });
 }
 
-/** Whether another process with this number runs. */
+/**
+ * Puts `self` into a lock file, in the place of a void one. Of several processes that find it void, only one may delete it:
+ * the others would delete what that one puts there. Who that is, is a claim like this one.
+ */
+function claim(file: string, path: string, self: Owner): void {
+  while (!createFileWhole(file, `${JSON.stringify(self)}\n`)) {
+    refuseHeld(file, path, self);
+    const clearing = `${file}.void`;
+    claim(clearing, path, self);
+    try {
+      refuseHeld(file, path, self);
+      rmSync(file, { force: true });
+    } finally {
+      rmSync(clearing);
+    }
+  }
+}
+
+/** @throws UserError if the claim in a file is not void. */
+function refuseHeld(file: string, path: string, self: Owner): void {
+  const owner = readOwner(file);
+  if (!owner) return;
+  if (owner.host !== self.host) {
+    throw new UserError(
+      `${path} is in use by process ${owner.process} on ${owner.host}; if that is gone, delete ${file}`,
+    );
+  }
+  if (owner.boot === self.boot && isRunning(owner.process) && (startOf(owner.process) ?? owner.start) === owner.start) {
+    throw new UserError(`${path} is in use by process ${owner.process}: wait for its end, or stop it`);
+  }
+}
+
+/** Nobody, where the file is gone meanwhile or is no whole lock, which nobody can hold. */
+function readOwner(file: string): Owner | undefined {
+  try {
+    return ownerSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof SyntaxError || error instanceof z.ZodError || code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Whether a process with this number runs: not one that has ended and whose parent has not asked for its end yet. */
 export function isRunning(pid: number): boolean {
-  if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  return !/^[ZX]/.test(statusOf(pid) ?? '');
+}
+
+/** When a process began: no two that ever had its number have the same. Undefined where this user may not see it. */
+function startOf(pid: number): string | undefined {
+  if (isLinux) return statusOf(pid)?.split(' ')[19];
+  try {
+    const environment = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', env: environment }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The fields of `/proc/<pid>/stat` behind the name, which may hold anything: the state is the first. */
+function statusOf(pid: number): string | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2);
+  } catch {
+    return undefined;
   }
 }

@@ -1,0 +1,25 @@
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { createFileWhole } from '../src/files.ts';
+
+let linked = 0;
+vi.mock('node:fs', async original => ({
+  ...(await original<typeof import('node:fs')>()),
+  /** As on FAT. */
+  linkSync() {
+    linked++;
+    throw Object.assign(new Error('operation not permitted'), { code: 'EPERM' });
+  },
+}));
+
+test('where files have no second names, a file is still created once, with its content', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sod-files-'));
+  const file = join(folder, 'file');
+  expect(createFileWhole(file, 'first')).toBe(true);
+  expect(createFileWhole(file, 'second')).toBe(false);
+  expect(linked).toBe(2);
+  expect(readFileSync(file, 'utf8')).toBe('first');
+  expect(readdirSync(folder)).toEqual(['file']);
+});

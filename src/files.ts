@@ -7,6 +7,7 @@ import {
   fsyncSync,
   linkSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -84,7 +85,7 @@ class UnfinishedFile {
     fsyncSync(this.fd);
     this.#close();
     renameSync(this.#temporary, this.#path);
-    syncFolder(dirname(this.#path));
+    syncToDisk(dirname(this.#path));
   }
 
   /** False where somebody else was first. */
@@ -132,14 +133,25 @@ export function temporaryFolder(final: string): string {
  */
 export function replaceFolder(temporary: string, final: string): void {
   const old = sibling(final, 'old');
-  syncFolder(temporary);
+  syncToDisk(temporary);
   if (existsSync(final)) {
     rmSync(old, { recursive: true, force: true });
     renameSync(final, old);
   }
   renameSync(temporary, final);
-  syncFolder(dirname(resolve(final)));
+  syncToDisk(dirname(resolve(final)));
   rmSync(old, { recursive: true, force: true });
+}
+
+/**
+ * Removes what killed processes left unfinished in a folder, in which nobody else may be writing: temporary files and folders
+ * of the functions here. A lock's stay, whoever holds the folder: others may be trying to get it.
+ */
+export function removeUnfinished(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const isUnfinished = /^\..+\.(tmp|old)$|\.[0-9a-f-]{36}\.tmp$/.test(name) && !name.startsWith('lock.');
+    if (isUnfinished) rmSync(join(folder, name), { recursive: true, force: true });
+  }
 }
 
 /** The path to read folder `final` from: itself, or what a crash in the middle of `replaceFolder` left of it. */
@@ -153,9 +165,9 @@ function sibling(folder: string, suffix: string): string {
   return join(dirname(path), `.${basename(path)}.${suffix}`);
 }
 
-/** Makes renames in a folder last through a power cut. */
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
+/** Makes what was written to a file, or renamed in a folder, last through a power cut. */
+export function syncToDisk(path: string): void {
+  const fd = openSync(path, 'r');
   try {
     fsyncSync(fd);
   } finally {

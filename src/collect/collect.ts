@@ -1,10 +1,17 @@
 import { mkdirSync, rmSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Engine } from '../engine/types.ts';
 import { Journal } from '../eval/journal.ts';
-import { checkpointDigest, openSamplesFolder } from '../eval/samplesFolder.ts';
-import { type Place, placeNumber, type SamplingSettings, sampleMissing, type TaskRange } from '../eval/sampling.ts';
+import { checkpointDigest, openSamplesFolder, samplesFile } from '../eval/samplesFolder.ts';
+import {
+  type Place,
+  placeNumber,
+  placeSchema,
+  type SamplingSettings,
+  sampleMissing,
+  type TaskRange,
+} from '../eval/sampling.ts';
 import { writeFileWhole } from '../files.ts';
 import { lockFolder } from '../folderLock.ts';
 import { loadChat } from '../text/loadChat.ts';
@@ -32,9 +39,10 @@ export interface CollectProgress {
 }
 
 /** A line of the journal: what is kept of a sample. */
-interface Attempt extends Place {
-  row?: DialogueRow;
-}
+const attemptSchema = placeSchema.extend({
+  row: z.custom<DialogueRow>(row => typeof row === 'object' && row !== null).optional(),
+});
+type Attempt = z.infer<typeof attemptSchema>;
 
 /**
  * Lets a model solve tasks with its tools and keeps what it did well, as demonstrations for the cold start of another.
@@ -54,36 +62,39 @@ export async function collect(
   const { world, split, tasks } = range;
   const chat = loadChat(checkpoint);
   const partial = `${out}.partial`;
-  mkdirSync(dirname(out), { recursive: true });
-  openSamplesFolder(partial, { model: await checkpointDigest(checkpoint), source, tasks, minScore, ...settings });
+  const model = await checkpointDigest(checkpoint);
+  mkdirSync(partial, { recursive: true });
   const unlock = lockFolder(partial);
-  const journal = new Journal<Attempt>(join(partial, 'trajectories.jsonl'), record =>
-    placeNumber(record, tasks, settings.samples),
-  );
   try {
-    const total = settings.runs * tasks * settings.samples;
-    let kept = [...journal.records()].filter(({ row }) => row).length;
+    openSamplesFolder(partial, { model, source, tasks, minScore, ...settings });
+    const policy = { chat, sampler: await engine.sampler(checkpoint) };
     const recordOf = (place: Place, trajectory: Trajectory): Attempt => {
       const task = world.task(split, place.task);
       const schemas = world.tools(task).map(toolSchema);
       const row = trajectory.reward >= minScore ? dialogueRow(chat, task.messages, schemas, trajectory) : undefined;
       return { ...place, row };
     };
-    const policy = { chat, sampler: await engine.sampler(checkpoint) };
-    await sampleMissing(policy, range, settings, journal, recordOf, {
-      signal,
-      onRecord: ({ row }) => {
-        if (row) kept++;
-        onProgress?.({ done: journal.size, total, kept });
-      },
-    });
-    writeFileWhole(out, fd => {
-      for (const { row } of journal.records()) if (row) writeSync(fd, `${JSON.stringify(row)}\n`);
-    });
-    rmSync(partial, { recursive: true });
-    return { done: total, total, kept };
+    const placeOf = (attempt: Attempt) => placeNumber(attempt, tasks, settings.samples);
+    const journal = new Journal(samplesFile(partial), attemptSchema, placeOf);
+    try {
+      const total = settings.runs * tasks * settings.samples;
+      let kept = [...journal.records()].filter(({ row }) => row).length;
+      await sampleMissing(policy, range, settings, journal, recordOf, {
+        signal,
+        onRecord: ({ row }) => {
+          if (row) kept++;
+          onProgress?.({ done: journal.size, total, kept });
+        },
+      });
+      writeFileWhole(out, fd => {
+        for (const { row } of journal.records()) if (row) writeSync(fd, `${JSON.stringify(row)}\n`);
+      });
+      rmSync(partial, { recursive: true });
+      return { done: total, total, kept };
+    } finally {
+      journal.close();
+    }
   } finally {
-    journal.close();
     unlock();
   }
 }

@@ -1,9 +1,8 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Evaluation } from '../eval/evaluate.ts';
 import { writeFileWhole } from '../files.ts';
 import type { Recipe } from '../train/recipe.ts';
-import { readRecipe } from '../train/runDirectory.ts';
+import { holdsRun, readRecipe } from '../train/runDirectory.ts';
 import { type TrainEvent, train } from '../train/train.ts';
 import { Measuring } from './measuring.ts';
 import type { Plan } from './plan.ts';
@@ -70,8 +69,7 @@ export function trainer({ signal, onRun, onProgress }: CompareControl, total: nu
   let index = 0;
   return async (name, runDir, recipe) => {
     onRun(name, ++index, total);
-    const resume = existsSync(join(runDir, 'recipe.yaml'));
-    const { finished } = await train(recipe, { runDir, resume, signal, onProgress });
+    const { finished } = await train(recipe, { runDir, resume: holdsRun(runDir), signal, onProgress });
     if (!finished) signal.throwIfAborted();
   };
 }

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
 import type { Evaluation, EvaluationControl, EvaluationSettings } from '../eval/evaluate.ts';
 import { evaluateCheckpoint } from '../eval/evaluateCheckpoint.ts';
 import { keepEvaluations, worldEvaluation } from '../eval/keptEvaluations.ts';
@@ -23,23 +24,22 @@ export class Measuring {
     return new Measuring(await plan.recipe(plan.methods[0].name, plan.seeds[0]));
   }
 
-  /** The measurement in `file`, made first where it is missing or was made with other settings. */
+  /** The measurement in `file`, made first where it is missing, damaged or was made with other settings. */
   async evaluation(
     checkpoint: string,
     settings: EvaluationSettings,
     file: string,
     control: EvaluationControl,
   ): Promise<Evaluation> {
-    if (existsSync(file)) {
-      const kept = JSON.parse(readFileSync(file, 'utf8'));
-      if (isDeepStrictEqual(kept.settings, settings)) return kept.evaluation;
-    }
+    const kept = readMeasurement(file);
+    if (kept && isDeepStrictEqual(kept.settings, settings)) return kept.evaluation;
     this.#opened ??= await openWorld(this.#recipe.world);
     const engine = await startEngine(this.#recipe);
     try {
       const evaluation = await evaluateCheckpoint(engine, checkpoint, this.#opened.world, settings, control);
-      writeFileWhole(file, `${JSON.stringify({ settings, evaluation })}\n`);
       await keepEvaluations(checkpoint, [worldEvaluation(this.#recipe.world, settings, evaluation)]);
+      // Last: what is in this file is not measured, and so not kept for the model card, again.
+      writeFileWhole(file, `${JSON.stringify({ settings, evaluation })}\n`);
       return evaluation;
     } finally {
       await engine.close();
@@ -48,5 +48,28 @@ export class Measuring {
 
   async close(): Promise<void> {
     await this.#opened?.close();
+  }
+}
+
+const fraction = z.number().min(0).max(1);
+
+/** What the table is made from. */
+const figures = z.object({
+  average: fraction,
+  passAtK: fraction,
+  majorityAtK: fraction,
+  diagnostics: z.object({ toolSuccessRate: fraction, toolTurns: z.number(), responseTokens: z.number() }),
+});
+const measurementSchema = z.object({
+  settings: z.unknown(),
+  evaluation: z.custom<Evaluation>(value => figures.safeParse(value).success),
+});
+
+/** Undefined where the file is missing or damaged. */
+function readMeasurement(file: string): z.infer<typeof measurementSchema> | undefined {
+  try {
+    return measurementSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return undefined;
   }
 }

@@ -137,7 +137,7 @@ function trajectories(plan: Plan, seeds: readonly number[]): string {
   if (!found.length) return '';
   const parts = found.map(
     sample => `<h3>${patternTitles[sample.pattern!]}</h3>
-<p class="soft">${sample.task}; the answer was ${sample.correct ? 'right' : 'wrong'}.</p>${trajectoryHtml(sample)}`,
+<p class="soft">${escapeHtml(sample.task)}; the answer was ${sample.correct ? 'right' : 'wrong'}.</p>${trajectoryHtml(sample)}`,
   );
   return `<h2>Trajectories</h2><p>From the training of ${escapeHtml(name)}: what it said, what the tools answered, how far it was from
 the teacher (d) and what the step counted (w). ${tokenLegend}</p>${parts.join('\n')}`;

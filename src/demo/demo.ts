@@ -1,10 +1,11 @@
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EvaluationSettings } from '../eval/evaluate.ts';
 import { evaluateCheckpoint } from '../eval/evaluateCheckpoint.ts';
 import { keepEvaluations, worldEvaluation } from '../eval/keptEvaluations.ts';
 import { writeFileWhole } from '../files.ts';
 import { loadRecipe, type Recipe } from '../train/recipe.ts';
+import { holdsRun } from '../train/runDirectory.ts';
 import { startEngine, type TrainEvent, train } from '../train/train.ts';
 import { openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
@@ -58,8 +59,7 @@ async function trainStages(
   for (const [i, { name }] of stages.entries()) {
     onStage(name);
     const runDir = join(out, name);
-    const started = existsSync(join(runDir, 'recipe.yaml'));
-    const { finished } = await train(recipes[i], { runDir, world, resume: started, signal, onProgress });
+    const { finished } = await train(recipes[i], { runDir, world, resume: holdsRun(runDir), signal, onProgress });
     if (!finished) return false;
   }
   return true;

@@ -160,8 +160,12 @@ export interface Trainer {
   sampler(): Promise<Sampler>;
   /** Writes a Hugging Face checkpoint; with `optimizer`, also all that is needed to go on bit for bit. */
   save(dir: string, options?: { optimizer?: boolean }): Promise<void>;
-  /** Replaces the weights, and the optimizer's state where `dir` has one. */
-  load(dir: string): Promise<void>;
+  /**
+   * Replaces the weights, and the optimizer's state where `dir` has one.
+   * @throws UserError if `dir` is damaged; with `optimizer`, also if it lacks what is needed to go on bit for bit. The weights
+   *   are then undefined until the next `load`.
+   */
+  load(dir: string, options?: { optimizer?: boolean }): Promise<void>;
 }
 
 export interface Engine {

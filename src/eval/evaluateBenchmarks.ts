@@ -11,8 +11,8 @@ import { type DatasetWorld, openDatasetWorld } from '../worlds/dataset.ts';
 import type { Benchmark } from './benchmarks.ts';
 import { formatResults, type Result, resultsJson } from './benchmarkTable.ts';
 import { Journal } from './journal.ts';
-import { type Sample, sampleOf } from './sample.ts';
-import { checkpointDigest, openSamplesFolder } from './samplesFolder.ts';
+import { type Sample, sampleOf, sampleSchema } from './sample.ts';
+import { checkpointDigest, openSamplesFolder, samplesFile } from './samplesFolder.ts';
 import { type Policy, placeNumber, type SamplingSettings, sampleMissing, type TaskRange } from './sampling.ts';
 import { type Summary, summarize } from './summary.ts';
 
@@ -115,7 +115,7 @@ async function measure(
 ): Promise<Summary> {
   const total = settings.runs * world.size * settings.samples;
   const placeOf = (sample: Sample) => placeNumber(sample, world.size, settings.samples);
-  const journal = new Journal(join(folder, 'trajectories.jsonl'), placeOf);
+  const journal = new Journal(samplesFile(folder), sampleSchema, placeOf);
   try {
     let correct = [...journal.records()].filter(sample => sample.correct).length;
     const tell = () => {

@@ -1,4 +1,5 @@
 import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import type { z } from 'zod';
 import { writeFileWhole } from '../files.ts';
 
 const CHUNK = 2 ** 20;
@@ -6,23 +7,26 @@ const NEWLINE = 0x0a;
 
 /**
  * A file of JSON lines to which records are added as they are made, each with its place in an order that is known before.
- * Opened again after a crash it knows what it has; a line that was cut is no line.
+ * Opened again after a crash it knows what it has; a line that was cut or damaged is no record, and gives its place free.
  */
 export class Journal<T> {
   readonly #path: string;
   readonly #fd: number;
+  readonly #schema: z.ZodType<T>;
   readonly #placeOf: (record: T) => number;
   /** Where the line of each record is, by its place. */
   readonly #lines = new Map<number, [start: number, bytes: number]>();
   #end = 0;
 
-  /** Opens the journal in file `path`, or begins it. */
-  constructor(path: string, placeOf: (record: T) => number) {
+  /** Opens the journal in file `path`, or begins it. What `schema` refuses is no record. */
+  constructor(path: string, schema: z.ZodType<T>, placeOf: (record: T) => number) {
     this.#path = path;
+    this.#schema = schema;
     this.#placeOf = placeOf;
     this.#fd = openSync(path, existsSync(path) ? 'r+' : 'wx+');
     for (const [start, line] of completeLines(this.#fd)) {
-      this.#lines.set(placeOf(JSON.parse(line.toString())), [start, line.length]);
+      const record = this.#parse(line);
+      if (record !== undefined) this.#lines.set(placeOf(record), [start, line.length]);
       this.#end = start + line.length + 1;
     }
     ftruncateSync(this.#fd, this.#end);
@@ -56,13 +60,19 @@ export class Journal<T> {
   }
 
   /**
-   * Puts the records of the file into their order, so that it does not tell in which order they were made. No record can be
-   * added any more.
+   * Leaves in the file the records alone, in their order, so that it does not tell how they were made. No record can be added
+   * any more.
    */
   finish(): void {
     const places = this.#places();
-    const starts = places.map(place => this.#lines.get(place)![0]);
-    if (starts.every((start, i) => i === 0 || start > starts[i - 1])) return;
+    let end = 0;
+    const isInOrder = places.every(place => {
+      const [start, bytes] = this.#lines.get(place)!;
+      const follows = start === end;
+      end = start + bytes + 1;
+      return follows;
+    });
+    if (isInOrder && end === this.#end) return;
     writeFileWhole(this.#path, fd => {
       for (const place of places) writeSync(fd, Buffer.concat([this.#line(place), Buffer.of(NEWLINE)]));
     });
@@ -71,6 +81,14 @@ export class Journal<T> {
   close(): void {
     fsyncSync(this.#fd);
     closeSync(this.#fd);
+  }
+
+  #parse(line: Buffer): T | undefined {
+    try {
+      return this.#schema.parse(JSON.parse(line.toString()));
+    } catch {
+      return undefined;
+    }
   }
 
   #places(): number[] {

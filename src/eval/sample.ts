@@ -1,23 +1,27 @@
+import { z } from 'zod';
 import type { Trajectory } from '../agent/trajectory.ts';
 import { lastBoxed } from '../rewards/math.ts';
-import type { Place } from './sampling.ts';
+import { type Place, placeSchema } from './sampling.ts';
+
+const count = z.int().nonnegative();
 
 /** One line of an evaluation's journal: a trajectory as people read it, and all that the figures are made from. */
-export interface Sample extends Place {
+export const sampleSchema = placeSchema.extend({
   /** Of the task. */
-  id: string;
-  correct: boolean;
-  score: number;
+  id: z.string(),
+  correct: z.boolean(),
+  score: z.number(),
   /** What the last box holds; absent where there is none, or a limit ended the trajectory. */
-  answer?: string;
-  end: Trajectory['end'];
+  answer: z.string().optional(),
+  end: z.enum(['answer', 'turns', 'tokens'] satisfies Trajectory['end'][]),
   /** After the prompt, sampled and observed. */
-  tokens: number;
+  tokens: count,
   /** Calls that were answered, and those of them that failed. */
-  calls: number;
-  failedCalls: number;
-  steps: { text: string; observation?: string; error?: string }[];
-}
+  calls: count,
+  failedCalls: count,
+  steps: z.array(z.object({ text: z.string(), observation: z.string().optional(), error: z.string().optional() })),
+});
+export type Sample = z.infer<typeof sampleSchema>;
 
 export function sampleOf(place: Place, trajectory: Trajectory): Sample {
   const { taskId: id, correct, reward: score, end, tokens, promptTokens, steps } = trajectory;

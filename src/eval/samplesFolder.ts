@@ -1,25 +1,45 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
 import { UserError } from '../errors.ts';
-import { writeFileWhole } from '../files.ts';
+import { removeUnfinished, writeFileWhole } from '../files.ts';
+
+/** The journal in a folder of samples. */
+export function samplesFile(folder: string): string {
+  return join(folder, 'trajectories.jsonl');
+}
 
 /**
  * Makes the folder of samples that are made with these settings, or finds it again: samples that were made differently must
- * not be mixed.
+ * not be mixed. No other process may be at work there.
  * @throws UserError if it holds others.
  */
 export function openSamplesFolder(folder: string, settings: Record<string, unknown>): void {
   mkdirSync(folder, { recursive: true });
+  removeUnfinished(folder);
   const file = join(folder, 'settings.json');
-  if (!existsSync(file)) writeFileWhole(file, `${JSON.stringify(settings, null, 2)}\n`);
-  const before = JSON.parse(readFileSync(file, 'utf8'));
+  const samples = samplesFile(folder);
+  if (!existsSync(samples) || statSync(samples).size === 0) {
+    writeFileWhole(file, `${JSON.stringify(settings, null, 2)}\n`);
+    return;
+  }
+  const before = readSettings(file);
+  const remedy = 'choose another folder (--out), or delete this one';
+  if (!before) throw new UserError(`${folder} holds samples, and ${file} does not say how they were made: ${remedy}`);
   const other = Object.keys(settings).find(key => !isDeepStrictEqual(before[key], settings[key]));
   if (!other) return;
-  throw new UserError(
-    `${folder} holds samples that were made with another ${other} (see ${file}): choose another folder (--out), or delete this one`,
-  );
+  throw new UserError(`${folder} holds samples that were made with another ${other} (see ${file}): ${remedy}`);
+}
+
+/** Undefined where the file is not there, or damaged. */
+function readSettings(file: string): Record<string, unknown> | undefined {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return undefined;
+  }
 }
 
 /** SHA-256 of a checkpoint's files: those that say what it answers. */

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Rollout } from '../agent/rollout.ts';
 import { eachRollout } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
@@ -29,12 +30,11 @@ export interface SamplingSettings extends TrajectorySettings {
   seed: number;
 }
 
+const index = z.int().nonnegative();
+
 /** Where a sample stands, all counted from 0. */
-export interface Place {
-  run: number;
-  task: number;
-  sample: number;
-}
+export const placeSchema = z.object({ run: index, task: index, sample: index });
+export type Place = z.infer<typeof placeSchema>;
 
 /** The model that is sampled. */
 export interface Policy {

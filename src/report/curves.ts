@@ -16,7 +16,7 @@ export function curve(title: string, series: Series[], format?: (y: number) => s
 export function metricLine(name: string, color: string, runs: readonly Metrics[][], path: string): Series {
   const value = (line: Metrics) =>
     path.split('.').reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], line);
-  return { name, color, points: meanOver(runs, line => value(line) as number | undefined) };
+  return { name, color, points: meanOver(runs, value) };
 }
 
 /** How the trajectories split into the three patterns. */
@@ -49,11 +49,12 @@ export function byStep(title: string, key: 'divergenceByStep' | 'weightByStep', 
   return lineChart({ title, xLabel: 'step', series, discrete: true });
 }
 
-function meanOver(runs: readonly Metrics[][], value: (line: Metrics) => number | undefined): Point[] {
+/** Only of numbers: JSON has null for those that are none. */
+function meanOver(runs: readonly Metrics[][], value: (line: Metrics) => unknown): Point[] {
   const byUpdate = new Map<number, number[]>();
   for (const line of runs.flat()) {
     const y = value(line);
-    if (y !== undefined) byUpdate.set(line.update, [...(byUpdate.get(line.update) ?? []), y]);
+    if (typeof y === 'number') byUpdate.set(line.update, [...(byUpdate.get(line.update) ?? []), y]);
   }
   return [...byUpdate]
     .sort(([a], [b]) => a - b)

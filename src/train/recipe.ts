@@ -233,7 +233,8 @@ export async function loadRecipe(file: string, overrides: Record<string, unknown
   return atAbsolutePaths(parseRecipe(merge(parseYaml(text, file), overrides), file));
 }
 
-function parseYaml(text: string, source: string): Record<string, unknown> {
+/** @throws UserError if the text is not that of a recipe's file. */
+export function parseYaml(text: string, source: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = parse(text);

@@ -1,17 +1,16 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { parse } from 'yaml';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
 import { UserError } from '../errors.ts';
-import { replaceFolder, temporaryFolder, writeFileWhole } from '../files.ts';
+import { removeUnfinished, replaceFolder, syncToDisk, temporaryFolder, writeFileWhole } from '../files.ts';
 import { lockFolder } from '../folderLock.ts';
-import { formatRecipe, parseRecipe, type Recipe } from './recipe.ts';
-import { formatTrajectories, type SampledTrajectory } from './sample.ts';
+import { firstIssue } from '../schema.ts';
+import { formatRecipe, parseRecipe, parseYaml, type Recipe } from './recipe.ts';
+import { formatTrajectories, parseTrajectories, type SampledTrajectory } from './sample.ts';
 
 /** How far a run has come: iterations finished and updates made. */
-export interface Progress {
-  iteration: number;
-  update: number;
-}
+const progressSchema = z.looseObject({ iteration: z.int().nonnegative(), update: z.int().nonnegative() });
+export type Progress = Pick<z.infer<typeof progressSchema>, 'iteration' | 'update'>;
 
 /** One line of `metrics.jsonl`. */
 export type Metrics = Record<string, unknown> & Progress;
@@ -26,47 +25,52 @@ export type Metrics = Record<string, unknown> & Progress;
  *     checkpoints/<update>/ weights and optimizer state, to resume from
  *     final/                the trained model
  *
- * Checkpoints appear whole or not at all, so a run killed at any moment goes on from the last one.
+ * Checkpoints appear whole or not at all, so a run killed at any moment goes on from the last one. A start that has come to
+ * no update is no run yet: another may begin in its place.
  */
 export class RunDirectory {
   readonly path: string;
   readonly recipe: Recipe;
+  readonly #isNew: boolean;
   readonly #unlock: () => void;
 
-  private constructor(path: string, recipe: Recipe) {
+  private constructor(path: string, recipe: Recipe, isNew: boolean) {
     this.path = path;
     this.recipe = recipe;
+    this.#isNew = isNew;
     this.#unlock = lockFolder(path);
   }
 
   /**
-   * Claims a folder for a new run, which begins with `begin`.
-   * @throws UserError if the folder already holds a run.
+   * Claims a folder for a new run, which begins with `begin`. What is left of a start that has learned nothing is removed.
+   * @throws UserError if the folder already holds a run, or what a run would take for its own.
    */
   static create(path: string, recipe: Recipe): RunDirectory {
-    if (existsSync(join(path, 'recipe.yaml'))) {
-      throw new UserError(`${path} already holds a run: go on with it (--resume ${path}) or choose another folder`);
-    }
     mkdirSync(path, { recursive: true });
-    return new RunDirectory(path, recipe);
+    const run = new RunDirectory(path, recipe, true);
+    try {
+      run.#makeRoom();
+      return run;
+    } catch (error) {
+      run.#unlock();
+      throw error;
+    }
   }
 
-  /** From now on the folder holds a run, if it has not before. */
+  /** Opens a run to go on with it. */
+  static resume(path: string): RunDirectory {
+    return new RunDirectory(path, readRecipe(path), false);
+  }
+
+  /** From now on the folder holds the start of a run, if it has not before. */
   begin(): void {
-    mkdirSync(join(this.path, 'checkpoints'), { recursive: true });
-    mkdirSync(join(this.path, 'trajectories'), { recursive: true });
+    removeUnfinished(this.path);
+    for (const name of ['checkpoints', 'trajectories']) {
+      mkdirSync(join(this.path, name), { recursive: true });
+      removeUnfinished(join(this.path, name));
+    }
     const file = join(this.path, 'recipe.yaml');
     if (!existsSync(file)) writeFileWhole(file, formatRecipe(this.recipe));
-  }
-
-  /** Opens a run to go on with it; what was written after its last checkpoint is forgotten. */
-  static resume(path: string): RunDirectory {
-    const run = new RunDirectory(path, readRecipe(path));
-    if (run.finished) return run;
-    const { iteration } = run.progress();
-    const kept = readMetrics(path).filter(line => line.iteration <= iteration);
-    writeFileWhole(join(path, 'metrics.jsonl'), kept.map(line => `${JSON.stringify(line)}\n`).join(''));
-    return run;
   }
 
   /** The folder of the fresh model that the recipe's `init` asks for. */
@@ -83,71 +87,166 @@ export class RunDirectory {
     return existsSync(this.final);
   }
 
-  /** The newest complete checkpoint, if there is one. */
-  latest(): string | undefined {
-    const newest = this.#checkpoints().at(-1);
-    return newest && join(this.path, 'checkpoints', newest);
+  /** The folders of the checkpoints, newest first. */
+  checkpoints(): string[] {
+    return checkpointsOf(this.path);
   }
 
-  /** How far the newest checkpoint has come. */
-  progress(): Progress {
-    const latest = this.latest();
-    if (!latest) return { iteration: 0, update: 0 };
-    return JSON.parse(readFileSync(join(latest, 'progress.json'), 'utf8'));
+  /** How far a checkpoint has come. @throws UserError if it does not say, or says what its name does not. */
+  progressOf(checkpoint: string): Progress {
+    const file = join(checkpoint, 'progress.json');
+    let progress: Progress;
+    try {
+      progress = progressSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    } catch (error) {
+      throw new UserError(`${file} is damaged: ${reasonOf(error)}`);
+    }
+    if (progress.update !== updatesOf(checkpoint)) {
+      throw new UserError(`${file} is damaged: it says that ${progress.update} updates were made`);
+    }
+    return progress;
   }
 
-  /** Writes a checkpoint by `save`, then deletes the oldest ones beyond `save.keep`. */
-  async checkpoint(progress: Progress, save: (dir: string) => Promise<void>): Promise<void> {
-    const name = fileNumber(progress.update);
-    const temporary = temporaryFolder(join(this.path, 'checkpoints', name));
+  /**
+   * Writes a checkpoint by `save`, then deletes the oldest ones beyond `save.keep`.
+   * @returns its folder
+   */
+  async checkpoint(progress: Progress, save: (dir: string) => Promise<void>): Promise<string> {
+    const final = join(this.path, 'checkpoints', fileNumber(progress.update));
+    const temporary = temporaryFolder(final);
     rmSync(temporary, { recursive: true, force: true });
     await save(temporary);
     writeFileWhole(join(temporary, 'progress.json'), JSON.stringify(progress));
-    replaceFolder(temporary, join(this.path, 'checkpoints', name));
-    for (const old of this.#checkpoints().slice(0, -this.recipe.save.keep)) {
-      rmSync(join(this.path, 'checkpoints', old), { recursive: true });
-    }
+    if (existsSync(this.#metricsFile)) syncToDisk(this.#metricsFile);
+    replaceFolder(temporary, final);
+    const written = this.checkpoints().filter(checkpoint => updatesOf(checkpoint) <= progress.update);
+    for (const old of written.slice(this.recipe.save.keep)) rmSync(old, { recursive: true });
+    return final;
   }
 
   log(metrics: Metrics): void {
-    appendFileSync(join(this.path, 'metrics.jsonl'), `${JSON.stringify(metrics)}\n`);
+    appendFileSync(this.#metricsFile, `${JSON.stringify(metrics)}\n`);
+  }
+
+  /** Forgets all metrics but these. */
+  keepMetrics(kept: readonly Metrics[]): void {
+    writeFileWhole(this.#metricsFile, kept.map(line => `${JSON.stringify(line)}\n`).join(''));
   }
 
   logTrajectories(iteration: number, samples: readonly SampledTrajectory[]): void {
     writeFileWhole(join(this.path, 'trajectories', `${fileNumber(iteration)}.yaml`), formatTrajectories(samples));
   }
 
+  /** Gives the folder back; a new run that has learned nothing leaves nothing. */
   close(): void {
+    const leavesNothing = this.#isNew && !holdsRun(this.path);
+    if (leavesNothing) this.#removeStart();
     this.#unlock();
+    if (leavesNothing && readdirSync(this.path).length === 0) rmdirSync(this.path);
   }
 
-  #checkpoints(): string[] {
-    return readdirSync(join(this.path, 'checkpoints'))
-      .filter(name => /^\d+$/.test(name))
-      .sort();
+  #makeRoom(): void {
+    if (holdsRun(this.path)) {
+      const goOn = `go on with it (--resume ${this.path})`;
+      throw new UserError(`${this.path} already holds a run: ${goOn} or choose another folder`);
+    }
+    this.#removeStart();
+    const other = ['final', ...namesOfStart].find(name => holdsAnything(join(this.path, name)));
+    if (other) throw new UserError(`${join(this.path, other)} is of no run: choose another folder`);
   }
+
+  #removeStart(): void {
+    if (!existsSync(join(this.path, 'recipe.yaml'))) return;
+    removeUnfinished(this.path);
+    for (const name of namesOfStart) rmSync(join(this.path, name), { recursive: true, force: true });
+  }
+
+  get #metricsFile(): string {
+    return metricsFile(this.path);
+  }
+}
+
+/** What a start makes that has learned nothing. Removed in this order, it is known as one until the end. */
+const namesOfStart = ['metrics.jsonl', 'trajectories', 'initial', 'recipe.yaml', 'checkpoints'];
+
+/**
+ * Whether a folder holds a run, and not only a start that has learned nothing: it has come to an update or to a checkpoint.
+ * A recipe without what `RunDirectory.begin` makes beside it is taken for a run: it may be anything.
+ */
+export function holdsRun(path: string): boolean {
+  if (!existsSync(join(path, 'recipe.yaml'))) return false;
+  const metrics = metricsFile(path);
+  return (
+    !existsSync(join(path, 'checkpoints')) ||
+    checkpointsOf(path).length > 0 ||
+    existsSync(join(path, 'final')) ||
+    (existsSync(metrics) && statSync(metrics).size > 0)
+  );
+}
+
+function holdsAnything(path: string): boolean {
+  return existsSync(path) && !(statSync(path).isDirectory() && readdirSync(path).length === 0);
 }
 
 /** @throws UserError if `path` is not a run's folder. */
 export function readRecipe(path: string): Recipe {
   const file = join(path, 'recipe.yaml');
   if (!existsSync(file)) throw new UserError(`${path} is not the folder of a run: it has no recipe.yaml`);
-  return parseRecipe(parse(readFileSync(file, 'utf8')), file);
+  return parseRecipe(parseYaml(readFileSync(file, 'utf8'), file), file);
 }
 
-/** The metrics of a run so far; a line that a crash left unfinished is no line. */
-export function readMetrics(path: string): Metrics[] {
-  const file = join(path, 'metrics.jsonl');
+/**
+ * The metrics of a run, up to that of an iteration; a line that a crash left unfinished is no line.
+ * @throws UserError if one of these lines is damaged.
+ */
+export function readMetrics(path: string, iteration = Number.POSITIVE_INFINITY): Metrics[] {
+  const file = metricsFile(path);
   if (!existsSync(file)) return [];
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  return lines.map(line => JSON.parse(line));
+  const metrics: Metrics[] = [];
+  for (let i = 0; i < lines.length && (metrics.at(-1)?.iteration ?? 0) < iteration; i++) {
+    metrics.push(parseMetrics(lines[i], `${file}, line ${i + 1},`));
+  }
+  return metrics.filter(line => line.iteration <= iteration);
 }
 
-/** The readable trajectories of a run, newest first. */
+function parseMetrics(line: string, at: string): Metrics {
+  try {
+    return progressSchema.parse(JSON.parse(line));
+  } catch (error) {
+    throw new UserError(`${at} is damaged: ${reasonOf(error)}; delete the line to do without it`);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'it is missing';
+  return error instanceof z.ZodError ? firstIssue(error) : (error as Error).message;
+}
+
+/** The readable trajectories of a run, newest first. They only illustrate: a file that is damaged shows none. */
 export function readTrajectories(path: string): SampledTrajectory[] {
   const folder = join(path, 'trajectories');
-  const files = existsSync(folder) ? readdirSync(folder).sort().reverse() : [];
-  return files.flatMap(file => parse(readFileSync(join(folder, file), 'utf8')));
+  const files = existsSync(folder) ? numbered(folder, /^\d+\.yaml$/) : [];
+  return files.flatMap(file => parseTrajectories(readFileSync(join(folder, file), 'utf8')) ?? []);
+}
+
+function checkpointsOf(path: string): string[] {
+  const folder = join(path, 'checkpoints');
+  return numbered(folder, /^\d+$/).map(name => join(folder, name));
+}
+
+/** The names in a folder that are numbers, the greatest first. */
+function numbered(folder: string, pattern: RegExp): string[] {
+  const names = readdirSync(folder).filter(name => pattern.test(name));
+  return names.sort((a, b) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
+}
+
+function updatesOf(checkpoint: string): number {
+  return Number(basename(checkpoint));
+}
+
+function metricsFile(path: string): string {
+  return join(path, 'metrics.jsonl');
 }
 
 function fileNumber(value: number): string {

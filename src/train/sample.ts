@@ -1,33 +1,36 @@
-import { Document, isScalar, visit } from 'yaml';
+import { Document, isScalar, parse, visit } from 'yaml';
+import { z } from 'zod';
 import type { Trajectory } from '../agent/trajectory.ts';
 import { type Pattern, patternOf } from '../methods/diagnostics.ts';
 import type { StepWeighting } from '../methods/method.ts';
 import { stepWeights } from '../methods/stepwise.ts';
 import type { Chat } from '../text/chat.ts';
 
-/** A trajectory as people read it, in `trajectories/*.yaml` and in reports. */
-export interface SampledTrajectory {
-  task: string;
-  reward: number;
-  correct: boolean;
-  end: Trajectory['end'];
-  /** By what SOD's step weights would be; absent where no teacher scored the trajectory. */
-  pattern?: Pattern;
-  steps: SampledStep[];
-  prompt: string;
-}
-
-export interface SampledStep {
+const sampledStep = z.object({
   /** d_k and w_k, where a teacher scored the trajectory. */
-  divergence?: number;
-  weight?: number;
-  text: string;
-  observation?: string;
-  error?: string;
+  divergence: z.number().optional(),
+  weight: z.number().optional(),
+  text: z.string(),
+  observation: z.string().optional(),
+  error: z.string().optional(),
   /** The sampled tokens one by one, and what the teacher thinks of each: q − s, where it scored the trajectory. */
-  tokens?: string[];
-  gaps?: number[];
-}
+  tokens: z.array(z.string()).optional(),
+  gaps: z.array(z.number()).optional(),
+});
+export type SampledStep = z.infer<typeof sampledStep>;
+
+/** A trajectory as people read it, in `trajectories/*.yaml` and in reports. */
+const sampledTrajectory = z.object({
+  task: z.string(),
+  reward: z.number(),
+  correct: z.boolean(),
+  end: z.enum(['answer', 'turns', 'tokens'] satisfies Trajectory['end'][]),
+  /** By what SOD's step weights would be; absent where no teacher scored the trajectory. */
+  pattern: z.enum(['stable', 'erroneous', 'recovery'] satisfies Pattern[]).optional(),
+  steps: z.array(sampledStep),
+  prompt: z.string(),
+});
+export type SampledTrajectory = z.infer<typeof sampledTrajectory>;
 
 /** What a teacher made of a trajectory. */
 export interface Scored {
@@ -93,4 +96,13 @@ export function formatTrajectories(samples: readonly SampledTrajectory[]): strin
     },
   });
   return document.toString({ blockQuote: 'literal', lineWidth: 0, doubleQuotedMinMultiLineLength: 1000 });
+}
+
+/** What `formatTrajectories` wrote; undefined where the text is another, or not all of it. */
+export function parseTrajectories(text: string): SampledTrajectory[] | undefined {
+  try {
+    return z.array(sampledTrajectory).parse(parse(text));
+  } catch {
+    return undefined;
+  }
 }

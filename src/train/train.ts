@@ -13,6 +13,7 @@ import { type Material, openMaterial } from './material.ts';
 import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
 import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
+import { goOn } from './resume.ts';
 import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
 import { supervised } from './supervised.ts';
 
@@ -74,13 +75,16 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
     };
     const checkpoints = await localCheckpoints(recipe, control);
     const { material, close } = await openMaterial(recipe, control, options.world);
-    run.begin();
-    const engine = options.engine ?? (await startEngine(recipe, onNotice));
     try {
-      const finished = await runLearner(recipe, checkpoints, run, engine, material, signal, onProgress);
-      return { finished, checkpoint: finished ? run.final : run.latest()!, metrics: readMetrics(runDir) };
+      run.begin();
+      const engine = options.engine ?? (await startEngine(recipe, onNotice));
+      try {
+        const end = await runLearner(recipe, checkpoints, run, engine, material, signal, onProgress);
+        return { ...end, metrics: readMetrics(runDir) };
+      } finally {
+        if (!options.engine) await engine.close();
+      }
     } finally {
-      if (!options.engine) await engine.close();
       await close();
     }
   } finally {
@@ -88,7 +92,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
   }
 }
 
-/** Iterates from where the run stands to its end; false if the signal came first. */
+/** Iterates from where the run stands to its end, or until the signal comes. */
 async function runLearner(
   recipe: Recipe,
   checkpoints: Checkpoints,
@@ -97,16 +101,15 @@ async function runLearner(
   material: Material,
   signal: AbortSignal,
   onProgress: (event: TrainEvent) => void,
-): Promise<boolean> {
+): Promise<Omit<TrainResult, 'metrics'>> {
+  const onNotice = (notice: string) => onProgress({ kind: 'notice', notice });
   if (recipe.init && !existsSync(run.initial)) {
-    onProgress({ kind: 'notice', notice: "making a fresh model: its tokenizer is learned from an expert's dialogues" });
+    onNotice("making a fresh model: its tokenizer is learned from an expert's dialogues");
     await initialize(run.initial, recipe.init, recipe, material);
   }
   const base = checkpoints.model ?? run.initial;
   if (checkpoints.teacher) refuseOtherTokens(base, checkpoints.teacher);
   const trainer = await engine.trainer(base);
-  const latest = run.latest();
-  if (latest) await trainer.load(latest);
   const studio: Studio = {
     run,
     trainer,
@@ -117,9 +120,13 @@ async function runLearner(
   };
   const learner = learnerOf(recipe, studio, material);
 
-  let { iteration } = run.progress();
+  let { iteration, checkpoint } = await goOn(run, trainer, learner, onNotice);
+  let saved = iteration;
   const progress = (): Progress => ({ iteration, update: iteration * learner.updatesPerIteration });
-  const save = () => run.checkpoint(progress(), dir => trainer.save(dir, { optimizer: true }));
+  const save = async () => {
+    checkpoint = await run.checkpoint(progress(), dir => trainer.save(dir, { optimizer: true }));
+    saved = iteration;
+  };
 
   while (iteration < learner.iterations && !signal.aborted) {
     const metrics = await learner.iterate(iteration).catch(error => {
@@ -135,11 +142,11 @@ async function runLearner(
   }
 
   if (iteration < learner.iterations) {
-    if (run.progress().iteration < iteration || !run.latest()) await save();
-    return false;
+    if (!checkpoint || saved < iteration) await save();
+    return { finished: false, checkpoint: checkpoint! };
   }
   await trainer.save(run.final);
-  return true;
+  return { finished: true, checkpoint: run.final };
 }
 
 /** Writes the fresh model that `init` describes, with the tokenizer of the world that the run learns in or of another. */

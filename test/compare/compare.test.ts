@@ -105,9 +105,16 @@ test('every method is trained for every seed from the same checkpoint, measured,
   const report = readFileSync(join(out, 'report.html'), 'utf8');
   for (const { name } of plan.methods) expect(report).toContain(name);
 
-  let measured = 0;
-  await compare(plan, control(out, { onEvaluation: () => measured++ }));
-  expect(measured).toBe(0);
+  const measured = new Set<string>();
+  const again = control(out, { onEvaluation: name => measured.add(name) });
+  await compare(plan, again);
+  expect([...measured]).toEqual([]);
+  const content = { settings: { ...plan.evaluation, seed: 3 }, evaluation: {} };
+  writeFileSync(join(plan.runDir('grpo', 3), 'grpo-eval-3.json'), '{"settings":');
+  writeFileSync(join(plan.runDir('sod', 3), 'sod-eval-3.json'), JSON.stringify(content));
+  writeFileSync(join(plan.runDir('sod', 3), 'trajectories', '000002.yaml.tmp'), '- task: o');
+  await compare(plan, again);
+  expect([...measured]).toEqual(['grpo, seed 3', 'sod, seed 3']);
   expect(JSON.parse(readFileSync(join(out, 'table.json'), 'utf8'))).toEqual(table);
 });
 

@@ -1,20 +1,19 @@
-import { mkdtempSync, readFileSync, truncateSync } from 'node:fs';
+import { mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { Journal } from '../../src/eval/journal.ts';
 
-interface Entry {
-  place: number;
-  text: string;
-}
+const entrySchema = z.object({ place: z.int(), text: z.string() });
+type Entry = z.infer<typeof entrySchema>;
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-journal-'));
 let files = 0;
 
 function open(path: string): Journal<Entry> {
-  return new Journal<Entry>(path, ({ place }) => place);
+  return new Journal(path, entrySchema, ({ place }) => place);
 }
 
 const entries = fc.uniqueArray(
@@ -58,4 +57,48 @@ test('records that are longer than a piece of reading are found again', () => {
   const again = open(path);
   expect([...again.records()].map(({ text }) => text.length)).toEqual(texts.map(({ length }) => length));
   again.close();
+});
+
+test('what is damaged is no record, is made again, and is gone at the end', () => {
+  const path = join(folder, 'damaged.jsonl');
+  const all = [0, 1, 2, 3].map(place => ({ place, text: `text ${place}` }));
+  const lines = all.map(entry => JSON.stringify(entry));
+  const damaged = [
+    '',
+    '\0\0\0',
+    lines[0].slice(0, 8) + lines[1],
+    '{"place":1}',
+    '{"place":0.5,"text":""}',
+    'null',
+    '[]',
+  ];
+  for (const [i, line] of damaged.entries()) {
+    for (const at of [0, 2, 4]) {
+      writeFileSync(
+        path,
+        lines
+          .toSpliced(at, at === 4 ? 0 : 1, line)
+          .map(text => `${text}\n`)
+          .join(''),
+      );
+      const journal = open(path);
+      expect([i, journal.size]).toEqual([i, at === 4 ? 4 : 3]);
+      for (const entry of all) if (!journal.has(entry.place)) journal.add(entry);
+      expect([...journal.records()]).toEqual(all);
+      journal.finish();
+      journal.close();
+      expect(readFileSync(path, 'utf8')).toBe(lines.map(text => `${text}\n`).join(''));
+    }
+  }
+});
+
+test('of two records in one place the later counts, and stays alone', () => {
+  const path = join(folder, 'twice.jsonl');
+  const [first, second] = [1, 2].map(n => JSON.stringify({ place: 0, text: `text ${n}` }));
+  writeFileSync(path, `${first}\n${second}\n`);
+  const journal = open(path);
+  expect([...journal.records()]).toEqual([{ place: 0, text: 'text 2' }]);
+  journal.finish();
+  journal.close();
+  expect(readFileSync(path, 'utf8')).toBe(`${second}\n`);
 });

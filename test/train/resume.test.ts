@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -45,7 +45,20 @@ test.each(recipes)(
     await expect(train(parseRecipe({ ...input, seed: 9 }), { runDir: run, resume: true })).rejects.toThrow(
       'another recipe',
     );
-    const resumed = await train(recipe, { runDir: run, resume: true });
+    const notices: string[] = [];
+    const [newest, before] = readdirSync(join(run, 'checkpoints')).sort().reverse();
+    const { iteration } = JSON.parse(readFileSync(join(run, 'checkpoints', before, 'progress.json'), 'utf8'));
+    rmSync(join(run, 'checkpoints', newest, 'optimizer.safetensors'));
+    const resumed = await train(recipe, {
+      runDir: run,
+      resume: true,
+      onProgress: event => event.kind === 'notice' && notices.push(event.notice),
+    });
+    expect(notices).toContainEqual(
+      expect.stringMatching(
+        `^going back to iteration ${iteration}, for .*${newest}/.*the optimizer's state, is missing`,
+      ),
+    );
 
     const content = (path: string) => readFileSync(join(path, 'model.safetensors'));
     expect(content(resumed.checkpoint).equals(content(undisturbed.checkpoint))).toBe(true);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Random } from '../../src/random.ts';
@@ -7,7 +7,7 @@ import { parseRecipe } from '../../src/train/recipe.ts';
 import { readTrajectories } from '../../src/train/runDirectory.ts';
 import { type TrainResult, train } from '../../src/train/train.ts';
 import { openWorld } from '../../src/worlds/open.ts';
-import { temporaryFolder } from '../engine/tinyModel.ts';
+import { temporaryFolder, writeTinyModel } from '../engine/tinyModel.ts';
 
 const shape = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
 
@@ -32,6 +32,18 @@ test('learns from the tasks that the recipe names, and leaves out those before',
   const shown = readTrajectories(run).map(({ task }) => task);
   expect(shown.length).toBeGreaterThan(0);
   for (const task of shown) expect(expected).toContain(task);
+});
+
+test('a start that fails leaves nothing, and the corrected one begins', async () => {
+  const folder = temporaryFolder();
+  const model = await writeTinyModel(join(folder, 'model'));
+  const recipe = parseRecipe({ method: 'sft', model, training: { demonstrations: 2, epochs: 1, batchSize: 2 } });
+  const runDir = join(folder, 'run');
+  await expect(train(recipe, { runDir })).rejects.toThrow(/tokenizer\.json/);
+  expect(readdirSync(folder)).toEqual(['model']);
+
+  const { model: _, ...corrected } = { ...recipe, init: { ...shape, tieEmbeddings: true } };
+  await expect(train(corrected, { runDir })).resolves.toMatchObject({ finished: true });
 });
 
 test('a run in a world that is open already is the same run, and leaves it open', async () => {

@@ -253,8 +253,8 @@ class LocalTrainer implements Trainer {
     return this.#engine.call({ kind: 'save', model: this.#model, dir, optimizer: options.optimizer ?? false });
   }
 
-  load(dir: string): Promise<void> {
-    return this.#engine.call({ kind: 'load', model: this.#model, dir });
+  load(dir: string, options: { optimizer?: boolean } = {}): Promise<void> {
+    return this.#engine.call({ kind: 'load', model: this.#model, dir, optimizer: options.optimizer ?? false });
   }
 }
 

@@ -69,7 +69,7 @@ function handle(id: number, request: Request): unknown {
     case 'save':
       return model.save(request.dir, request.optimizer);
     case 'load':
-      return load(model, request.dir);
+      return load(model, request.dir, request.optimizer);
   }
 }
 
@@ -88,8 +88,8 @@ function open(checkpoint: string, trainable: boolean): number {
   return models.length - 1;
 }
 
-function load(model: LocalModel, dir: string): void {
-  const kernels = model.load(dir).map(kernelsText);
+function load(model: LocalModel, dir: string, optimizer: boolean): void {
+  const kernels = model.load(dir, optimizer).map(kernelsText);
   const now = kernels.pop();
   if (kernels.length === 0) return;
   answer({

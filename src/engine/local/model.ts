@@ -9,6 +9,7 @@ import { rotaryTable } from '../../model/decoder.ts';
 import type { Dtype } from '../../model/dtype.ts';
 import { SafetensorsFile, type StoredTensor, writeSafetensors } from '../../model/safetensors.ts';
 import { loadWeights, type Weights } from '../../model/weights.ts';
+import { firstIssue } from '../../schema.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
 import { readVocabulary } from '../../text/vocabulary.ts';
 import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../types.ts';
@@ -119,8 +120,11 @@ export class LocalModel {
     });
   }
 
-  /** @returns what the weights were computed by so far, each once, and last what goes on */
-  load(dir: string): readonly Kernels[] {
+  /**
+   * @param optimizer whether the optimizer's state has to be there
+   * @returns what the weights were computed by so far, each once, and last what goes on
+   */
+  load(dir: string, optimizer: boolean): readonly Kernels[] {
     const training = this.#training();
     const checkpoint = readCheckpoint(dir);
     try {
@@ -135,6 +139,7 @@ export class LocalModel {
       this.#kernels = [kernelsHere(this.#options.dtype)];
       const state = join(checkpoint.dir, optimizerFile);
       if (existsSync(state)) this.#loadOptimizer(state, join(checkpoint.dir, trainerFile));
+      else if (optimizer) throw new UserError(`${state}, the optimizer's state, is missing`);
     } finally {
       checkpoint.close();
     }
@@ -158,10 +163,9 @@ export class LocalModel {
     } finally {
       file.close();
     }
-    const content = trainerSchema.safeParse(JSON.parse(readFileSync(trainerPath, 'utf8')));
-    if (!content.success) throw new UserError(`${trainerPath} is damaged: expected {"version": …}`);
-    this.#version = content.data.version;
-    this.#kernels = withKernels(content.data.kernels, kernelsHere(this.#options.dtype));
+    const { version, kernels } = readTrainer(trainerPath);
+    this.#version = version;
+    this.#kernels = withKernels(kernels, kernelsHere(this.#options.dtype));
   }
 
   #training() {
@@ -183,6 +187,9 @@ export class LocalModel {
     for (const [name, { offset, shape }] of this.#training().ranges) {
       const tensor = tensors.get(prefix + name);
       if (!tensor) throw new UserError(`the optimizer's state lacks ${prefix}${name}; the checkpoint is damaged`);
+      if (`${tensor.shape}` !== `${shape}`) {
+        throw new UserError(`the optimizer's state has ${prefix}${name} of shape [${tensor.shape}], not [${shape}]`);
+      }
       scope(() => flat.view(offset, shape).write(tensor.read()));
     }
   }
@@ -201,5 +208,15 @@ export class LocalModel {
         return masks.begin(grammar, stop);
       },
     };
+  }
+}
+
+/** @throws UserError if the file is not there or holds something else. */
+function readTrainer(path: string): z.output<typeof trainerSchema> {
+  try {
+    return trainerSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? firstIssue(error) : (error as Error).message;
+    throw new UserError(`${path} is damaged: expected {"version": …} (${reason})`);
   }
 }

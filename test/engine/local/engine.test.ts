@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/engine.ts';
 import type { AdamParams, Datum, LossSpec, Trainer } from '../../../src/engine/types.ts';
 import { UserError } from '../../../src/errors.ts';
 import { readCheckpoint } from '../../../src/model/checkpoint.ts';
+import { elements, SafetensorsFile, writeSafetensors } from '../../../src/model/safetensors.ts';
 import { native } from '../../../src/tensor/native.ts';
 import { randomTokens, temporaryFolder, vocabSize, writeTinyModel } from '../tinyModel.ts';
 
@@ -43,6 +44,14 @@ function parameters(dir: string): Record<string, Float32Array> {
   const all = Object.fromEntries(checkpoint.tensors.map(tensor => [tensor.name, tensor.read()]));
   checkpoint.close();
   return all;
+}
+
+/** Gives the tensors of a file one dimension each. */
+function flatten(path: string): void {
+  const file = SafetensorsFile.open(path);
+  const flat = [...file.tensors.values()].map(tensor => ({ ...tensor, shape: [elements(tensor.shape)] }));
+  writeSafetensors(path, flat);
+  file.close();
 }
 
 describe('a sampler', () => {
@@ -232,5 +241,34 @@ describe('a trainer', () => {
     const first = await updates(trained, 0, 2);
     await trained.load(modelA);
     expect(await updates(trained, 0, 2)).toEqual(first);
+  });
+
+  it('does not go on where something is missing that it needs, and does from the next checkpoint', async () => {
+    const trainer = await (await start()).trainer(modelA);
+    const whole = `${folder}/whole`;
+    await updates(trainer, 0, 2);
+    await trainer.save(whole, { optimizer: true });
+    const losses = await updates(trainer, 2, 3);
+    const state = 'optimizer.safetensors';
+    const damages: [string, (dir: string) => void][] = [
+      ["the optimizer's state, is missing", dir => rmSync(`${dir}/${state}`)],
+      [state, dir => truncateSync(`${dir}/${state}`, 1000)],
+      ["the optimizer's state lacks", dir => copyFileSync(`${dir}/model.safetensors`, `${dir}/${state}`)],
+      ["the optimizer's state has", dir => flatten(`${dir}/${state}`)],
+      ['model.safetensors', dir => truncateSync(`${dir}/model.safetensors`, 1000)],
+      ['trainer.json', dir => rmSync(`${dir}/trainer.json`)],
+      ['trainer.json', dir => writeFileSync(`${dir}/trainer.json`, '')],
+      ['version', dir => writeFileSync(`${dir}/trainer.json`, '{"version":-1}')],
+    ];
+    for (const [i, [reason, damage]] of damages.entries()) {
+      const dir = `${folder}/damaged-${i}`;
+      cpSync(whole, dir, { recursive: true });
+      damage(dir);
+      const refusal = await trainer.load(dir, { optimizer: true }).catch(error => error);
+      expect(refusal).toBeInstanceOf(UserError);
+      expect(refusal.message).toContain(reason);
+    }
+    await trainer.load(whole, { optimizer: true });
+    expect(await updates(trainer, 2, 3)).toEqual(losses);
   });
 });

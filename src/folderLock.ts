@@ -42,22 +42,25 @@ export function lockFolder(path: string): () => void {
  */
 function claim(file: string, path: string, self: Owner): void {
   while (!createFileWhole(file, `${JSON.stringify(self)}\n`)) {
-    refuseHeld(file, path, self);
+    if (!isVoid(file, path, self)) continue;
     const clearing = `${file}.void`;
     claim(clearing, path, self);
     try {
-      refuseHeld(file, path, self);
-      rmSync(file, { force: true });
+      if (isVoid(file, path, self)) rmSync(file);
     } finally {
       rmSync(clearing);
     }
   }
 }
 
-/** @throws UserError if the claim in a file is not void. */
-function refuseHeld(file: string, path: string, self: Owner): void {
+/**
+ * Whether there is a claim that nobody holds: one that is gone meanwhile may be followed by another at any moment.
+ * @throws UserError if a process holds it.
+ */
+function isVoid(file: string, path: string, self: Owner): boolean {
   const owner = readOwner(file);
-  if (!owner) return;
+  if (owner === 'gone') return false;
+  if (!owner) return true;
   if (owner.host !== self.host) {
     throw new UserError(
       `${path} is in use by process ${owner.process} on ${owner.host}; if that is gone, delete ${file}`,
@@ -66,15 +69,17 @@ function refuseHeld(file: string, path: string, self: Owner): void {
   if (owner.boot === self.boot && isRunning(owner.process) && (startOf(owner.process) ?? owner.start) === owner.start) {
     throw new UserError(`${path} is in use by process ${owner.process}: wait for its end, or stop it`);
   }
+  return true;
 }
 
-/** Nobody, where the file is gone meanwhile or is no whole lock, which nobody can hold. */
-function readOwner(file: string): Owner | undefined {
+/** Nobody, where the file is no whole lock, which nobody can hold. */
+function readOwner(file: string): Owner | 'gone' | undefined {
   try {
     return ownerSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof SyntaxError || error instanceof z.ZodError || code === 'ENOENT') return undefined;
+    if (code === 'ENOENT') return 'gone';
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
     throw error;
   }
 }

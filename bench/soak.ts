@@ -86,7 +86,8 @@ const requests = Array.from({ length: 80 }, (_, i) => {
  */
 async function ask(request: object, leaveAfter = Number.POSITIVE_INFINITY): Promise<string | undefined> {
   const body = JSON.stringify(request);
-  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body });
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body });
   if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
   let text = '';
   let events = 0;

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../errors.ts';
 import { interruptible } from './interrupt.ts';
 import { nonNegativeInteger, positiveInteger, positiveNumber } from './options.ts';
@@ -8,6 +8,7 @@ interface Options {
   host: string;
   port: number;
   apiKey?: string;
+  allowOrigin: string[];
   maxBody: number;
   maxBatch: number;
   maxQueue: number;
@@ -24,6 +25,12 @@ export const serveCommand = () =>
     .option('--host <address>', 'address to listen on; others than this machine can reach 0.0.0.0', '127.0.0.1')
     .option('--name <name>', "what clients call the model (default: its folder's or run's name)")
     .option('--api-key <key>', 'ask clients for this key (default: SOD_API_KEY of the environment)')
+    .option(
+      '--allow-origin <origin>',
+      "let web pages of https://example.org ask, several times for several, or '*' (default: those of this machine)",
+      (origin: string, others: string[]) => [...others, parseOrigin(origin)],
+      [],
+    )
     .option('--max-context <tokens>', 'most tokens of a prompt and its answer', positiveInteger)
     .option('--max-batch <count>', 'sequences sampled side by side', positiveInteger, 64)
     .option('--max-queue <count>', 'sequences that may wait beside them', nonNegativeInteger, 256)
@@ -58,6 +65,7 @@ Serves /v1/chat/completions, /v1/completions, /v1/models, /health and /metrics. 
         host: options.host,
         port: options.port,
         apiKey: options.apiKey ?? process.env.SOD_API_KEY,
+        allowOrigins: options.allowOrigin,
         maxBodyBytes: options.maxBody,
         maxQueue: options.maxQueue,
         maxContext: options.maxContext,
@@ -76,3 +84,11 @@ Serves /v1/chat/completions, /v1/completions, /v1/models, /health and /metrics. 
       );
       await server.close();
     });
+
+/** An origin as browsers write it. */
+function parseOrigin(text: string): string {
+  if (text === '*' || text === 'null') return text;
+  const origin = URL.canParse(text) ? new URL(text).origin : 'null';
+  if (origin === 'null') throw new InvalidArgumentError("It must be an origin such as https://example.org, or '*'.");
+  return origin;
+}

@@ -17,6 +17,9 @@ const hex: Term = {
 /** A value's own digits are as many as a double tells apart; without a bound a number may never end. */
 const mostDigits = 16;
 
+const fraction = optional([{ text: '.' }, { repeat: [digit], min: 1, max: mostDigits }]);
+const exponent = optional([either('eE'), optional([either('+-')]), { repeat: [digit], min: 1, max: 2 }]);
+
 /** Rules for values of any kind, by which all others are made. */
 export const jsonRules: Grammar['rules'] = {
   space: [[], [{ text: ' ' }], [{ text: '\n' }, { repeat: [{ text: ' ' }], min: 0, max: 20 }]],
@@ -24,7 +27,7 @@ export const jsonRules: Grammar['rules'] = {
     [{ rule: 'object' }],
     [{ rule: 'array' }],
     [{ rule: 'string' }],
-    [anyNumber(true)],
+    [{ rule: 'number' }],
     [{ rule: 'boolean' }],
     [{ text: 'null' }],
   ],
@@ -34,6 +37,7 @@ export const jsonRules: Grammar['rules'] = {
   // A leading zero stands alone.
   whole: [[{ text: '0' }], [{ bytes: [[0x31, 0x39]] }, { repeat: [digit], min: 0, max: mostDigits - 1 }]],
   string: [[stringOf(0, null)]],
+  number: [[optional([{ text: '-' }]), { rule: 'whole' }, fraction, exponent]],
   // One character of a string: UTF-8 without the marks that must be escaped (RFC 3629, RFC 8259), or an escape.
   character: [
     [
@@ -97,14 +101,6 @@ export function optional(sequence: Sequence): Term {
 /** A string of `min` to `max` characters; `max` null: without end. */
 export function stringOf(min: number, max: number | null): Term {
   return { repeat: [{ text: '"' }, { repeat: [{ rule: 'character' }], min, max }, { text: '"' }], min: 1, max: 1 };
-}
-
-/** @param signed whether it may be negative */
-export function anyNumber(signed: boolean): Term {
-  const fraction = optional([{ text: '.' }, { repeat: [digit], min: 1, max: mostDigits }]);
-  const exponent = optional([either('eE'), optional([either('+-')]), { repeat: [digit], min: 1, max: 2 }]);
-  const sign = signed ? [optional([{ text: '-' }])] : [];
-  return { repeat: [...sign, { rule: 'whole' }, fraction, exponent], min: 1, max: 1 };
 }
 
 /** Exactly this value, without spaces; its numbers as they were written. */

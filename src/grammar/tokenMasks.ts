@@ -1,71 +1,87 @@
 import type { Vocabulary } from '../text/vocabulary.ts';
 import type { Grammar } from './grammar.ts';
-import { Recognizer, type State } from './recognizer.ts';
+import { type Budget, Recognizer, type State } from './recognizer.ts';
 import { TokenTrie } from './tokenTrie.ts';
 
 /** One completion on its way through a grammar. */
-export interface GrammarWalk {
-  /** A bit for each token id: whether it may come next. Do not change it. */
-  mask(): Int32Array;
-  accept(token: number): void;
+export interface Walk {
+  readonly key: string;
+  readonly masks: GrammarMasks;
+  state: State;
 }
 
 /** Grammars kept with all that is known of their states: requests of one client mostly have the same. */
 const keptGrammars = 16;
-/** States of all of them together, of some 2 kB each; the grammars that were asked for longest ago go first. */
-const keptStates = 50_000;
-/** Masks kept for each of them: a large vocabulary's takes 20 kB. */
-const keptMasks = 256;
+/** What is known of all of them together; the grammars that were asked for longest ago go first. */
+const keptBytes = 64 << 20;
 
 /** Which tokens of a vocabulary may come next in a text that follows a grammar. */
 export class TokenMasks {
   readonly #vocabulary: Vocabulary;
   readonly #trie: TokenTrie;
   readonly #size: number;
+  readonly #budget: Budget | undefined;
   readonly #grammars = new Map<string, GrammarMasks>();
 
   /** @param size tokens that the model has logits for, which may be more than its tokenizer has tokens */
-  constructor(vocabulary: Vocabulary, size: number) {
+  constructor(vocabulary: Vocabulary, size: number, budget?: Budget) {
     this.#vocabulary = vocabulary;
     this.#trie = new TokenTrie(vocabulary, size);
     this.#size = size;
+    this.#budget = budget;
   }
 
-  /** @param stop the tokens that may come when the text is complete */
-  begin(grammar: Grammar, stop: readonly number[]): GrammarWalk {
-    const key = JSON.stringify([grammar, stop]);
-    const masks =
-      this.#grammars.get(key) ??
-      new GrammarMasks(new Recognizer(grammar), this.#vocabulary, this.#trie, this.#size, stop);
-    this.#grammars.delete(key);
-    this.#grammars.set(key, masks);
+  /**
+   * @param grammar as JSON
+   * @param stop the tokens that may come when the text is complete
+   * @throws UserError where the grammar is larger than the budget
+   */
+  begin(grammar: string, stop: readonly number[]): Walk {
+    const key = `${stop}:${grammar}`;
+    const masks = this.#grammars.get(key) ?? this.#masks(JSON.parse(grammar), stop);
+    return { key, masks, state: masks.start };
+  }
+
+  /**
+   * Goes on by these tokens, as far as the grammar allows them.
+   * @returns a bit for each token id: whether it may come next. Do not change it.
+   * @throws UserError where that takes more than the budget
+   */
+  advance(walk: Walk, tokens: readonly number[]): Int32Array {
+    walk.state = walk.masks.behind(walk.state, tokens);
+    const mask = walk.masks.mask(walk.state);
+    this.#grammars.delete(walk.key);
+    this.#grammars.set(walk.key, walk.masks);
     this.#forget();
-    let state: State | null = masks.start;
-    return {
-      mask: () => masks.mask(state!),
-      accept: token => {
-        state = masks.behind(state!, token) ?? state;
-      },
-    };
+    return mask;
   }
 
   #forget(): void {
-    let states = [...this.#grammars.values()].reduce((sum, masks) => sum + masks.states, 0);
+    let bytes = [...this.#grammars.values()].reduce((sum, masks) => sum + masks.bytes, 0);
     for (const [key, masks] of this.#grammars) {
-      if (this.#grammars.size <= keptGrammars && states <= keptStates) return;
+      if (this.#grammars.size <= keptGrammars && bytes <= keptBytes) return;
       this.#grammars.delete(key);
-      states -= masks.states;
+      bytes -= masks.bytes;
+      masks.forget();
     }
+  }
+
+  #masks(grammar: Grammar, stop: readonly number[]): GrammarMasks {
+    return new GrammarMasks(new Recognizer(grammar, this.#budget), this.#vocabulary, this.#trie, this.#size, stop);
   }
 }
 
-class GrammarMasks {
+let generations = 0;
+
+/** What is known of one grammar: which tokens may come in each of its states. */
+export class GrammarMasks {
   readonly #recognizer: Recognizer;
   readonly #vocabulary: Vocabulary;
   readonly #trie: TokenTrie;
   readonly #size: number;
   readonly #stop: readonly number[];
   readonly #masks = new Map<State, Int32Array>();
+  #generation = generations++;
 
   constructor(recognizer: Recognizer, vocabulary: Vocabulary, trie: TokenTrie, size: number, stop: readonly number[]) {
     this.#recognizer = recognizer;
@@ -75,30 +91,48 @@ class GrammarMasks {
     this.#stop = stop;
   }
 
-  get states(): number {
-    return this.#recognizer.size;
+  get bytes(): number {
+    return this.#recognizer.bytes + this.#masks.size * Math.ceil(this.#size / 8);
   }
 
   get start(): State {
     return this.#recognizer.start;
   }
 
-  behind(state: State, token: number): State | null {
+  /** Names a state, for as long as what is known of the grammar is kept. */
+  name(state: State): string {
+    return `${this.#generation}.${state.id}`;
+  }
+
+  /** Where the tokens lead, as far as the grammar allows them. */
+  behind(state: State, tokens: readonly number[]): State {
+    this.#recognizer.beginTask();
+    return tokens.reduce((from, token) => this.#behind(from, token) ?? from, state);
+  }
+
+  /** A bit for each token id: whether it may come next. Do not change it. */
+  mask(state: State): Int32Array {
+    let mask = this.#masks.get(state);
+    if (!mask) {
+      this.#recognizer.beginTask();
+      mask = this.#compute(state);
+      this.#masks.set(state, mask);
+    }
+    return mask;
+  }
+
+  forget(): void {
+    this.#generation = generations++;
+    this.#masks.clear();
+    this.#recognizer.forget();
+  }
+
+  #behind(state: State, token: number): State | null {
     const bytes = this.#vocabulary.bytes(token);
     if (!bytes) return this.#recognizer.token(state, token);
     let next: State | null = state;
     for (let i = 0; next && i < bytes.length; i++) next = this.#recognizer.byte(next, bytes[i]);
     return next;
-  }
-
-  mask(state: State): Int32Array {
-    let mask = this.#masks.get(state);
-    if (!mask) {
-      if (this.#masks.size >= keptMasks) this.#masks.clear();
-      mask = this.#compute(state);
-      this.#masks.set(state, mask);
-    }
-    return mask;
   }
 
   #compute(state: State): Int32Array {

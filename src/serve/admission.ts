@@ -1,4 +1,5 @@
-import { ApiError } from './apiError.ts';
+import { setMaxListeners } from 'node:events';
+import { ApiError, badRequest } from './apiError.ts';
 
 /** A request that was let in. */
 export interface Visit {
@@ -24,10 +25,13 @@ export class Admission {
 
   /**
    * Takes room for so many sequences.
-   * @throws ApiError 429 where there is none, 503 after `close`.
+   * @throws ApiError 429 where there is none, 400 where there never is, 503 after `close`.
    */
   enter(sequences: number): Visit {
     if (this.#closed) throw new ApiError(503, 'The server is shutting down.', { code: 'shutting_down' });
+    if (sequences > this.#most) {
+      throw badRequest(`The request asks for ${sequences} sequences; this server takes ${this.#most} at a time.`, 'n');
+    }
     if (this.#inside + sequences > this.#most) {
       throw new ApiError(429, `The server has room for ${this.#most} sequences at a time; try again later.`, {
         type: 'rate_limit_error',
@@ -35,6 +39,8 @@ export class Admission {
       });
     }
     const controller = new AbortController();
+    // Each of its sequences listens.
+    setMaxListeners(0, controller.signal);
     this.#inside += sequences;
     this.#visits.add(controller);
     return {

@@ -1,7 +1,5 @@
 /** A request that was understood, and the ways to answer it. */
 export interface Answering {
-  /** The model it asks for. */
-  model: string;
   /** Sequences that it samples. */
   sequences: number;
   promptTokens: number;

@@ -2,8 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { requestId } from 'hono/request-id';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { parseJson } from '../json.ts';
 import type { Admission, Visit } from './admission.ts';
 import type { Answering } from './answering.ts';
 import { ApiError } from './apiError.ts';
@@ -11,14 +11,21 @@ import { answerChat } from './chatCompletions.ts';
 import { answerCompletion } from './completions.ts';
 import { eventStream } from './eventStream.ts';
 import type { ServerMetrics } from './metrics.ts';
-import type { ServedModel } from './servedModel.ts';
+import { keepOut } from './origins.ts';
+import { clientGone, type Kind, type ReadingThread, type Work } from './readingThread.ts';
+import { refuseOtherName, type ServedModel } from './servedModel.ts';
 
 export interface AppOptions {
   model: ServedModel;
+  reading: ReadingThread;
   admission: Admission;
   metrics: ServerMetrics;
   /** Asked of every client, except for `/health`. */
   apiKey?: string;
+  /** Origins whose web pages may ask; `*`: all. */
+  allowOrigins: readonly string[];
+  /** Of the address that is listened on, as it was given. */
+  host: string;
   maxBodyBytes: number;
   /** Told what failed without a client being at fault. */
   onError: (error: Error) => void;
@@ -26,13 +33,15 @@ export interface AppOptions {
 
 /** The routes of OpenAI's API for one model. */
 export function createApp(options: AppOptions): Hono {
-  const { model, admission, metrics } = options;
+  const { model, reading, admission, metrics } = options;
   const app = new Hono();
 
+  app.use(requestId());
   app.use(async (c, next) => {
     await next();
     metrics.requests.inc({ route: routeName(c), status: c.res.status });
   });
+  app.use(keepOut(options.allowOrigins, options.host));
   app.get('/health', c => c.json({ status: 'ok' }));
   app.use(async (c, next) => {
     refuseStranger(options.apiKey, c.req.header('authorization'));
@@ -49,7 +58,7 @@ export function createApp(options: AppOptions): Hono {
   };
   app.get('/v1/models', c => c.json({ object: 'list', data: [description] }));
   app.get('/v1/models/:id', c => {
-    refuseOtherModel(model, c.req.param('id'));
+    refuseOtherName(model, c.req.param('id'));
     return c.json(description);
   });
 
@@ -59,14 +68,14 @@ export function createApp(options: AppOptions): Hono {
       throw new ApiError(413, `The body has more than ${options.maxBodyBytes} bytes.`, { code: 'body_too_large' });
     },
   });
-  const post = (path: string, understand: (model: ServedModel, body: unknown) => Answering) =>
+  const post = <K extends Kind>(path: string, kind: K, answering: (model: ServedModel, work: Work[K]) => Answering) =>
     app.post(path, limit, async c => {
-      const answering = understand(model, await jsonBody(c));
-      refuseOtherModel(model, answering.model);
-      return answer(c, answering, admission.enter(answering.sequences), options);
+      const work = await reading.read(kind, await wholeBody(c, metrics), c.req.raw.signal);
+      const ready = answering(model, work);
+      return answer(c, ready, admission.enter(ready.sequences), options);
     });
-  post('/v1/chat/completions', answerChat);
-  post('/v1/completions', answerCompletion);
+  post('/v1/chat/completions', 'chat', answerChat);
+  post('/v1/completions', 'completion', answerCompletion);
 
   app.notFound(c => {
     const known = ['/v1/chat/completions', '/v1/completions', '/v1/models', '/health', '/metrics'];
@@ -120,8 +129,9 @@ async function answer(c: Context, answering: Answering, visit: Visit, options: A
   try {
     return c.json(await answering.whole(visit.signal, onToken));
   } catch (error) {
-    if (client.aborted) metrics.gone.inc();
-    throw understood(error as Error, visit.signal, options);
+    if (!client.aborted) throw understood(error as Error, visit.signal, options);
+    metrics.gone.inc();
+    throw clientGone();
   } finally {
     client.removeEventListener('abort', visit.end);
     finish();
@@ -143,41 +153,16 @@ function tell(c: Context, error: ApiError): Response {
   return c.json(error.body, error.status as ContentfulStatusCode);
 }
 
-/** Deeper than what people write; whatever walks through a value by calling itself has room for it. */
-const maxNesting = 100;
-
-async function jsonBody(c: Context): Promise<unknown> {
-  const bytes = await c.req.arrayBuffer();
-  let body: unknown;
-  let deepest: number;
+/** @throws ApiError 499 where the client goes away in the middle */
+async function wholeBody(c: Context, metrics: ServerMetrics): Promise<Uint8Array> {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    deepest = nesting(text);
-    body = deepest > maxNesting ? undefined : parseJson(text);
+    return new Uint8Array(await c.req.arrayBuffer());
   } catch (error) {
-    throw new ApiError(400, `The body is no JSON: ${(error as Error).message}`, { code: 'invalid_json' });
+    const { incoming } = c.env as HttpBindings;
+    if (incoming.complete || !incoming.destroyed) throw error;
+    metrics.gone.inc();
+    throw clientGone();
   }
-  if (deepest <= maxNesting) return body;
-  throw new ApiError(400, `The body is nested ${deepest} deep; ${maxNesting} is the most.`, { code: 'invalid_json' });
-}
-
-/** How deep the brackets of a JSON text are nested. */
-function nesting(json: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (const [mark] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
-    if (mark === '[' || mark === '{') deepest = Math.max(deepest, ++depth);
-    else if (mark === ']' || mark === '}') depth--;
-  }
-  return deepest;
-}
-
-function refuseOtherModel(model: ServedModel, asked: string): void {
-  if (asked === model.name) return;
-  throw new ApiError(404, `There is no model ${JSON.stringify(asked)} here; there is ${JSON.stringify(model.name)}.`, {
-    code: 'model_not_found',
-    param: 'model',
-  });
 }
 
 /** Digests are compared, so that the time it takes says nothing of the key, its length included. */

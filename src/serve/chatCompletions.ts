@@ -1,27 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import type { SampledToken, SamplingOptions } from '../engine/types.ts';
-import { UserError } from '../errors.ts';
 import type { TurnDelta } from '../text/turnText.ts';
 import type { Answering } from './answering.ts';
-import { badRequest } from './apiError.ts';
-import { dialogueOf, toolSchemas } from './dialogue.ts';
-import { type Ended, refuseLongPrompt, refuseLongText, sampleSequence, samplingOptions, seedOf } from './generation.ts';
-import { callGrammar, formatGrammar } from './outputGrammar.ts';
-import { type ChatRequest, parseChatRequest } from './requests.ts';
+import type { ChatWork } from './chatReading.ts';
+import { type Ended, sampleSequence, samplingOptions, seedOf } from './generation.ts';
 import type { ServedModel } from './servedModel.ts';
+import { ThoughtReader } from './thoughtReader.ts';
 
 type FinishReason = Ended['reason'] | 'tool_calls';
 
-/** `POST /v1/chat/completions`. Throws ApiError where the request cannot be answered. */
-export function answerChat(model: ServedModel, body: unknown): Answering {
-  const request = parseChatRequest(body);
-  const turns = new Turns(model, request);
+/** `POST /v1/chat/completions`. */
+export function answerChat(model: ServedModel, work: ChatWork): Answering {
+  const { request, prompt } = work;
+  const turns = new Turns(model, work);
   const head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: model.name };
   const chunk = (choices: object[], more = {}) => ({ ...head, object: 'chat.completion.chunk', choices, ...more });
   return {
-    model: request.model,
     sequences: turns.count,
-    promptTokens: turns.prompt.length,
+    promptTokens: prompt.length,
     streamed: request.stream ?? false,
     async whole(signal, onToken) {
       const choices = Array.from({ length: turns.count }, () => new WholeTurn());
@@ -30,7 +26,7 @@ export function answerChat(model: ServedModel, body: unknown): Answering {
         ...head,
         object: 'chat.completion',
         choices: choices.map((choice, index) => choice.result(index, ended[index].finishReason)),
-        usage: usage(turns.prompt.length, ended),
+        usage: usage(prompt.length, ended),
       };
     },
     async stream(signal, onToken, send) {
@@ -49,7 +45,7 @@ export function answerChat(model: ServedModel, body: unknown): Answering {
         },
         (index, finish_reason) => send(chunk([{ index, delta: {}, finish_reason }])),
       );
-      if (request.stream_options?.include_usage) send(chunk([], { usage: usage(turns.prompt.length, ended) }));
+      if (request.stream_options?.include_usage) send(chunk([], { usage: usage(prompt.length, ended) }));
     },
   };
 }
@@ -63,37 +59,27 @@ export function usage(promptTokens: number, ended: readonly Ended[]) {
   };
 }
 
-type TellDeltas = (choice: number, deltas: TurnDelta[], logprob: object | undefined) => void;
+/** What a client is told of a turn. A thought before what was demanded of an answer is none of the answer. */
+type ChatDelta = TurnDelta | { kind: 'thought'; text: string };
+
+type TellDeltas = (choice: number, deltas: ChatDelta[], logprob: object | undefined) => void;
 
 /** The assistant turns that a request asks for. */
 class Turns {
   readonly count: number;
-  readonly prompt: number[];
   readonly #model: ServedModel;
-  readonly #request: ChatRequest;
-  readonly #options: Pick<SamplingOptions, 'maxTokens' | 'stop' | 'grammar' | 'alternatives'>;
+  readonly #work: ChatWork;
+  readonly #maxTokens: number;
   readonly #seed: number;
-  readonly #calls: boolean;
 
-  constructor(model: ServedModel, request: ChatRequest) {
-    if (request.top_logprobs && !request.logprobs)
-      throw badRequest('top_logprobs: asks for logprobs: true', 'top_logprobs');
-    const tools = request.tool_choice === 'none' ? [] : (request.tools ?? []);
-    const grammar = callGrammar(request, model.vocabulary) ?? formatGrammar(request.response_format);
+  constructor(model: ServedModel, work: ChatWork) {
+    const { request, prompt } = work;
     this.#model = model;
-    this.#request = request;
-    this.#calls = tools.length > 0;
+    this.#work = work;
     this.count = request.n ?? 1;
     this.#seed = seedOf(request);
-    this.prompt = promptOf(model, request, tools);
-    refuseLongPrompt(model, this.prompt);
-    const most = model.contextTokens - this.prompt.length;
-    this.#options = {
-      maxTokens: Math.min(most, request.max_completion_tokens ?? request.max_tokens ?? most),
-      stop: model.chat.stopTokens,
-      grammar,
-      alternatives: request.top_logprobs ?? 0,
-    };
+    const most = model.contextTokens - prompt.length;
+    this.#maxTokens = Math.min(most, request.max_completion_tokens ?? request.max_tokens ?? most);
   }
 
   /** @param onEnd told why a turn ended, behind all else of it */
@@ -103,16 +89,27 @@ class Turns {
     tell: TellDeltas,
     onEnd?: (choice: number, reason: FinishReason) => void,
   ): Promise<(Ended & { finishReason: FinishReason })[]> {
-    const { stop: stopStrings } = this.#request;
-    const { chat, logprobs } = this.#model;
+    const { request, prompt, grammar, calls, thought } = this.#work;
+    const { vocabulary, chat, logprobs } = this.#model;
     const one = async (_: unknown, choice: number) => {
-      const reader = chat.reader({ stopStrings, calls: this.#calls });
-      const options = { ...samplingOptions(this.#request, choice, this.#seed), ...this.#options };
-      const ended = await sampleSequence(this.#model, this.prompt, options, signal, (token: SampledToken) => {
+      const thoughts = thought && new ThoughtReader(vocabulary, thought);
+      const reader = chat.reader({ stopStrings: request.stop, calls });
+      const options: SamplingOptions = {
+        ...samplingOptions(request, choice, this.#seed, chat.stopTokens),
+        maxTokens: this.#maxTokens,
+        grammar,
+        alternatives: request.top_logprobs ?? 0,
+      };
+      const ended = await sampleSequence(this.#model, prompt, options, signal, (token: SampledToken) => {
         onToken();
-        const entry =
-          this.#request.logprobs && !chat.stopTokens.includes(token.token) ? logprobs.chat(token) : undefined;
-        const deltas = reader.push(token.token);
+        const entry = request.logprobs && !chat.stopTokens.includes(token.token) ? logprobs.chat(token) : undefined;
+        const thinking = thoughts?.push(token.token);
+        const deltas: ChatDelta[] =
+          thinking !== undefined
+            ? [{ kind: 'thought', text: thinking }]
+            : request.stop_token_ids?.includes(token.token)
+              ? []
+              : reader.push(token.token);
         if (deltas.length > 0 || entry) tell(choice, deltas, entry);
         return reader.stopped ? 'enough' : 'more';
       });
@@ -127,26 +124,13 @@ class Turns {
   }
 }
 
-function promptOf(model: ServedModel, request: ChatRequest, tools: NonNullable<ChatRequest['tools']>): number[] {
-  const dialogue = dialogueOf(request.messages);
-  refuseLongText(
-    model,
-    dialogue.reduce((sum, { content }) => sum + content.length, 0),
-  );
-  try {
-    return model.chat.prompt(dialogue, toolSchemas(tools));
-  } catch (error) {
-    if (error instanceof UserError) throw badRequest(error.message, 'messages');
-    throw error;
-  }
-}
-
 function callId(): string {
   return `call_${randomUUID().replaceAll('-', '').slice(0, 24)}`;
 }
 
-function chatDelta(delta: TurnDelta): object {
+function chatDelta(delta: ChatDelta): object {
   if (delta.kind === 'text') return { content: delta.text };
+  if (delta.kind === 'thought') return { reasoning_content: delta.text };
   const call =
     delta.kind === 'call'
       ? { id: callId(), type: 'function', function: { name: delta.name, arguments: '' } }
@@ -157,13 +141,15 @@ function chatDelta(delta: TurnDelta): object {
 /** An assistant message put together from what would be streamed of it. */
 class WholeTurn {
   #text = '';
+  #thought = '';
   readonly #calls: { id: string; type: 'function'; function: { name: string; arguments: string } }[] = [];
   readonly #logprobs: object[] = [];
 
-  take(deltas: readonly TurnDelta[], entry: object | undefined): void {
+  take(deltas: readonly ChatDelta[], entry: object | undefined): void {
     if (entry) this.#logprobs.push(entry);
     for (const delta of deltas) {
       if (delta.kind === 'text') this.#text += delta.text;
+      else if (delta.kind === 'thought') this.#thought += delta.text;
       else if (delta.kind === 'arguments') this.#calls[delta.call].function.arguments += delta.text;
       else this.#calls.push({ id: callId(), type: 'function', function: { name: delta.name, arguments: '' } });
     }
@@ -177,6 +163,7 @@ class WholeTurn {
         role: 'assistant',
         content: calls && !this.#text ? null : this.#text,
         refusal: null,
+        ...(this.#thought && { reasoning_content: this.#thought }),
         ...(calls && { tool_calls: this.#calls }),
       },
       logprobs: this.#logprobs.length > 0 ? { content: this.#logprobs, refusal: null } : null,

@@ -3,26 +3,21 @@ import type { RankedToken, SampledToken } from '../engine/types.ts';
 import { TextStream } from '../text/textStream.ts';
 import { TokenStream } from '../text/tokenStream.ts';
 import type { Answering } from './answering.ts';
-import { badRequest } from './apiError.ts';
 import { usage } from './chatCompletions.ts';
-import { type Ended, refuseLongPrompt, refuseLongText, sampleSequence, samplingOptions, seedOf } from './generation.ts';
+import type { CompletionWork } from './completionReading.ts';
+import { type Ended, sampleSequence, samplingOptions, seedOf } from './generation.ts';
 import type { LoggedToken } from './logprobs.ts';
-import { formatGrammar } from './outputGrammar.ts';
-import { type CompletionRequest, parseCompletionRequest } from './requests.ts';
 import type { ServedModel } from './servedModel.ts';
 
 const defaultTokens = 16;
 
 /**
  * `POST /v1/completions`: text or token ids go on, and with `prompt_logprobs` they are scored. A text is data: it spells no
- * control tokens, which only ids can be. Throws ApiError where the request cannot be answered.
+ * control tokens, which only ids can be.
  */
-export function answerCompletion(model: ServedModel, body: unknown): Answering {
-  const request = parseCompletionRequest(body);
-  if (request.stream && request.prompt_logprobs != null) {
-    throw badRequest('prompt_logprobs: cannot be streamed', 'prompt_logprobs');
-  }
-  const texts = new Texts(model, request);
+export function answerCompletion(model: ServedModel, work: CompletionWork): Answering {
+  const { request } = work;
+  const texts = new Texts(model, work);
   const head = {
     id: `cmpl-${randomUUID()}`,
     object: 'text_completion',
@@ -30,7 +25,6 @@ export function answerCompletion(model: ServedModel, body: unknown): Answering {
     model: model.name,
   };
   return {
-    model: request.model,
     sequences: texts.count,
     promptTokens: texts.promptTokens,
     streamed: request.stream ?? false,
@@ -84,19 +78,18 @@ class Texts {
   readonly count: number;
   readonly promptTokens: number;
   readonly #model: ServedModel;
-  readonly #request: CompletionRequest;
-  readonly #prompts: number[][];
+  readonly #work: CompletionWork;
   readonly #each: number;
   readonly #seed: number;
 
-  constructor(model: ServedModel, request: CompletionRequest) {
+  constructor(model: ServedModel, work: CompletionWork) {
+    const { request, prompts } = work;
     this.#model = model;
-    this.#request = request;
-    this.#prompts = promptsOf(model, request);
+    this.#work = work;
     this.#each = request.n ?? 1;
     this.#seed = seedOf(request);
-    this.count = this.#prompts.length * this.#each;
-    this.promptTokens = this.#prompts.reduce((sum, { length }) => sum + length, 0);
+    this.count = prompts.length * this.#each;
+    this.promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** Which prompt a choice goes on from. */
@@ -110,23 +103,27 @@ class Texts {
     tell: (choice: number, text: string, sampled?: SampledToken) => void,
   ): Promise<(Ended & { sampled: SampledToken[] })[]> {
     const { chat, vocabulary, contextTokens } = this.#model;
-    const grammar = formatGrammar(this.#request.response_format);
+    const { request, prompts, grammar } = this.#work;
     const one = async (_: unknown, choice: number) => {
-      const prompt = this.#prompts[this.promptOf(choice)];
+      const prompt = prompts[this.promptOf(choice)];
       const sampled: SampledToken[] = [];
       const decoded = new TokenStream(vocabulary);
-      const text = new TextStream(this.#request.stop);
+      const text = new TextStream(request.stop);
+      const silent = [...chat.stopTokens, ...(request.stop_token_ids ?? [])];
       const options = {
-        ...samplingOptions(this.#request, choice, this.#seed),
-        maxTokens: Math.min(contextTokens - prompt.length, this.#request.max_tokens ?? defaultTokens),
-        stop: chat.stopTokens,
+        ...samplingOptions(request, choice, this.#seed, chat.stopTokens),
+        maxTokens: Math.min(contextTokens - prompt.length, request.max_tokens ?? defaultTokens),
         grammar,
-        alternatives: this.#request.logprobs ?? 0,
+        alternatives: request.logprobs ?? 0,
       };
       const ended = await sampleSequence(this.#model, prompt, options, signal, token => {
         onToken();
-        if (chat.stopTokens.includes(token.token)) return 'more';
         sampled.push(token);
+        if (silent.includes(token.token)) {
+          // None of the text, but a token like others: clients count them.
+          tell(choice, '', token);
+          return 'more';
+        }
         tell(choice, text.push(decoded.push(token.token)), token);
         return text.stopped ? 'enough' : 'more';
       });
@@ -139,20 +136,17 @@ class Texts {
 
   /** The prompt as text, where it is to stand before what is sampled. */
   echo(choice: number): string {
-    if (!this.#request.echo) return '';
-    const { prompt } = this.#request;
-    if (typeof prompt === 'string') return prompt;
-    const given = prompt[this.promptOf(choice)];
-    return typeof given === 'string' ? given : this.#model.chat.decode(this.#prompts[this.promptOf(choice)]);
+    return this.#work.request.echo ? this.#work.echoes[this.promptOf(choice)] : '';
   }
 
   /** The same as tokens, of which the first has nothing before it. */
   echoed(choice: number, ranked: RankedToken[][] | undefined): LoggedToken[] {
-    if (!this.#request.echo || !ranked) return [];
+    const { request, prompts } = this.#work;
+    if (!request.echo || !ranked) return [];
     const prompt = this.promptOf(choice);
-    const most = this.#request.logprobs ?? 0;
+    const most = request.logprobs ?? 0;
     return [
-      { token: this.#prompts[prompt][0], logprob: null },
+      { token: prompts[prompt][0], logprob: null },
       ...ranked[prompt].map(({ token, logprob, alternatives }) => ({
         token,
         logprob,
@@ -163,28 +157,10 @@ class Texts {
 
   /** Log-probabilities of the prompts' own tokens, where they are asked for. */
   async rank(signal: AbortSignal): Promise<RankedToken[][] | undefined> {
-    const { prompt_logprobs, echo, logprobs } = this.#request;
+    const { prompt_logprobs, echo, logprobs } = this.#work.request;
     const wanted = [prompt_logprobs, echo ? logprobs : undefined].filter(count => count != null);
     if (wanted.length === 0) return undefined;
     const alternatives = Math.max(...wanted);
-    return Promise.all(this.#prompts.map(prompt => this.#model.sampler.rank(prompt, alternatives, signal)));
+    return Promise.all(this.#work.prompts.map(prompt => this.#model.sampler.rank(prompt, alternatives, signal)));
   }
-}
-
-function promptsOf(model: ServedModel, { prompt, max_tokens: most }: CompletionRequest): number[][] {
-  const list = typeof prompt === 'string' || typeof prompt[0] === 'number' ? [prompt] : prompt;
-  const prompts = (list as (string | number[])[]).map(one => {
-    if (typeof one !== 'string') return one;
-    refuseLongText(model, one.length);
-    return model.chat.encode(one);
-  });
-  for (const tokens of prompts) {
-    if (tokens.length === 0) throw badRequest('prompt: is empty', 'prompt');
-    refuseLongPrompt(model, tokens, most === 0 ? 0 : 1);
-    const outside = tokens.find(token => token >= model.vocabularySize);
-    if (outside !== undefined) {
-      throw badRequest(`prompt: there is no token ${outside}; the last is ${model.vocabularySize - 1}`, 'prompt');
-    }
-  }
-  return prompts;
 }

@@ -1,6 +1,5 @@
 import { isObject, parseJson } from '../json.ts';
 import type { Message, ToolCall, ToolSchema } from '../text/message.ts';
-import { shownParameters } from '../tools/schema.ts';
 import type { RequestMessage, RequestTool } from './requests.ts';
 
 /** A request's messages as the chat template takes them. */
@@ -11,7 +10,7 @@ export function dialogueOf(messages: readonly RequestMessage[]): Message[] {
       case 'developer':
         return { role: 'system', content };
       case 'assistant':
-        return assistant(content, message.tool_calls ?? []);
+        return assistant(content || (message.refusal ?? ''), message.tool_calls ?? []);
       case 'tool':
         return { role: 'tool', content };
       default:
@@ -24,13 +23,13 @@ export function toolSchemas(tools: readonly RequestTool[]): ToolSchema[] {
   return tools.map(({ function: { name, description, parameters } }) => ({
     name,
     description: description ?? '',
-    parameters: shownParameters(parameters ?? { type: 'object', properties: {} }),
+    parameters: parameters ?? { type: 'object', properties: {} },
   }));
 }
 
 function textOf(content: RequestMessage['content']): string {
   if (typeof content === 'string') return content;
-  return (content ?? []).map(part => part.text).join('');
+  return (content ?? []).map(part => (part.type === 'text' ? part.text : part.refusal)).join('');
 }
 
 type RequestCall = NonNullable<Extract<RequestMessage, { role: 'assistant' }>['tool_calls']>[number];

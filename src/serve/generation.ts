@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { SampledToken, SamplingOptions, TokenIds } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { Random } from '../random.ts';
-import { ApiError, badRequest } from './apiError.ts';
+import { badRequest } from './apiError.ts';
 import type { SamplingFields } from './requests.ts';
 import type { ServedModel } from './servedModel.ts';
 
@@ -15,9 +15,10 @@ export interface Ended {
 
 /** The engine's options for one of the choices that a request asks for: each has a seed of its own. */
 export function samplingOptions(
-  request: SamplingFields,
+  request: Omit<SamplingFields, 'response_format'>,
   choice: number,
   base: number,
+  stopTokens: TokenIds,
 ): Omit<SamplingOptions, 'maxTokens'> {
   const topK = request.top_k ?? 0;
   return {
@@ -25,12 +26,14 @@ export function samplingOptions(
     topP: request.top_p ?? 1,
     topK: Math.max(0, topK),
     seed: choice === 0 ? base : Random.of(base, 'choice', choice).uint32(),
+    stop: [...(request.ignore_eos ? [] : stopTokens), ...(request.stop_token_ids ?? [])],
   };
 }
 
-/** The request's seed, or one of chance; as large as the engine takes. */
-export function seedOf({ seed }: SamplingFields): number {
-  return seed == null ? randomInt(2 ** 32) : Number(BigInt.asUintN(32, BigInt(seed)));
+/** The request's seed, or one of chance, as large as the engine takes; what is larger decides with all its digits. */
+export function seedOf({ seed }: Pick<SamplingFields, 'seed'>): number {
+  if (seed == null) return randomInt(2 ** 32);
+  return seed >= 0 && seed < 2 ** 32 ? Number(seed) : Random.of('seed', String(seed)).uint32();
 }
 
 /**
@@ -62,26 +65,4 @@ export async function sampleSequence(
   } finally {
     signal.removeEventListener('abort', end);
   }
-}
-
-/**
- * What cannot fit, whatever its tokens are, is refused before it takes the time to find them.
- * @throws ApiError 400
- */
-export function refuseLongText(model: ServedModel, characters: number): void {
-  const most = model.contextTokens * model.vocabulary.longest;
-  if (characters > most) {
-    const message = `The prompt has ${characters} characters; this model takes ${model.contextTokens} tokens with its answer.`;
-    throw new ApiError(400, message, { code: 'context_length_exceeded', param: 'messages' });
-  }
-}
-
-/** @throws ApiError 400 where the prompt leaves no room for a token. */
-export function refuseLongPrompt(model: ServedModel, prompt: TokenIds, tokens = 1): void {
-  if (prompt.length + tokens <= model.contextTokens) return;
-  throw new ApiError(
-    400,
-    `The prompt has ${prompt.length} tokens; this model takes ${model.contextTokens} with its answer.`,
-    { code: 'context_length_exceeded', param: 'messages' },
-  );
 }

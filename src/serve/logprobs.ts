@@ -32,11 +32,7 @@ export class LogprobFormat {
     return {
       tokens: told.map(({ token }) => this.text(token)),
       token_logprobs: told.map(({ logprob }) => (logprob === null ? null : finite(logprob))),
-      top_logprobs: told.map(({ logprob, alternatives = [] }) =>
-        logprob === null
-          ? null
-          : Object.fromEntries(alternatives.map(other => [this.text(other.token), finite(other.logprob)])),
-      ),
+      top_logprobs: told.map(token => this.#best(token)),
       text_offset: offsets,
     };
   }
@@ -50,6 +46,17 @@ export class LogprobFormat {
   text(token: number): string {
     const bytes = this.#vocabulary.bytes(token);
     return bytes ? Buffer.from(bytes).toString('utf8') : (this.#vocabulary.control(token) ?? '');
+  }
+
+  /** The token itself and the best in its place. Of tokens with the same text, such as parts of characters, the likeliest counts. */
+  #best({ token, logprob, alternatives = [] }: LoggedToken): Record<string, number> | null {
+    if (logprob === null) return null;
+    const told = new Map<string, number>();
+    for (const other of [...alternatives, { token, logprob }].sort((a, b) => b.logprob - a.logprob)) {
+      const text = this.text(other.token);
+      if (!told.has(text)) told.set(text, finite(other.logprob));
+    }
+    return Object.fromEntries(told);
   }
 
   #ranked({ alternatives, ...given }: RankedToken, most: number) {

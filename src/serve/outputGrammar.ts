@@ -1,46 +1,75 @@
 import { UserError } from '../errors.ts';
-import type { Grammar, Sequence } from '../grammar/grammar.ts';
-import { jsonObjectGrammar, jsonSchemaGrammar, SchemaRules } from '../grammar/jsonSchema.ts';
+import type { Grammar, Sequence, Term } from '../grammar/grammar.ts';
+import { SchemaRules } from '../grammar/jsonSchema.ts';
 import { Recognizer } from '../grammar/recognizer.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
 import { badRequest } from './apiError.ts';
-import type { ChatRequest, SamplingFields } from './requests.ts';
+import type { RequestTool, SamplingFields } from './requests.ts';
 
-/** What `response_format` allows; undefined: anything. Throws ApiError 400 where a schema is not supported. */
-export function formatGrammar(format: SamplingFields['response_format']): Grammar | undefined {
-  if (!format || format.type === 'text') return undefined;
-  if (format.type === 'json_object') return jsonObjectGrammar();
-  return checked('response_format.json_schema.schema', () => jsonSchemaGrammar(format.json_schema.schema));
+export interface OutputDemands {
+  format: NonNullable<SamplingFields['response_format']>;
+  /** What may be called. Default: nothing. */
+  tools?: RequestTool[];
+  /** Whether a call has to come, and nothing else. */
+  demand?: boolean;
+  /** One call at most. */
+  single?: boolean;
+  /** Whether a thought may come first, or the prompt has begun one. */
+  thought?: 'begun' | 'possible';
+  vocabulary: Vocabulary;
 }
 
 /**
- * What `tool_choice` demands: one call of a named function, or one call and more of any. Undefined where the model may choose.
- * Throws ApiError 400 where there is no such function or its parameters are a schema that is not supported.
+ * What an answer may spell; undefined: anything. Calls where one is demanded; the JSON of `format`, or calls instead of it.
+ * Throws ApiError 400 where a schema is not supported, or too large.
  */
-export function callGrammar(request: ChatRequest, vocabulary: Vocabulary): Grammar | undefined {
-  const { tools, tool_choice: choice } = request;
-  if (!choice || choice === 'auto' || choice === 'none') return undefined;
-  if (!tools?.length) throw badRequest('tool_choice: asks for a call, but there are no tools', 'tool_choice');
-  const wanted = typeof choice === 'string' ? tools : tools.filter(tool => tool.function.name === choice.function.name);
-  if (wanted.length === 0) {
-    const names = tools.map(tool => tool.function.name).join(', ');
-    throw badRequest(`tool_choice.function.name: must be one of the tools: ${names}`, 'tool_choice');
-  }
+export function outputGrammar(demands: OutputDemands): Grammar | undefined {
+  const { format, tools = [], demand = false, thought, vocabulary } = demands;
+  const isJson = format.type !== 'text' && !demand;
+  if (!isJson && !demand) return undefined;
+  const rules = new SchemaRules();
+  const answers: Sequence[] = [];
+  if (isJson) answers.push(checked(formatParam(format), () => [formatValue(rules, format)]));
+  if (tools.length > 0) answers.push(checked('tools', () => calls(rules, demands)));
+  const before = thought ? thoughtBefore(thought, vocabulary) : [];
+  const grammar = { rules: { ...rules.rules, root: [[...before, { rule: 'answer' }]], answer: answers } };
+  // Compiled here, what is too large is refused before anything is sampled.
+  return checked(isJson ? formatParam(format) : 'tools', () => {
+    new Recognizer(grammar);
+    return grammar;
+  });
+}
+
+function formatParam({ type }: OutputDemands['format']): string {
+  return type === 'json_schema' ? 'response_format.json_schema.schema' : 'response_format';
+}
+
+function formatValue(rules: SchemaRules, format: OutputDemands['format']): Term {
+  if (format.type === 'json_schema') return rules.add(format.json_schema.schema, 'schema');
+  if (format.type === 'json_object' && format.schema) return rules.add(objectSchema(format.schema), 'schema');
+  return { rule: 'object' };
+}
+
+/** One call, or several in a row. */
+function calls(rules: SchemaRules, { tools = [], single, vocabulary }: OutputDemands): Sequence {
   const [open, close] = ['<tool_call>', '</tool_call>'].map(marker => vocabulary.controlId(marker));
   if (open === undefined || close === undefined) {
-    throw badRequest('tool_choice: this model has no control tokens for calls; take "auto"', 'tool_choice');
+    throw new UserError('this model has no control tokens for calls; take tool_choice "auto" and no response_format');
   }
-  return checked('tools', () => {
-    const rules = new SchemaRules();
-    const calls = wanted.map(({ function: { name, parameters } }): Sequence => {
-      const values = rules.add(objectSchema(parameters), `${name}.parameters`);
-      return [{ text: `{"name": ${JSON.stringify(name)}, "arguments": ` }, values, { text: '}' }];
-    });
-    const call: Sequence = [{ token: open }, { text: '\n' }, { rule: 'call' }, { text: '\n' }, { token: close }];
-    const single = typeof choice !== 'string' || request.parallel_tool_calls === false;
-    const more: Sequence = single ? [] : [{ repeat: [{ text: '\n' }, ...call], min: 0, max: null }];
-    return { rules: { ...rules.rules, call: calls, root: [[...call, ...more]] } };
+  rules.rules.call = tools.map(({ function: { name, parameters } }): Sequence => {
+    const values = rules.add(objectSchema(parameters), `${name}.parameters`);
+    return [{ text: `{"name": ${JSON.stringify(name)}, "arguments": ` }, values, { text: '}' }];
   });
+  const call: Sequence = [{ token: open }, { text: '\n' }, { rule: 'call' }, { text: '\n' }, { token: close }];
+  return [...call, ...(single ? [] : [{ repeat: [{ text: '\n' } as Term, ...call], min: 0, max: null }])];
+}
+
+/** Any text, then the token that closes it and the line breaks that models put behind it. */
+function thoughtBefore(thought: 'begun' | 'possible', vocabulary: Vocabulary): Sequence {
+  const [open, close] = ['<think>', '</think>'].map(marker => ({ token: vocabulary.controlId(marker)! }));
+  const text: Term = { repeat: [{ bytes: [[0, 255]] }], min: 0, max: null };
+  const rest: Sequence = [text, close, { repeat: [{ text: '\n' }], min: 0, max: 2 }];
+  return thought === 'begun' ? rest : [{ repeat: [open, ...rest], min: 0, max: 1 }];
 }
 
 /** Arguments are always an object, whatever a tool says of itself. */
@@ -51,19 +80,11 @@ function objectSchema(parameters: Record<string, unknown> | null | undefined): R
     : parameters;
 }
 
-function checked(param: string, make: () => Grammar): Grammar {
+function checked<T>(param: string, make: () => T): T {
   try {
-    const grammar = make();
-    refuseEmpty(grammar);
-    return grammar;
+    return make();
   } catch (error) {
     if (error instanceof UserError) throw badRequest(`${param}: ${error.message}`, param);
     throw error;
   }
-}
-
-/** A schema that only refers to itself describes no text at all. */
-function refuseEmpty(grammar: Grammar): void {
-  const { start } = new Recognizer(grammar);
-  if (start.places.length === 0 && !start.accepts) throw new UserError('no value fits the schema');
 }

@@ -7,10 +7,17 @@ import { badRequest } from './apiError.ts';
 const maxChoices = 64;
 const maxAlternatives = 20;
 
-const seed = z
-  .int()
-  .min(-(2 ** 63))
-  .max(2 ** 63);
+/** Of 64 bits, with a sign or without. */
+const seed = z.union(
+  [
+    z.int(),
+    z
+      .bigint()
+      .min(-(2n ** 63n))
+      .max(2n ** 64n - 1n),
+  ],
+  'must be a whole number of 64 bits',
+);
 const stop = z
   .union([z.string().min(1), z.array(z.string().min(1)).max(16)])
   .nullish()
@@ -18,7 +25,8 @@ const stop = z
 
 const notServed = (what: string) =>
   z.custom<undefined>(value => value === undefined || value === null, `is not supported: ${what}`).optional();
-const zero = (what: string) => z.literal(0, `is not supported: ${what}`).nullish();
+/** Only the value that changes nothing. */
+const only = (value: number, what: string) => z.literal(value, `is not supported: ${what}`).nullish();
 
 const jsonSchemaFormat = z.object({
   type: z.literal('json_schema'),
@@ -26,7 +34,7 @@ const jsonSchemaFormat = z.object({
 });
 const responseFormat = z.discriminatedUnion('type', [
   z.object({ type: z.literal('text') }),
-  z.object({ type: z.literal('json_object') }),
+  z.object({ type: z.literal('json_object'), schema: z.record(z.string(), z.unknown()).nullish() }),
   jsonSchemaFormat,
 ]);
 
@@ -41,8 +49,13 @@ const sampling = {
   stop,
   n: z.int().min(1).max(maxChoices).nullish(),
   response_format: responseFormat.nullish(),
-  presence_penalty: zero('sampling has no penalties'),
-  frequency_penalty: zero('sampling has no penalties'),
+  /** Of vLLM: the tokens that end a text are sampled like others. */
+  ignore_eos: z.boolean().nullish(),
+  stop_token_ids: z.array(z.int().nonnegative()).max(64).nullish(),
+  presence_penalty: only(0, 'sampling has no penalties'),
+  frequency_penalty: only(0, 'sampling has no penalties'),
+  repetition_penalty: only(1, 'sampling has no penalties'),
+  min_p: only(0, 'take top_p or top_k'),
   logit_bias: z
     .custom(value => value == null || (typeof value === 'object' && Object.keys(value).length === 0), {
       error: 'is not supported: sampling has no biases',
@@ -51,7 +64,10 @@ const sampling = {
 };
 
 const textPart = z.object({ type: z.literal('text'), text: z.string() });
-const content = z.union([z.string(), z.array(textPart)], 'must be a string or a list of text parts');
+const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
+const ofText = 'must be a string or a list of text parts: images, audio and files are not supported';
+const content = z.union([z.string(), z.array(textPart)], ofText);
+const assistantContent = z.union([z.string(), z.array(z.union([textPart, refusalPart]))], ofText);
 const toolCall = z.object({
   id: z.string(),
   type: z.literal('function').default('function'),
@@ -60,7 +76,12 @@ const toolCall = z.object({
 const message = z.discriminatedUnion('role', [
   z.object({ role: z.enum(['system', 'developer']), content }),
   z.object({ role: z.literal('user'), content }),
-  z.object({ role: z.literal('assistant'), content: content.nullish(), tool_calls: z.array(toolCall).nullish() }),
+  z.object({
+    role: z.literal('assistant'),
+    content: assistantContent.nullish(),
+    refusal: z.string().nullish(),
+    tool_calls: z.array(toolCall).nullish(),
+  }),
   z.object({ role: z.literal('tool'), content, tool_call_id: z.string() }),
 ]);
 const tool = z.object({
@@ -71,12 +92,17 @@ const tool = z.object({
     parameters: z.record(z.string(), z.unknown()).nullish(),
   }),
 });
+const namedTool = z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) });
 const toolChoice = z.union(
   [
     z.enum(['none', 'auto', 'required']),
-    z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
+    namedTool,
+    z.object({
+      type: z.literal('allowed_tools'),
+      allowed_tools: z.object({ mode: z.enum(['auto', 'required']), tools: z.array(namedTool).min(1) }),
+    }),
   ],
-  'must be "none", "auto", "required" or {"type": "function", "function": {"name": …}}',
+  'must be "none", "auto", "required", {"type": "function", "function": {"name": …}} or {"type": "allowed_tools", …}',
 );
 
 const chatRequest = z.object({
@@ -89,23 +115,33 @@ const chatRequest = z.object({
   parallel_tool_calls: z.boolean().nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(maxAlternatives).nullish(),
+  modalities: z.array(z.literal('text', 'is not supported: answers are text')).nullish(),
+  audio: notServed('answers are text'),
+  /** Of vLLM: what the chat template is told. */
+  chat_template_kwargs: z.object({ enable_thinking: z.boolean().nullish() }).nullish(),
   functions: notServed('take tools'),
   function_call: notServed('take tool_choice'),
 });
 
 const tokens = z.array(z.int().nonnegative()).min(1);
+const isMany = (prompt: unknown): prompt is unknown[] => Array.isArray(prompt) && typeof prompt[0] !== 'number';
 const completionRequest = z.object({
   ...sampling,
   prompt: z.union(
     [z.string(), tokens, z.array(z.string()).min(1).max(maxChoices), z.array(tokens).min(1).max(maxChoices)],
-    'must be a string, a list of token ids, or a list of these',
+    {
+      error: ({ input }) =>
+        isMany(input) && input.length > maxChoices
+          ? `has ${input.length} prompts; ${maxChoices} is the most in one request`
+          : 'must be a string, a list of token ids, or a list of these',
+    },
   ),
   max_tokens: z.int().min(0).nullish(),
   logprobs: z.int().min(0).max(maxAlternatives).nullish(),
   prompt_logprobs: z.int().min(0).max(maxAlternatives).nullish(),
   echo: z.boolean().nullish(),
   suffix: notServed('text is only continued at its end'),
-  best_of: notServed('take n'),
+  best_of: only(1, 'take n'),
 });
 
 export type ChatRequest = z.output<typeof chatRequest>;

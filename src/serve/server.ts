@@ -11,6 +11,7 @@ import { Admission } from './admission.ts';
 import { ApiError } from './apiError.ts';
 import { createApp } from './app.ts';
 import { ServerMetrics } from './metrics.ts';
+import { ReadingThread } from './readingThread.ts';
 import { ServedModel } from './servedModel.ts';
 
 export interface ServeOptions {
@@ -22,6 +23,8 @@ export interface ServeOptions {
   /** 0: any that is free. Default 8000. */
   port?: number;
   apiKey?: string;
+  /** Origins, such as `https://example.org`, whose web pages may ask; `*`: all. Default: those of this machine. */
+  allowOrigins?: readonly string[];
   /** Longest body of a request. Default 1 MiB. */
   maxBodyBytes?: number;
   /** Most sequences that wait beside those that are sampled. Default 256. */
@@ -54,15 +57,26 @@ const keepAliveTimeoutMs = 75_000;
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const engine = await LocalEngine.start(options.engine);
+  let reading: ReadingThread | undefined;
+  const free = async () => {
+    await reading?.close();
+    await engine.close();
+  };
   try {
-    const model = await openModel(engine, options);
+    const { model, vocabularySize } = await openModel(engine, options);
+    const { name, contextTokens } = model;
+    reading = new ReadingThread({ checkpoint: options.checkpoint, name, contextTokens, vocabularySize });
     const maxBatch = options.engine?.maxBatch ?? 64;
     const admission = new Admission(maxBatch + (options.maxQueue ?? 256));
+    const host = options.host ?? '127.0.0.1';
     const app = createApp({
       model,
+      reading,
       admission,
       metrics: new ServerMetrics(() => model.sampler.status()),
       apiKey: options.apiKey,
+      allowOrigins: options.allowOrigins ?? [],
+      host,
       maxBodyBytes: options.maxBodyBytes ?? defaultBodyBytes,
       onError: options.onError ?? (error => console.error(error)),
     });
@@ -72,7 +86,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     );
     server.maxConnections = maxConnections;
     server.on('clientError', refuseGarbage);
-    const url = await listen(server, options.host ?? '127.0.0.1', options.port ?? 8000);
+    const url = await listen(server, host, options.port ?? 8000);
     return {
       url,
       model: model.name,
@@ -86,29 +100,29 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         // Time for the last bytes of the last answers, then keep-alive connections end.
         setTimeout(() => server.closeAllConnections(), 500).unref();
         await closed;
-        await engine.close();
+        await free();
       },
     };
   } catch (error) {
-    await engine.close();
+    await free();
     throw error;
   }
 }
 
-async function openModel(engine: LocalEngine, options: ServeOptions): Promise<ServedModel> {
+async function openModel(engine: LocalEngine, options: ServeOptions) {
   const { checkpoint } = options;
   const { config, close } = readCheckpoint(checkpoint);
   close();
   const sampler = await engine.sampler(checkpoint);
   const { cacheTokens } = await sampler.status();
-  return new ServedModel({
+  const model = new ServedModel({
     name: options.name ?? modelName(checkpoint),
     sampler,
     chat: loadChat(checkpoint),
     vocabulary: readVocabulary(checkpoint),
-    vocabularySize: config.vocabSize,
     contextTokens: Math.min(config.maxPositions, cacheTokens, options.maxContext ?? Number.POSITIVE_INFINITY),
   });
+  return { model, vocabularySize: config.vocabSize };
 }
 
 function listen(server: Server, host: string, port: number): Promise<string> {

@@ -3,6 +3,7 @@ import { UserError } from '../errors.ts';
 import type { CheckpointFiles } from './checkpointFiles.ts';
 import type { Message, ToolSchema } from './message.ts';
 import { Shield } from './shield.ts';
+import { shownSchema } from './shownSchema.ts';
 import type { SealedTokenizer } from './tokenizer.ts';
 
 /** A checkpoint's chat template, which gives sealed text: its own control tokens sealed, everything in messages and tools data. */
@@ -56,6 +57,9 @@ export class ChatTemplate {
   }
 
   #tool({ name, description, parameters }: ToolSchema): Record<string, unknown> {
-    return { type: 'function', function: this.shield.raise({ name, description, parameters }) };
+    return {
+      type: 'function',
+      function: this.shield.raise({ name, description, parameters: shownSchema(parameters) }),
+    };
   }
 }

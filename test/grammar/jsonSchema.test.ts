@@ -114,6 +114,92 @@ test('whole numbers within bounds, no other', () => {
   expect(accepts({ type: 'integer' }, '007')).toBe(false);
 });
 
+test('numbers within bounds, no other', () => {
+  const bound = fc.double({ min: -30, max: 30, noNaN: true }).map(value => Number(value.toFixed(2)));
+  fc.assert(
+    fc.property(bound, bound, fc.boolean(), fc.boolean(), (a, b, above, below) => {
+      fc.pre(a !== b);
+      const [low, high] = [Math.min(a, b), Math.max(a, b)];
+      const recognizer = new Recognizer(
+        jsonSchemaGrammar({
+          type: 'number',
+          [above ? 'exclusiveMinimum' : 'minimum']: low,
+          [below ? 'exclusiveMaximum' : 'maximum']: high,
+        }),
+      );
+      const holds = (n: number) => (above ? n > low : n >= low) && (below ? n < high : n <= high);
+      for (const near of [low, high, 0, (low + high) / 2]) {
+        for (const step of [-10, -1, -0.1, -0.01, -0.001, 0, 0.001, 0.01, 0.1, 1, 10]) {
+          const text = (near + step).toFixed(3);
+          expect(fits(recognizer, text), `${text} in ${low} to ${high}`).toBe(holds(Number(text)));
+          const short = String(Number(text));
+          expect(fits(recognizer, short), `${short} in ${low} to ${high}`).toBe(holds(Number(text)));
+        }
+      }
+    }),
+    { numRuns: 200 },
+  );
+  expect(accepts({ type: 'number', exclusiveMinimum: 0 }, '0.0')).toBe(false);
+  expect(accepts({ type: 'number', minimum: 0 }, '12345.678')).toBe(true);
+  expect(accepts({ type: 'number', maximum: 1e-7 }, '0.0000001')).toBe(true);
+  expect(accepts({ type: 'number', maximum: 1e-7 }, '0.0000002')).toBe(false);
+});
+
+test('items of a list of different ones come once each, in the order of the enum', () => {
+  const schema = { type: 'array', items: { $ref: '#/$defs/C' }, uniqueItems: true, minItems: 1, maxItems: 2 };
+  const color = { ...schema, $defs: { C: { enum: ['red', 'green', 'blue'] } } };
+  for (const text of ['["red"]', '["red", "blue"]', '["green", "blue"]']) expect(accepts(color, text), text).toBe(true);
+  for (const text of ['[]', '["red", "red"]', '["red", "green", "blue"]']) {
+    expect(accepts(color, text), text).toBe(false);
+  }
+  expect(accepts({ type: 'array', items: { type: 'boolean' }, uniqueItems: true }, '[true, false]')).toBe(true);
+  expect(accepts({ type: 'array', items: { type: 'string' }, uniqueItems: true, maxItems: 1 }, '["a"]')).toBe(true);
+});
+
+describe('formats of strings', () => {
+  test.each([
+    ['date', ['2024-02-29', '2000-02-29', '1999-12-31'], ['2023-02-29', '1900-02-29', '2024-04-31', '2024-13-01']],
+    ['date-time', ['2024-01-31T23:59:59Z', '2024-01-31T00:00:00.125Z'], ['2024-01-31', '2024-01-31T24:00:00Z']],
+    ['uuid', ['123e4567-e89b-12d3-a456-426614174000'], ['123e4567e89b12d3a456426614174000']],
+    ['ipv4', ['192.168.0.255'], ['192.168.0.256', '1.2.3']],
+    ['email', ['a.b@example.org'], ['a', 'a@b']],
+    ['uri', ['https://example.org/a/b'], ['example.org']],
+  ])('%s', (format, right, wrong) => {
+    const schema = { type: 'string', format };
+    for (const text of right) expect(accepts(schema, JSON.stringify(text)), text).toBe(true);
+    for (const text of wrong) expect(accepts(schema, JSON.stringify(text)), text).toBe(false);
+  });
+
+  test.each([
+    ['date', z.iso.date()],
+    ['date-time', z.iso.datetime()],
+    ['duration', z.iso.duration()],
+    ['email', z.email()],
+    ['hostname', z.hostname()],
+    ['ipv4', z.ipv4()],
+    ['ipv6', z.ipv6()],
+    ['uri', z.url()],
+    ['uuid', z.guid()],
+  ])('what comes out as %s is one', (format, judge) => {
+    const recognizer = new Recognizer(jsonSchemaGrammar({ type: 'string', format }));
+    for (let seed = 0; seed < 50; seed++) {
+      const text = JSON.parse(walk(recognizer, Random.of(format, seed)));
+      expect(judge.safeParse(text).success, text).toBe(true);
+    }
+  });
+});
+
+test("Pydantic's discriminated unions are followed", () => {
+  const variant = (kind: string) => ({ type: 'object', properties: { kind: { const: kind } }, required: ['kind'] });
+  const schema = {
+    oneOf: [{ $ref: '#/$defs/Cat' }, { $ref: '#/$defs/Dog' }],
+    discriminator: { propertyName: 'kind', mapping: { cat: '#/$defs/Cat', dog: '#/$defs/Dog' } },
+    $defs: { Cat: variant('cat'), Dog: variant('dog') },
+  };
+  expect(accepts(schema, '{"kind": "dog"}')).toBe(true);
+  expect(accepts(schema, '{"kind": "cow"}')).toBe(false);
+});
+
 test('a schema may refer to itself', () => {
   const tree = {
     type: 'object',
@@ -131,7 +217,14 @@ describe('what is not supported is named with its place', () => {
   test.each([
     [{ type: 'object', properties: { a: { pattern: 'x' } } }, "schema.properties.a: the keyword 'pattern'"],
     [{ type: 'nothing' }, 'schema.type: "nothing" is no type'],
-    [{ type: 'number', maximum: 3 }, 'schema: of the bounds of a number only'],
+    [{ type: 'number', minimum: 3, exclusiveMaximum: 3 }, 'schema: no number is within its bounds'],
+    [
+      { type: 'array', items: { type: 'string' }, uniqueItems: true },
+      'schema.uniqueItems: is supported only for items',
+    ],
+    [{ type: 'string', format: 'regex' }, 'schema.format: "regex" is not supported'],
+    [{ $ref: '#/%zz' }, 'schema.$ref: the schema has nothing at #/%zz'],
+    [{ $ref: '#/$defs/a', $defs: { a: {} }, maxLength: 3 }, "the keyword 'maxLength' beside $ref"],
     [{ type: 'integer', minimum: 3, maximum: 2 }, 'schema: no whole number'],
     [{ $ref: 'https://example.org/schema' }, 'schema.$ref: only places within the same schema'],
     [{ $ref: '#/nowhere' }, 'schema.$ref: the schema has nothing at #/nowhere'],

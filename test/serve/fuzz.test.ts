@@ -58,7 +58,11 @@ const wrong: Record<string, unknown[]> = {
     [{ type: 'function', function: { name: 'a b' } }],
     Array(200).fill(weatherTool),
   ],
-  tool_choice: ['always', 1, { type: 'function' }, { type: 'function', function: { name: 'nothing' } }],
+  tool_choice: [
+    ...['always', 1, { type: 'function' }, { type: 'function', function: { name: 'nothing' } }],
+    { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [] } },
+    { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [{ type: 'function', function: { name: 'x' } }] } },
+  ],
   response_format: [
     1,
     'json',
@@ -75,6 +79,11 @@ const wrong: Record<string, unknown[]> = {
       { anyOf: 1 },
       { $ref: 'https://x' },
       { $ref: '#/nowhere' },
+      { $ref: '#/%zz' },
+      { $ref: '#', maxLength: 3 },
+      { type: 'string', format: 'nothing' },
+      { type: 'array', uniqueItems: true },
+      { type: 'number', minimum: 2, exclusiveMaximum: 2 },
       { type: 'object', required: ['x'] },
       { type: 'object', properties: 3 },
       { type: 'integer', minimum: 5, maximum: 4 },
@@ -84,6 +93,12 @@ const wrong: Record<string, unknown[]> = {
     ].map(schema => ({ type: 'json_schema', json_schema: { name: 'x', schema } })),
   ],
   presence_penalty: [1, 'x'],
+  repetition_penalty: [1.1, 'x'],
+  modalities: ['text', ['audio'], ['text', 'audio']],
+  audio: [{ voice: 'x', format: 'wav' }],
+  ignore_eos: ['yes', 1],
+  stop_token_ids: ['x', [-1], [0.5]],
+  chat_template_kwargs: [1, { enable_thinking: 'yes' }],
   logit_bias: [{ 5: 1 }, 3],
   logprobs: [3, 'x'],
   top_logprobs: [-1, 21, 3, 'x'],
@@ -93,6 +108,7 @@ const wrongOfCompletion: Record<string, unknown[]> = {
   prompt: [undefined, null, '', [], {}, [[]], [''], [-1], [1e9], [0.5], [[1], 'x'], Array(65).fill('x'), true],
   echo: ['yes', 1],
   best_of: [3],
+  min_p: [0.1],
   suffix: ['x'],
   logprobs: [-1, 21, true],
   prompt_logprobs: [-1, 21, 'x'],
@@ -154,7 +170,8 @@ const attacks: ((random: Random) => Attack)[] = [
 ];
 
 async function send({ method, path, body }: Attack) {
-  const response = await fetch(`${server.url}${path}`, { method, body: body as string });
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(`${server.url}${path}`, { method, headers, body: body as string });
   return { status: response.status, text: await response.text() };
 }
 

@@ -7,8 +7,16 @@ import { weatherModel } from './weatherModel.ts';
 
 let checkpoint: string;
 let server: RunningServer;
+const failures: Error[] = [];
 const start = (options: Partial<ServeOptions> = {}) =>
-  serve({ checkpoint, port: 0, engine: { dtype: 'f32', maxBatch: 4 }, maxQueue: 2, ...options });
+  serve({
+    checkpoint,
+    port: 0,
+    engine: { dtype: 'f32', maxBatch: 4 },
+    maxQueue: 2,
+    onError: error => failures.push(error),
+    ...options,
+  });
 
 beforeAll(async () => {
   checkpoint = await weatherModel();
@@ -27,8 +35,16 @@ const endless = {
   },
 };
 
+const json = { 'content-type': 'application/json' };
+
 function post(url: string, body: unknown, signal?: AbortSignal): Promise<Response> {
-  return fetch(`${url}/v1/completions`, { method: 'POST', body: JSON.stringify(body), signal });
+  return fetch(`${url}/v1/completions`, { method: 'POST', headers: json, body: JSON.stringify(body), signal });
+}
+
+/** The head of a completion request on the wire. */
+function upload(bytes: number): string {
+  const headers = ['host: localhost', 'content-type: application/json', `content-length: ${bytes}`];
+  return `POST /v1/completions HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`;
 }
 
 async function metric(url: string, name: string): Promise<number> {
@@ -77,12 +93,50 @@ test('a client that goes away while its prompt is scored frees it, and others ar
 test('a client that does not read its answer is let go, and its answer ended', async () => {
   const before = await metric(server.url, 'sod_clients_gone_total');
   const body = JSON.stringify({ ...endless, n: 4, stream: true, logprobs: 20 });
-  const head = `POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const head = upload(body.length);
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1', () => socket.write(head + body));
   socket.pause().on('error', () => {});
   await until(async () => (await metric(server.url, 'sod_clients_gone_total')) > before);
   await until(async () => (await metric(server.url, 'sod_sequences_running')) === 0);
   socket.destroy();
+});
+
+test('a client that goes away in the middle of its request is counted, and nothing is said to have failed', async () => {
+  const before = await metric(server.url, 'sod_clients_gone_total');
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1', () => {
+    socket.write(`${upload(1000)}{"model":`, () => socket.destroy());
+  });
+  await until(async () => (await metric(server.url, 'sod_clients_gone_total')) > before);
+  expect(failures).toEqual([]);
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  expect(text).toMatch(/^sod_requests_total\{route="\/v1\/completions",status="499"\} \d+$/m);
+  expect(text).not.toMatch(/status="5\d\d"/);
+});
+
+test('more sequences than are ever let in are no matter of waiting', async () => {
+  const answer = await post(server.url, { model: 'weather', prompt: 'x', n: 7 });
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({ error: { message: expect.stringContaining('takes 6 at a time') } });
+});
+
+test('a request of many sequences gives Node no cause to warn of listeners', async () => {
+  const roomy = await start({ maxQueue: 60 });
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
+  const answer = await post(roomy.url, {
+    model: 'weather',
+    prompt: 'x',
+    n: 30,
+    max_tokens: 2,
+    logprobs: 1,
+    echo: true,
+  });
+  expect(answer.status).toBe(200);
+  await sleep(10);
+  process.off('warning', onWarning);
+  expect(warnings).toEqual([]);
+  await roomy.close();
 });
 
 test('more than the queue takes is sent away, and let in when there is room', async () => {
@@ -101,14 +155,14 @@ test('more than the queue takes is sent away, and let in when there is room', as
 
 test('a body has a limit, also where its length is not said', async () => {
   const large = JSON.stringify({ model: 'weather', prompt: 'x'.repeat(2 ** 20) });
-  const plain = await fetch(`${server.url}/v1/completions`, { method: 'POST', body: large });
+  const plain = await fetch(`${server.url}/v1/completions`, { method: 'POST', headers: json, body: large });
   expect(plain.status).toBe(413);
   const chunks = new ReadableStream({
     pull(controller) {
       controller.enqueue(new TextEncoder().encode('x'.repeat(2 ** 16)));
     },
   });
-  const endlessBody = { method: 'POST', body: chunks, duplex: 'half' } as RequestInit;
+  const endlessBody = { method: 'POST', headers: json, body: chunks, duplex: 'half' } as RequestInit;
   const chunked = await fetch(`${server.url}/v1/completions`, endlessBody).then(
     ({ status }) => status,
     () => 413,

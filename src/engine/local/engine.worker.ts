@@ -75,7 +75,7 @@ function handle(id: number, request: Request): unknown {
 
 function open(checkpoint: string, trainable: boolean): number {
   const dtype = precisionOf(options.dtype);
-  const model = new LocalModel(checkpoint, { ...options, dtype, trainable });
+  const model = new LocalModel(checkpoint, { ...options, dtype, trainable, onMask: advance });
   models.push(model);
   const { weights, optimizer, activations } = model.need;
   const { isa, bf16, threads } = native.cpu();
@@ -105,9 +105,9 @@ function advance(): void {
   advancing = true;
   const turn = () => {
     const busy = models.filter(model => model.generating);
-    for (const model of busy) model.generator.step(away.size === 0);
+    const more = busy.map(model => model.generator.step(away.size === 0));
     if (told.length > 0) answer({ told: told.splice(0) });
-    advancing = busy.length > 0;
+    advancing = more.includes(true);
     if (advancing) setImmediate(turn);
     else idle.refresh();
   };

@@ -1,6 +1,5 @@
 import { UserError } from '../../errors.ts';
-import type { Grammar } from '../../grammar/grammar.ts';
-import type { GrammarWalk } from '../../grammar/tokenMasks.ts';
+import type { GrammarWalk } from '../../grammar/maskThread.ts';
 import { parameterCount } from '../../model/config.ts';
 import { decode } from '../../model/decoder.ts';
 import type { Weights } from '../../model/weights.ts';
@@ -16,12 +15,12 @@ import {
   topTokens,
 } from '../../tensor/ops.ts';
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
-import type { Completion, SampledToken, SamplingOptions, TokenIds, TokenLogprob } from '../types.ts';
+import type { Completion, SampledToken, TokenIds, TokenLogprob } from '../types.ts';
 import { uniform } from './chance.ts';
 import { PageCache } from './pageCache.ts';
-import type { SamplerStatus } from './protocol.ts';
+import type { SamplerStatus, SentOptions } from './protocol.ts';
 import { bestOf, type Given, rankGiven } from './ranking.ts';
-import { computesBeginningOf, isRanking, pending, remember, type Sequence, toRank } from './sequence.ts';
+import { computesBeginningOf, isRanking, pending, remember, type Sequence, toRank, waitsForMask } from './sequence.ts';
 
 export interface GeneratorOptions {
   /** Sequences decoded side by side. */
@@ -30,8 +29,8 @@ export interface GeneratorOptions {
   prefillRows: number;
   /** Room for keys and values, in tokens. */
   cacheTokens: number;
-  /** Begins a completion that must follow a grammar and may then end with one of `stop`. */
-  follow: (grammar: Grammar, stop: TokenIds) => GrammarWalk;
+  /** Begins a completion that must follow a grammar, given as JSON, and may then end with one of `stop`. */
+  follow: (grammar: string, stop: TokenIds) => GrammarWalk;
 }
 
 /** Tokens a page: so many that a product over one fills the registers, where heads are small. */
@@ -105,7 +104,7 @@ export class Generator {
   async generate(
     id: number,
     prompt: TokenIds,
-    { grammar, rankPrompt, ...options }: SamplingOptions,
+    { grammar, rankPrompt, ...options }: SentOptions,
     onToken?: (token: SampledToken) => void,
   ): Promise<Completion> {
     const limit = Math.min(this.#weights.config.maxPositions, this.#options.cacheTokens);
@@ -122,7 +121,7 @@ export class Generator {
     }
     const complete = { ...defaults, ...options, maxTokens: Math.min(options.maxTokens, room) };
     if (complete.maxTokens < 1 && rankPrompt === undefined) return { tokens: [], logprobs: [], stopReason: 'length' };
-    const walk = grammar && this.#options.follow(grammar, complete.stop);
+    const walk = grammar === undefined ? undefined : this.#options.follow(grammar, complete.stop);
     return new Promise((resolve, reject) => {
       this.#waiting.push({
         id,
@@ -150,8 +149,7 @@ export class Generator {
       const at = list.findIndex(sequence => sequence.id === id);
       if (at < 0) continue;
       const [sequence] = list.splice(at, 1);
-      this.#letGo(sequence);
-      sequence.reject(new DOMException('The generation was aborted', 'AbortError'));
+      this.#fail(sequence, new DOMException('The generation was aborted', 'AbortError'));
     }
   }
 
@@ -164,19 +162,22 @@ export class Generator {
   /**
    * One forward pass over one batch.
    * @param alone whether nothing else on this machine is likely to want its cores now
+   * @returns whether there is more to do: not where every sequence waits for the mask of its next token
    */
-  step(alone = true): void {
+  step(alone = true): boolean {
     try {
+      this.#dropFailed();
       this.#admit();
       const batch = this.#nextRows();
       const work = batch.reduce((sum, { rows }) => sum + rows, 0) * this.#parameters;
       const shared = !alone || batch.some(({ sequence }) => sequence.onToken);
       if (work > 0) this.#withThreads(work < shortWork && shared, () => scope(() => this.#advance(batch)));
+      return this.busy && !(work === 0 && this.#running.length > 0 && this.#running.every(waitsForMask));
     } catch (error) {
       for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
-        this.#letGo(sequence);
-        sequence.reject(error as Error);
+        this.#fail(sequence, error as Error);
       }
+      return false;
     }
   }
 
@@ -201,6 +202,22 @@ export class Generator {
     }
   }
 
+  /** A grammar that asks for too much ends its own sequence and no other. */
+  #dropFailed(): void {
+    for (const list of [this.#waiting, this.#running]) {
+      for (const sequence of list.filter(({ walk }) => walk?.error)) {
+        list.splice(list.indexOf(sequence), 1);
+        this.#fail(sequence, sequence.walk!.error!);
+      }
+    }
+  }
+
+  #fail(sequence: Sequence, error: Error): void {
+    this.#letGo(sequence);
+    sequence.walk?.end();
+    sequence.reject(error);
+  }
+
   #admit(): void {
     for (let at = 0; at < this.#waiting.length && this.#running.length < this.#options.maxBatch; ) {
       const sequence = this.#waiting[at];
@@ -222,7 +239,7 @@ export class Generator {
     let prompts = this.#options.prefillRows;
     const batch: { sequence: Sequence; rows: number }[] = [];
     for (const sequence of [...this.#running]) {
-      if (!sequence.running) continue;
+      if (!sequence.running || waitsForMask(sequence)) continue;
       const open = pending(sequence);
       const rows = open === 1 ? 1 : Math.min(open, prompts);
       if (open > 1) prompts -= rows;
@@ -306,7 +323,7 @@ export class Generator {
       topPs: new Float32Array(ready.length),
       topKs: new Int32Array(ready.length),
       uniforms: new Float32Array(ready.length),
-      masks: ready.map(({ walk }) => walk?.mask()),
+      masks: ready.map(({ walk }) => walk?.mask),
     };
     ready.forEach(({ options, tokens }, i) => {
       draws.temperatures[i] = options.temperature;
@@ -325,11 +342,11 @@ export class Generator {
       sequence.tokens.push(token.token);
       sequence.logprobs.push(token.logprob);
       if (token.alternatives) sequence.alternatives.push(token.alternatives);
-      sequence.walk?.accept(token.token);
       sequence.onToken?.(token);
-      const stopped = sequence.stop.has(drawn.tokens[i]);
-      if (stopped || sequence.logprobs.length >= sequence.options.maxTokens)
-        this.#finish(sequence, stopped ? 'stop' : 'length');
+      const stopped = sequence.stop.has(token.token);
+      const ends = stopped || sequence.logprobs.length >= sequence.options.maxTokens;
+      if (ends) this.#finish(sequence, stopped ? 'stop' : 'length');
+      else sequence.walk?.accept(token.token);
     });
   }
 
@@ -347,6 +364,7 @@ export class Generator {
   #finish(sequence: Sequence, stopReason: Completion['stopReason']): void {
     this.#running.splice(this.#running.indexOf(sequence), 1);
     this.#letGo(sequence);
+    sequence.walk?.end();
     const { logprobs, alternatives, options, ranked } = sequence;
     sequence.resolve({
       tokens: sequence.tokens.slice(sequence.promptLength),

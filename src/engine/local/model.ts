@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import { writeFileWhole } from '../../files.ts';
-import { TokenMasks } from '../../grammar/tokenMasks.ts';
+import { MaskThread } from '../../grammar/maskThread.ts';
 import { readCheckpoint, writeCheckpoint } from '../../model/checkpoint.ts';
 import { rotaryTable } from '../../model/decoder.ts';
 import type { Dtype } from '../../model/dtype.ts';
@@ -11,7 +11,6 @@ import { SafetensorsFile, type StoredTensor, writeSafetensors } from '../../mode
 import { loadWeights, type Weights } from '../../model/weights.ts';
 import { firstIssue } from '../../schema.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
-import { readVocabulary } from '../../text/vocabulary.ts';
 import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../types.ts';
 import { Generator, type GeneratorOptions } from './generator.ts';
 import { type Kernels, kernelsHere, kernelsSchema, withKernels } from './kernels.ts';
@@ -27,6 +26,8 @@ export interface ModelOptions {
   /** Memory for keys and values while generating. */
   cacheBytes: number;
   maxBatch: number;
+  /** Told when a sequence can go on that waited for what its grammar allows. */
+  onMask?: () => void;
 }
 
 const optimizerFile = 'optimizer.safetensors';
@@ -198,15 +199,13 @@ export class LocalModel {
     const { layers, kvHeads, headDim } = this.#weights.config;
     const bytesPerToken = layers * 2 * kvHeads * headDim * (this.#weights.dtype === 'bf16' ? 2 : 4);
     const cacheTokens = Math.floor(this.#options.cacheBytes / bytesPerToken);
-    let masks: TokenMasks | undefined;
+    const vocabulary = { checkpoint: this.#checkpointDir, size: this.#weights.config.vocabSize };
+    const masks = new MaskThread(vocabulary, () => this.#options.onMask?.());
     return {
       maxBatch: this.#options.maxBatch,
       prefillRows: 512,
       cacheTokens,
-      follow: (grammar, stop) => {
-        masks ??= new TokenMasks(readVocabulary(this.#checkpointDir), this.#weights.config.vocabSize);
-        return masks.begin(grammar, stop);
-      },
+      follow: (grammar, stop) => masks.follow(grammar, stop),
     };
   }
 }

@@ -1,4 +1,4 @@
-import type { GrammarWalk } from '../../grammar/tokenMasks.ts';
+import type { GrammarWalk } from '../../grammar/maskThread.ts';
 import type { Completion, RankedToken, SampledToken, SamplingOptions, TokenLogprob } from '../types.ts';
 import type { Page } from './pageCache.ts';
 import type { Given } from './ranking.ts';
@@ -28,6 +28,11 @@ export interface Sequence {
 /** Tokens without keys and values yet: 1 while decoding. */
 export function pending(sequence: Sequence): number {
   return sequence.tokens.length - sequence.cached;
+}
+
+/** Whether its next token cannot be sampled yet; what comes before it, a prompt, waits as well. */
+export function waitsForMask({ walk }: Sequence): boolean {
+  return walk !== undefined && walk.mask === undefined;
 }
 
 /** Whether tokens of the prompt are still to be ranked. */

@@ -1,0 +1,31 @@
+import type { Grammar } from '../grammar/grammar.ts';
+import { badRequest } from './apiError.ts';
+import { outputGrammar } from './outputGrammar.ts';
+import type { PromptModel } from './promptModel.ts';
+import { type CompletionRequest, parseCompletionRequest } from './requests.ts';
+import { refuseOtherName } from './servedModel.ts';
+
+/** A completion request as it is sampled. */
+export interface CompletionWork {
+  request: Omit<CompletionRequest, 'prompt' | 'response_format'>;
+  prompts: number[][];
+  /** The prompts as text, where they are to stand before what is sampled. */
+  echoes: string[];
+  grammar?: Grammar;
+}
+
+/** @throws ApiError where the request cannot be answered */
+export function readCompletion(model: PromptModel, body: unknown): CompletionWork {
+  const { prompt, response_format, ...request } = parseCompletionRequest(body);
+  refuseOtherName(model, request.model);
+  if (request.stream && request.prompt_logprobs != null) {
+    throw badRequest('prompt_logprobs: cannot be streamed', 'prompt_logprobs');
+  }
+  const grammar = outputGrammar({ format: response_format ?? { type: 'text' }, vocabulary: model.vocabulary });
+  if (grammar && request.ignore_eos)
+    throw badRequest('ignore_eos: what is demanded of the answer ends it', 'ignore_eos');
+  const given = typeof prompt === 'string' || typeof prompt[0] === 'number' ? [prompt] : prompt;
+  const prompts = (given as (string | number[])[]).map(one => model.prompt(one, request.max_tokens === 0 ? 0 : 1));
+  const echo = (one: string | number[]) => (typeof one === 'string' ? one : model.text(one));
+  return { request, prompts, echoes: request.echo ? (given as (string | number[])[]).map(echo) : [], grammar };
+}

@@ -1,0 +1,112 @@
+import type { TokenIds } from '../engine/types.ts';
+import { UserError } from '../errors.ts';
+import type { Chat } from '../text/chat.ts';
+import { loadChat } from '../text/loadChat.ts';
+import type { Message, ToolSchema } from '../text/message.ts';
+import { readVocabulary, type Vocabulary } from '../text/vocabulary.ts';
+import { ApiError, badRequest } from './apiError.ts';
+import type { ReadingOptions } from './readingThread.ts';
+
+/** What the model that is served makes of prompts. */
+export class PromptModel {
+  readonly name: string;
+  readonly vocabulary: Vocabulary;
+  readonly #options: ReadingOptions;
+  readonly #chats = new Map<boolean, Chat>();
+
+  constructor(options: ReadingOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.vocabulary = readVocabulary(options.checkpoint);
+    this.#chat(false);
+  }
+
+  /**
+   * @param thinking whether the model may reason before it speaks, where its template leaves the choice
+   * @throws ApiError 400 where the template refuses the messages, or they leave no room for an answer
+   */
+  dialogue(messages: Message[], tools: ToolSchema[], thinking: boolean): number[] {
+    const text = messages.map(({ content }) => content).join('\n');
+    const resulted = (tokens: string) => `your messages resulted in ${tokens} tokens. Please reduce their length`;
+    this.#refuseLongText(text, 'messages', resulted);
+    try {
+      const prompt = this.#chat(thinking).prompt(messages, tools);
+      this.#refuseLongPrompt(prompt, 1, 'messages', resulted);
+      return prompt;
+    } catch (error) {
+      if (error instanceof UserError) throw badRequest(error.message, 'messages');
+      throw error;
+    }
+  }
+
+  /**
+   * @param answerTokens fewest that the answer may have
+   * @throws ApiError 400 where there is no such token, or too little room
+   */
+  prompt(given: string | number[], answerTokens: number): number[] {
+    const resulted = (tokens: string) => `your prompt has ${tokens} tokens. Please reduce its length`;
+    if (typeof given === 'string') this.#refuseLongText(given, 'prompt', resulted);
+    const tokens = typeof given === 'string' ? this.#chat(false).encode(given) : given;
+    if (tokens.length === 0) throw badRequest('prompt: is empty', 'prompt');
+    this.#refuseLongPrompt(tokens, answerTokens, 'prompt', resulted);
+    const { vocabularySize } = this.#options;
+    const outside = tokens.find(token => token >= vocabularySize);
+    if (outside !== undefined) {
+      throw badRequest(`prompt: there is no token ${outside}; the last is ${vocabularySize - 1}`, 'prompt');
+    }
+    return tokens;
+  }
+
+  /** Tokens as text, control tokens shown. */
+  text(tokens: TokenIds): string {
+    return this.#chat(false).decode(tokens);
+  }
+
+  /**
+   * Whether the tokens from which a turn goes on have begun a thought, or leave it open whether it begins with one: not where
+   * the template has closed an empty one, or the model has no token for it.
+   */
+  thought(prompt: TokenIds): 'begun' | 'possible' | 'none' {
+    const [open, close] = ['<think>', '</think>'].map(marker => this.vocabulary.controlId(marker));
+    if (open === undefined || close === undefined) return 'none';
+    const turn = prompt.slice(prompt.findLastIndex(token => this.#chat(false).stopTokens.includes(token)) + 1);
+    const mark = turn.findLast(token => token === open || token === close);
+    return mark === undefined ? 'possible' : mark === open ? 'begun' : 'none';
+  }
+
+  #chat(thinking: boolean): Chat {
+    let chat = this.#chats.get(thinking);
+    if (!chat) {
+      chat = loadChat(this.#options.checkpoint, { enableThinking: thinking });
+      this.#chats.set(thinking, chat);
+    }
+    return chat;
+  }
+
+  /** What is far too long is refused before all its tokens are found: where a text is cut, it has a few more at most. */
+  #refuseLongText(text: string, param: string, told: (tokens: string) => string): void {
+    const { contextTokens } = this.#options;
+    let tokens = 0;
+    for (let at = 0; at + pieceLength < text.length; at += pieceLength) {
+      tokens += this.#chat(false).encode(text.slice(at, at + pieceLength)).length - tokensOfCut;
+      if (tokens > contextTokens) throw this.#overflow(told(`more than ${tokens}`), param);
+    }
+  }
+
+  #refuseLongPrompt(prompt: TokenIds, answerTokens: number, param: string, told: (tokens: string) => string): void {
+    if (prompt.length + answerTokens > this.#options.contextTokens) {
+      throw this.#overflow(told(String(prompt.length)), param);
+    }
+  }
+
+  /** In the words by which clients know it, to try again with less. */
+  #overflow(told: string, param: string): ApiError {
+    const { contextTokens } = this.#options;
+    const message = `This model's maximum context length is ${contextTokens} tokens. However, ${told}.`;
+    return new ApiError(400, message, { code: 'context_length_exceeded', param });
+  }
+}
+
+/** In characters. */
+const pieceLength = 16_384;
+const tokensOfCut = 16;

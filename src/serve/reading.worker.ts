@@ -1,0 +1,28 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { ApiError } from './apiError.ts';
+import { parseBody } from './body.ts';
+import { readChat } from './chatReading.ts';
+import { readCompletion } from './completionReading.ts';
+import { PromptModel } from './promptModel.ts';
+import type { FromReading, Kind, ReadingOptions, ToReading, Work } from './readingThread.ts';
+
+/** The thread that reads requests. */
+const port = parentPort!;
+const model = new PromptModel(workerData as ReadingOptions);
+const read: { [K in Kind]: (model: PromptModel, body: unknown) => Work[K] } = {
+  chat: readChat,
+  completion: readCompletion,
+};
+
+port.on('message', ({ kind, body }: ToReading) => {
+  try {
+    answer({ work: read[kind](model, parseBody(body)) });
+  } catch (error) {
+    const { message, stack } = error as Error;
+    answer(error instanceof ApiError ? { refused: { ...error, message } } : { failed: { message, stack } });
+  }
+});
+
+function answer(message: FromReading): void {
+  port.postMessage(message);
+}

@@ -1,0 +1,146 @@
+import type { Worker } from 'node:worker_threads';
+import { startWorker } from '../worker.ts';
+import { ApiError } from './apiError.ts';
+import type { ChatWork } from './chatReading.ts';
+import type { CompletionWork } from './completionReading.ts';
+
+export interface ReadingOptions {
+  checkpoint: string;
+  /** What clients call the model. */
+  name: string;
+  contextTokens: number;
+  /** Token ids that the model has logits for. */
+  vocabularySize: number;
+}
+
+/** What a body becomes, by the path that it is sent to. */
+export interface Work {
+  chat: ChatWork;
+  completion: CompletionWork;
+}
+
+export type Kind = keyof Work;
+
+export interface ToReading {
+  kind: Kind;
+  body: Uint8Array;
+}
+
+export type FromReading =
+  | { work: Work[Kind] }
+  | { refused: { status: number; message: string; type: string; code: string | null; param: string | null } }
+  | { failed: { message: string; stack?: string } };
+
+/** Reading takes time in proportion to a body, and a grammar has its budget: only what is wrong here takes longer. */
+const mostMs = 60_000;
+/** Bodies that wait to be read. */
+const mostWaiting = 1024;
+
+interface Task extends ToReading {
+  signal: AbortSignal;
+  resolve(work: Work[Kind]): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Reads bodies into tokens and grammars, one after the other in a thread of its own: whatever a client sends, the thread that
+ * answers all others has time for them.
+ */
+export class ReadingThread {
+  readonly #options: ReadingOptions;
+  readonly #waiting: Task[] = [];
+  #current: Task | undefined;
+  #worker: Worker | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ReadingOptions) {
+    this.#options = options;
+    this.#worker = this.#start();
+  }
+
+  /** @throws ApiError where the body cannot be answered */
+  read<K extends Kind>(kind: K, body: Uint8Array, signal: AbortSignal): Promise<Work[K]> {
+    if (this.#waiting.length >= mostWaiting) {
+      throw new ApiError(429, 'Too many requests wait to be read; try again later.', {
+        type: 'rate_limit_error',
+        code: 'server_busy',
+      });
+    }
+    return new Promise<Work[K]>((resolve, reject) => {
+      this.#waiting.push({ kind, body, signal, resolve: resolve as Task['resolve'], reject });
+      this.#next();
+    });
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    clearTimeout(this.#timer);
+    for (const task of [this.#current, ...this.#waiting.splice(0)]) task?.reject(new Error('the server was closed'));
+    await worker?.terminate();
+  }
+
+  #next(): void {
+    while (!this.#current && this.#waiting.length > 0) {
+      const task = this.#waiting.shift()!;
+      if (task.signal.aborted) {
+        task.reject(clientGone());
+        continue;
+      }
+      this.#current = task;
+      this.#worker ??= this.#start();
+      this.#worker.postMessage({ kind: task.kind, body: task.body } satisfies ToReading);
+      this.#timer = setTimeout(() => {
+        this.#end(new ApiError(400, `The body takes more than ${mostMs / 1000} seconds to read.`));
+      }, mostMs);
+    }
+  }
+
+  #start(): Worker {
+    const worker = startWorker(new URL('./reading.worker.ts', import.meta.url), { workerData: this.#options });
+    worker.on('message', (message: FromReading) => this.#settle(message));
+    worker.on('error', error => this.#worker === worker && this.#end(error as Error));
+    worker.on(
+      'exit',
+      () => this.#worker === worker && this.#end(new Error('the thread that reads requests has ended')),
+    );
+    worker.unref();
+    return worker;
+  }
+
+  #settle(message: FromReading): void {
+    const task = this.#current!;
+    this.#current = undefined;
+    clearTimeout(this.#timer);
+    if ('work' in message) task.resolve(message.work);
+    else if ('failed' in message) task.reject(Object.assign(new Error(message.failed.message), message.failed));
+    else task.reject(revive(message.refused));
+    this.#next();
+  }
+
+  /** The thread is of no more use: whoever is next gets a new one. */
+  #end(error: Error): void {
+    const [worker, task] = [this.#worker, this.#current];
+    this.#worker = undefined;
+    this.#current = undefined;
+    clearTimeout(this.#timer);
+    void worker?.terminate();
+    task?.reject(error);
+    this.#next();
+  }
+}
+
+/** Told to nobody, but counted. */
+export function clientGone(): ApiError {
+  return new ApiError(499, 'The client went away.', { code: 'client_gone' });
+}
+
+function revive({
+  status,
+  message,
+  type,
+  code,
+  param,
+}: Extract<FromReading, { refused: unknown }>['refused']): ApiError {
+  return new ApiError(status, message, { type, code: code ?? undefined, param: param ?? undefined });
+}

@@ -28,16 +28,19 @@ export function outputGrammar(demands: OutputDemands): Grammar | undefined {
   const isJson = format.type !== 'text' && !demand;
   if (!isJson && !demand) return undefined;
   const rules = new SchemaRules();
-  const answers: Sequence[] = [];
-  if (isJson) answers.push(checked(formatParam(format), () => [formatValue(rules, format)]));
-  if (tools.length > 0) answers.push(checked('tools', () => calls(rules, demands)));
+  // Compiled here, what is too large, or fits no text, is refused before anything is sampled.
+  const compiled = (param: string, make: () => Sequence) =>
+    checked(param, () => {
+      const answer = make();
+      new Recognizer({ rules: { ...rules.rules, root: [answer] } });
+      return answer;
+    });
+  const answers = [
+    ...(isJson ? [compiled(formatParam(format), () => [formatValue(rules, format)])] : []),
+    ...(tools.length > 0 ? [compiled('tools', () => calls(rules, demands))] : []),
+  ];
   const before = thought ? thoughtBefore(thought, vocabulary) : [];
-  const grammar = { rules: { ...rules.rules, root: [[...before, { rule: 'answer' }]], answer: answers } };
-  // Compiled here, what is too large is refused before anything is sampled.
-  return checked(isJson ? formatParam(format) : 'tools', () => {
-    new Recognizer(grammar);
-    return grammar;
-  });
+  return { rules: { ...rules.rules, root: [[...before, { rule: 'answer' }]], answer: answers } };
 }
 
 function formatParam({ type }: OutputDemands['format']): string {

@@ -3,6 +3,7 @@ import { UserError } from '../errors.ts';
 import type { Chat } from '../text/chat.ts';
 import { loadChat } from '../text/loadChat.ts';
 import type { Message, ToolSchema } from '../text/message.ts';
+import { shownSchema } from '../text/shownSchema.ts';
 import { readVocabulary, type Vocabulary } from '../text/vocabulary.ts';
 import { ApiError, badRequest } from './apiError.ts';
 import type { ReadingOptions } from './readingThread.ts';
@@ -26,7 +27,8 @@ export class PromptModel {
    * @throws ApiError 400 where the template refuses the messages, or they leave no room for an answer
    */
   dialogue(messages: Message[], tools: ToolSchema[], thinking: boolean): number[] {
-    const text = messages.map(({ content }) => content).join('\n');
+    const shown = tools.map(tool => ({ ...tool, parameters: shownSchema(tool.parameters) }));
+    const text = [...messages.map(({ content }) => content), JSON.stringify(shown)].join('\n');
     const resulted = (tokens: string) => `your messages resulted in ${tokens} tokens. Please reduce their length`;
     this.#refuseLongText(text, 'messages', resulted);
     try {
@@ -86,6 +88,8 @@ export class PromptModel {
   /** What is far too long is refused before all its tokens are found: where a text is cut, it has a few more at most. */
   #refuseLongText(text: string, param: string, told: (tokens: string) => string): void {
     const { contextTokens } = this.#options;
+    const fewest = Math.ceil(text.length / this.vocabulary.longest);
+    if (fewest > contextTokens) throw this.#overflow(told(`more than ${fewest}`), param);
     let tokens = 0;
     for (let at = 0; at + pieceLength < text.length; at += pieceLength) {
       tokens += this.#chat(false).encode(text.slice(at, at + pieceLength)).length - tokensOfCut;
@@ -108,5 +112,5 @@ export class PromptModel {
 }
 
 /** In characters. */
-const pieceLength = 16_384;
+const pieceLength = 4096;
 const tokensOfCut = 16;

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { isObject } from '../json.ts';
 import type { ToolSchema } from '../text/message.ts';
 import { shownSchema } from '../text/shownSchema.ts';
 import type { Tool } from './tool.ts';

@@ -11,7 +11,7 @@ beforeAll(async () => {
   model = new PromptModel({
     checkpoint: await weatherModel(),
     name: 'weather',
-    contextTokens: 2 ** 22,
+    contextTokens: 4096,
     vocabularySize: 1000,
   });
 }, 180_000);

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import type { SampledToken, SamplingOptions } from '../../src/engine/types.ts';
 import { Recognizer, type State } from '../../src/grammar/recognizer.ts';
-import { parseJson } from '../../src/json.ts';
+import { parseBody } from '../../src/serve/body.ts';
 import { answerChat } from '../../src/serve/chatCompletions.ts';
+import { readChat } from '../../src/serve/chatReading.ts';
+import { PromptModel } from '../../src/serve/promptModel.ts';
 import { ServedModel } from '../../src/serve/servedModel.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import { readVocabulary } from '../../src/text/vocabulary.ts';
@@ -10,6 +12,8 @@ import { qwen3Dir } from '../text/checkpoints.ts';
 
 const chat = loadChat(qwen3Dir);
 const vocabulary = readVocabulary(qwen3Dir);
+const reading = { checkpoint: qwen3Dir, name: 'm', contextTokens: 1e6, vocabularySize: vocabulary.size };
+const promptModel = new PromptModel(reading);
 
 /** What the sampler is asked when a server is, which never answers a thing. */
 async function asked(body: string): Promise<{ prompt: string; options: SamplingOptions }> {
@@ -22,9 +26,9 @@ async function asked(body: string): Promise<{ prompt: string; options: SamplingO
       return { tokens: [token], logprobs: [0], stopReason: 'stop' };
     },
   } as unknown as ServedModel['sampler'];
-  const size = vocabulary.size;
-  const model = new ServedModel({ name: 'm', sampler, chat, vocabulary, vocabularySize: size, contextTokens: 1e6 });
-  await answerChat(model, parseJson(body)).whole(new AbortController().signal, () => {});
+  const model = new ServedModel({ name: 'm', sampler, chat, vocabulary, contextTokens: 1e6 });
+  const work = structuredClone(readChat(promptModel, parseBody(Buffer.from(body))));
+  await answerChat(model, work).whole(new AbortController().signal, () => {});
   return request!;
 }
 
@@ -48,7 +52,7 @@ test('schemas and calls of a request are shown as they were written; its own num
   const { prompt, options: sampling } = await asked(
     `{"model": "m", "messages": [${user}, ${call}, ${answer}], ${tools}, ${options}}`,
   );
-  expect(prompt).toContain('{"default": 1.0, "enum": [1.0, 12345678901234567890]}');
+  expect(prompt).toContain('{"enum": [1.0, 12345678901234567890], "default": 1.0}');
   expect(prompt).toContain('"arguments": {"x": 12345678901234567890, "y": 1e-07}');
   expect(sampling).toMatchObject({ temperature: 1, topP: 0.9, maxTokens: 5, seed: 7 });
 });

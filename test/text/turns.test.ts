@@ -105,17 +105,12 @@ describe.each([
         return { tokens: turn, logprobs: [], stopReason: 'stop' };
       },
     } as unknown as ServedModel['sampler'];
-    const size = vocabulary.size;
-    const model = new ServedModel({ name: 'm', sampler, chat, vocabulary, vocabularySize: size, contextTokens: 1e6 });
-    const request = {
-      model: 'm',
-      messages: [{ role: 'user', content: 'x' }],
-      tools: [{ type: 'function', function: { name: 'f' } }],
-    };
+    const model = new ServedModel({ name: 'm', sampler, chat, vocabulary, contextTokens: 1e6 });
+    const work = { request: { model: 'm', stop: [] }, prompt: chat.encode('x'), calls: true };
     const never = new AbortController().signal;
     for (const { text, content, calls } of writtenTurns) {
       turn = [...coarse(text), chat.stopTokens[0]];
-      const answered = (await answerChat(model, request).whole(never, () => {})) as WholeAnswer;
+      const answered = (await answerChat(model, work).whole(never, () => {})) as WholeAnswer;
       const [{ message, finish_reason }] = answered.choices;
       const served = (message.tool_calls ?? []).map(({ function: call }) => [call.name, call.arguments]);
       expect([message.content ?? '', served]).toEqual([content, calls]);
@@ -130,7 +125,7 @@ describe.each([
           pieces[index][1] += call.arguments;
         }
       };
-      await answerChat(model, { ...request, stream: true }).stream(never, () => {}, send);
+      await answerChat(model, work).stream(never, () => {}, send);
       expect([streamed, pieces]).toEqual([content, calls]);
     }
   });

@@ -45,14 +45,10 @@ const numberLiteral = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
  * @throws SyntaxError, also where values are nested more than 1,000 deep.
  */
 export function parseJson(json: string): unknown {
+  const value: unknown = JSON.parse(json);
   const marked = markNumbers(json);
-  if (marked === json) return JSON.parse(json);
-  try {
-    return JSON.parse(marked, (_, value) => (isMarked(value) ? new WrittenNumber(value[MARK]) : value));
-  } catch (error) {
-    JSON.parse(json); // whose error has the places of the text itself
-    throw error;
-  }
+  if (marked === json) return value;
+  return JSON.parse(marked, (_, item) => (isMarked(item) ? new WrittenNumber(item[MARK]) : item));
 }
 
 /** The numbers that JSON.parse would change, as objects that hold them. */

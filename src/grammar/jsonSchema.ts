@@ -279,7 +279,7 @@ export class SchemaRules {
   #enumeration(values: unknown, where: string): Term {
     const allowed = list(values, `${where}.enum`);
     if (allowed.length === 0) throw new UserError(`${where}.enum: is empty`);
-    return this.#any(this.#texts([...new Set(allowed.map(value => JSON.stringify(value)))].sort()));
+    return this.#any(this.#texts([...new Set(allowed.map(value => stringifyJson(value)))].sort()));
   }
 
   /** One of these texts, which are sorted: what several begin with stands once, so that it is followed once. */

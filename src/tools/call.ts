@@ -1,11 +1,12 @@
 import { plainNumbers } from '../json.ts';
 import type { ToolCall } from '../text/message.ts';
+import { ThreadError } from '../worker.ts';
 import { cutMiddle } from './middleCut.ts';
 import { toolSchema } from './schema.ts';
 import { type Tool, ToolError, type ToolErrorKind } from './tool.ts';
 
 export interface CallLimits {
-  /** Most wall time of one call, unless the tool has a limit of its own. Default 30,000. */
+  /** Most time of one call on the wall, where a tool waits for others, unless it has a limit of its own. Default 30,000. */
   timeoutMs?: number;
   /** An observation longer than this is cut in its middle. Default 8,192. */
   maxOutputChars?: number;
@@ -18,7 +19,7 @@ export interface CallResult {
 
 /**
  * Calls the tool that `call` names. Whatever goes wrong is told in the observation, for the model to recover from.
- * @throws only the reason of `signal`, when that fires.
+ * @throws the reason of `signal`, when that fires; ThreadError, when what runs the tool is broken, which is nothing to learn from.
  */
 export async function callTool(
   tools: readonly Tool[],
@@ -51,6 +52,7 @@ async function run(
     return { observation: await Promise.race([work, stopped.promise]) };
   } catch (error) {
     signal?.throwIfAborted();
+    if (error instanceof ThreadError) throw error;
     if (limit.signal.aborted) {
       return { observation: `Error: ${tool.name} did not answer within ${timeoutMs / 1000} s.`, error: 'timeout' };
     }

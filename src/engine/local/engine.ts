@@ -1,7 +1,7 @@
 import type { EventLoopUtilization } from 'node:perf_hooks';
 import type { Worker } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
-import { startWorker } from '../../worker.ts';
+import { startWorker, ThreadError } from '../../worker.ts';
 import type {
   AdamParams,
   Completion,
@@ -51,13 +51,19 @@ export class LocalEngine implements Engine {
 
   private constructor(options: WorkerOptions, onNotice?: (notice: string) => void) {
     this.#worker = startWorker(new URL('./engine.worker.ts', import.meta.url), { workerData: options });
+    let hasStarted = false;
+    const failure = (cause?: Error) => new ThreadError("The engine's thread", { hasStarted, cause });
     this.#worker.on('message', (message: FromWorker) => {
+      hasStarted = true;
       if ('notice' in message) onNotice?.(message.notice);
       else if ('told' in message) for (const { id, token } of message.told) this.#open.get(id)?.onToken?.(token);
       else this.#settle(message);
     });
-    this.#worker.on('error', error => this.#end(error as Error));
-    this.#worker.on('exit', () => this.#end(new Error('the engine was closed')));
+    this.#worker.on('error', error => {
+      const cause = revive(error as Error);
+      this.#end(cause instanceof UserError ? cause : failure(cause));
+    });
+    this.#worker.on('exit', () => this.#end(failure()));
     this.#worker.unref();
   }
 

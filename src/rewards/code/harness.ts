@@ -4,10 +4,14 @@ const modules = [
   ...['itertools', 'functools', 'operator', 'io', 'sys', 'json', 'builtins', 'typing'],
 ];
 
+/** Integers as long as LiveCodeBench takes them, in source, input and output; Python's own limit is 4,300 digits. */
+const liftDigits = 'sys.set_int_max_str_digits(50_000)';
+
 const preamble = [
   ...modules.map(name => `from ${name} import *`),
   `import ${modules.join(', ')}`,
   'sys.setrecursionlimit(50_000)',
+  liftDigits,
 ].join('\n');
 
 /** The solution as it runs, after the usual imports. JSON text is a Python literal. */
@@ -16,7 +20,7 @@ function running(code: string): string {
 }
 
 /** A program that fails if the code, which it reads, is not valid Python. */
-export const syntaxCheck = "import sys\ncompile(sys.stdin.read(), '<code>', 'exec')";
+export const syntaxCheck = `import sys\n${liftDigits}\ncompile(sys.stdin.read(), '<code>', 'exec')`;
 
 /** The solution as a program. */
 export function programOf(code: string): string {

@@ -1,52 +1,68 @@
 import type { Worker } from 'node:worker_threads';
-import { startWorker } from '../../worker.ts';
+import { ranOutOfMemory, startWorker, ThreadError } from '../../worker.ts';
+import { threadClock, type WorkClock, WorkLimit } from '../../workLimit.ts';
 
 /** No answer is as long; what is, equals only itself. */
 const MAX_CHARS = 1000;
-const TIMEOUT_MS = 2000;
+const LIMIT_MS = 2000;
 
 interface Question {
   answers: [string, string];
   resolve(isSame: boolean): void;
+  reject(error: ThreadError): void;
+  limit?: WorkLimit;
 }
+
+/** What the thread says: once which thread it is, then its answers. */
+export type FromComparer = { thread: number | undefined } | { isSame: boolean };
 
 /**
  * Compares answers by what they mean, in a thread of its own: text that a model wrote can ask for any amount of work.
- * What is not done in time, or breaks the thread, is not equal; the questions behind it get another thread.
+ * What is not done in time, or needs too much memory, is not equal; the questions behind it get another thread.
  */
 export class MathComparer {
   readonly #waiting: Question[] = [];
-  #worker?: Worker;
+  #worker: Worker;
+  /** Of the thread that is ready. */
+  #clock?: WorkClock;
   #asked?: Question;
-  #timer?: NodeJS.Timeout;
+  #isKilled = false;
+  #isClosed = false;
+  #failure?: ThreadError;
 
-  /** Whether two answers, in LaTeX or plain, mean the same. */
+  constructor() {
+    this.#worker = this.#start();
+  }
+
+  /**
+   * Whether two answers, in LaTeX or plain, mean the same.
+   * @throws ThreadError if the thread cannot start, or ends without having been asked for too much
+   */
   equal(a: string, b: string): Promise<boolean> {
     if (a === b) return Promise.resolve(a.trim() !== '');
-    if (a.length > MAX_CHARS || b.length > MAX_CHARS) return Promise.resolve(false);
-    return new Promise(resolve => {
-      this.#waiting.push({ answers: [a, b], resolve });
+    if (this.#isClosed || a.length > MAX_CHARS || b.length > MAX_CHARS) return Promise.resolve(false);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ answers: [a, b], resolve, reject });
       this.#next();
     });
   }
 
   /** Ends the thread; what has not been answered is not equal. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const { resolve } of this.#waiting.splice(0)) resolve(false);
-    await this.#worker?.terminate();
+    await this.#worker.terminate();
   }
 
   #next(): void {
-    if (this.#asked) return;
+    if (this.#failure) for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+    if (this.#asked || this.#waiting.length > 0) this.#worker.ref();
+    else this.#worker.unref();
+    if (this.#asked || !this.#clock) return;
     this.#asked = this.#waiting.shift();
-    if (!this.#asked) {
-      this.#worker?.unref();
-      return;
-    }
-    this.#worker ??= this.#start();
-    this.#worker.ref();
+    if (!this.#asked) return;
     this.#worker.postMessage(this.#asked.answers);
-    this.#timer = setTimeout(() => void this.#worker?.terminate(), TIMEOUT_MS);
+    this.#asked.limit = new WorkLimit(this.#clock, LIMIT_MS, () => this.#kill());
   }
 
   #start(): Worker {
@@ -54,19 +70,52 @@ export class MathComparer {
       env: {},
       resourceLimits: { maxOldGenerationSizeMb: 256 },
     });
-    worker.on('message', (isSame: boolean) => this.#answer(isSame));
-    worker.on('error', () => {}); // its exit follows
-    worker.on('exit', () => {
-      this.#worker = undefined;
-      this.#answer(false);
+    let hasStarted = false;
+    let cause: unknown;
+    worker.on('message', (message: FromComparer) => {
+      if ('isSame' in message) {
+        void this.#answer(message.isSame);
+      } else {
+        hasStarted = true;
+        this.#clock = threadClock(worker, message.thread);
+        this.#next();
+      }
     });
+    worker.on('error', error => {
+      cause = error;
+    });
+    worker.on('exit', () => this.#replace(hasStarted, cause));
+    worker.unref();
     return worker;
   }
 
-  #answer(isSame: boolean): void {
-    clearTimeout(this.#timer);
-    this.#asked?.resolve(isSame);
+  #kill(): void {
+    this.#clock = undefined;
+    this.#isKilled = true;
+    void this.#worker.terminate();
+  }
+
+  /** The thread has ended: by what it was asked for, and then another takes its place, or else for good. */
+  #replace(hasStarted: boolean, cause: unknown): void {
+    this.#clock = undefined;
+    const askedTooMuch = this.#isKilled || (hasStarted && ranOutOfMemory(cause));
+    this.#isKilled = false;
+    if (askedTooMuch && !this.#isClosed) {
+      this.#worker = this.#start();
+    } else if (!this.#isClosed) {
+      this.#failure = new ThreadError('The thread that compares answers', { hasStarted, cause });
+      this.#asked?.reject(this.#failure);
+    }
+    void this.#answer(false);
+  }
+
+  async #answer(isSame: boolean): Promise<void> {
+    const asked = this.#asked;
     this.#asked = undefined;
+    if (asked) {
+      const isOver = await asked.limit?.end();
+      asked.resolve(isSame && !isOver);
+    }
     this.#next();
   }
 }

@@ -4,6 +4,7 @@
  * the interpreter's memory, hostile native code included, can get around it.
  */
 
+import type { Control } from './control.ts';
 import { type Import, type Imports, type Instance, webAssembly } from './webAssembly.ts';
 
 /** WASI and Linux error numbers, as the compiled C library has them. */
@@ -28,8 +29,8 @@ const allowed = new Set([
   ...['__syscall_newfstatat', '__syscall_ftruncate64', '__syscall_truncate64', '__syscall_getcwd'],
   ...['__syscall_getdents64', '__syscall_mkdirat', '__syscall_readlinkat', '__syscall_unlinkat', '__syscall_rmdir'],
   ...['__syscall_renameat', '__syscall_symlinkat', '__syscall_utimensat', '__syscall_statfs64'],
-  ...['__syscall_fstatfs64', '__syscall_fadvise64', '__syscall_fallocate', '__syscall_umask_js'],
-  ...['__syscall_getuid32_js', 'environ_get', 'environ_sizes_get', '_emscripten_get_progname'],
+  ...['__syscall_fstatfs64', '__syscall_fadvise64', '__syscall_fallocate', 'environ_get', 'environ_sizes_get'],
+  '_emscripten_get_progname',
 ]);
 
 /** Denied functions whose C callers know how to fail; system calls answer ENOSYS, all others end the interpreter. */
@@ -46,20 +47,31 @@ const refusals: Record<string, number> = {
   _try_shutdown: 0,
 };
 
+/** What of a session lies outside of the interpreter's memory and files: with it both sequences can be left and resumed. */
+export interface Drawn {
+  /** Random bytes. */
+  bytes: number;
+  /** Milliseconds that its clocks are ahead, for what it slept. */
+  sleptMs: number;
+}
+
 export interface Boundary {
   instance: Instance;
   /** From now on only what is allowed works. */
   lock(): void;
-  /** How many random bytes were drawn: with it the sequence of them can be left and resumed. */
-  draws: number;
+  drawn: Drawn;
+  /** The next random bytes. */
+  randomize(target: Uint8Array): void;
 }
 
 export interface BoundaryOptions {
   /** Limit of the interpreter's linear memory. */
   memoryBytes: number;
-  /** A signal number in its first byte is delivered once. */
-  interrupt: SharedArrayBuffer;
+  control: Control;
 }
+
+/** How far a glance at the waiting clock sets the clocks forward. */
+const NAP_MS = 0.5;
 
 /** Runs `load`, which instantiates the interpreter, with the interpreter's imports put behind the boundary. */
 export async function withBoundary<T>(options: BoundaryOptions, load: () => Promise<T>): Promise<[T, Boundary]> {
@@ -84,24 +96,51 @@ export async function withBoundary<T>(options: BoundaryOptions, load: () => Prom
 
 /** The imports behind the boundary, and the boundary, which still lacks its instance. */
 function enclose(module: object, imports: Imports, options: BoundaryOptions): [Imports, Boundary] {
-  const signals = new Uint8Array(options.interrupt);
   let locked = false;
   const boundary = {
     lock: () => {
       locked = true;
     },
-    draws: 0,
+    drawn: { bytes: 0, sleptMs: 0 },
+    randomize: target => {
+      for (let i = 0; i < target.length; i++) target[i] = randomByte(boundary.drawn.bytes++);
+    },
   } as Boundary;
+  const memory = () => boundary.instance.exports.memory.buffer;
+  const { emscripten_get_now: now, emscripten_date_now: today } = imports.env as Record<string, () => number>;
+  const time = imports.wasi_snapshot_preview1.clock_time_get as (
+    clock: number,
+    precision: bigint,
+    to: number,
+  ) => number;
   const grow = imports.env.emscripten_resize_heap as (bytes: number) => unknown;
   const replaced: Record<string, Import> = {
     emscripten_resize_heap: (bytes: number) => bytes >>> 0 <= options.memoryBytes && grow(bytes),
     // The original reads and clears in two steps, between which a signal can be lost.
-    _Py_CheckEmscriptenSignals_Helper: () => Atomics.exchange(signals, 0, 0),
+    _Py_CheckEmscriptenSignals_Helper: () => options.control.takeSignal(),
     random_get: (address: number, bytes: number) => {
-      const target = new Uint8Array(boundary.instance.exports.memory.buffer, address >>> 0, bytes);
-      for (let i = 0; i < bytes; i++) target[i] = randomByte(boundary.draws++);
+      boundary.randomize(new Uint8Array(memory(), address >>> 0, bytes));
       return 0;
     },
+    // Only what waits asks this clock, over and over until its time has come. There is nothing to wait for: time passes at
+    // once, and counts as used.
+    emscripten_get_now: () => {
+      boundary.drawn.sleptMs += NAP_MS;
+      options.control.addSleep(NAP_MS);
+      return now() + boundary.drawn.sleptMs;
+    },
+    emscripten_date_now: () => today() + boundary.drawn.sleptMs,
+    clock_time_get: (clock: number, precision: bigint, to: number) => {
+      const error = time(clock, precision, to);
+      if (error !== 0) return error;
+      const view = new DataView(memory());
+      const nanoseconds = view.getBigInt64(to >>> 0, true) + BigInt(boundary.drawn.sleptMs * 1e6);
+      view.setBigInt64(to >>> 0, nanoseconds, true);
+      return 0;
+    },
+    // Whose process this is, and what it gives its files, is the host's affair.
+    __syscall_getuid32_js: () => 0,
+    __syscall_umask_js: () => 0,
   };
   const enclosed: Imports = { ...imports, env: {}, wasi_snapshot_preview1: {} };
   for (const { module: space, name, kind } of webAssembly.Module.imports(module)) {

@@ -10,12 +10,12 @@ const preloaded = [
 
 /**
  * The Python side: defines and returns `run(source, limit, is_program)`, which runs code in `__main__` and returns 'ok',
- * 'exception' or 'timeout'. A cell runs as in a notebook: the value of a final expression is shown. A program runs as from
- * a file. `limit` words a time-out.
+ * 'exception' or 'stopped'. A cell runs as in a notebook: the value of a final expression is shown. A program runs as from
+ * a file. `limit` words a time-out. All this is within reach of the code that it runs: it may lie.
  */
 export const bootstrap = `
 def _bootstrap():
-    import ast, builtins, gc, importlib, linecache, os, random, sys, threading, time, traceback
+    import ast, builtins, gc, importlib, linecache, os, random, signal, sys, threading, time, traceback
     for name in ${JSON.stringify(preloaded)}:
         importlib.import_module(name)
 
@@ -101,8 +101,17 @@ def _bootstrap():
         threading.stack_size = lambda size=0: 0
         sys.stdout.reconfigure(line_buffering=False)
 
+    # Told from a KeyboardInterrupt that code raises by itself.
+    class Stop(KeyboardInterrupt):
+        pass
+
+    def stop(signum, frame):
+        raise Stop
+
+    signal.signal(signal.SIGINT, stop)
+
     def run(source, limit, is_program):
-        outcome = 'exception'
+        ending = 'exception'
         try:
             try:
                 if is_program:
@@ -112,19 +121,19 @@ def _bootstrap():
                 value = last and eval(last, main)
                 if value is not None:
                     print(repr(value))
-                outcome = 'ok'
+                ending = 'ok'
             except SystemExit as end:
                 if end.code is None or end.code == 0:
-                    outcome = 'ok'
+                    ending = 'ok'
                 else:
                     print(f'SystemExit: {end.code}')
-            except KeyboardInterrupt as stop:
-                outcome = 'timeout'
-                show(TimeoutError(limit).with_traceback(stop.__traceback__))
+            except Stop as end:
+                ending = 'stopped'
+                show(TimeoutError(limit).with_traceback(end.__traceback__))
             except BaseException as error:
                 show(error)
-        except KeyboardInterrupt:
-            outcome = 'timeout'
+        except Stop:
+            ending = 'stopped'
             print(f'TimeoutError: {limit}')
         except BaseException as error:
             print(type(error).__name__)
@@ -133,7 +142,7 @@ def _bootstrap():
             sys.stdout.flush()
         except BaseException:
             pass
-        return outcome
+        return ending if type(ending) is str else 'exception'
 
     # What is made at a first use is made here, or each session would make it again.
     for source in ('1', '+'):

@@ -2,29 +2,36 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { loadPyodide, type PyodideAPI } from 'pyodide';
 import { MiddleCut } from '../middleCut.ts';
-import { type Boundary, withBoundary } from './boundary.ts';
+import { type Boundary, type Drawn, withBoundary } from './boundary.ts';
 import { bootstrap } from './cell.ts';
+import type { Control } from './control.ts';
 import { Files, HOME, type SessionFiles } from './files.ts';
 import { InterpreterMemory, type MemoryImage } from './memory.ts';
+import { timeoutText } from './messages.ts';
 
-export type Outcome = 'ok' | 'exception' | 'timeout';
+/** How code ended, as the interpreter says; only who watches its time knows whether it was `stopped`. */
+export type Ending = 'ok' | 'exception' | 'stopped';
+
+export interface Ended {
+  ending: Ending;
+  output: string;
+}
 
 /** All that one session has in the interpreter while another one runs. */
 interface Saved {
   memory: MemoryImage;
   files: SessionFiles;
-  draws: number;
+  drawn: Drawn;
 }
 
 export interface InterpreterOptions {
   memoryBytes: number;
-  /** Most bytes kept of sessions that are not running; beyond it the longest unused ones are forgotten. */
+  /** Most bytes kept of sessions that are not running, files included; beyond it the longest unused ones are forgotten. */
   savedBytes: number;
   maxOutputChars: number;
-  /** How a time-out is worded. */
-  timeoutMessage: string;
-  /** A 2 in its first byte interrupts the running cell. */
-  interrupt: SharedArrayBuffer;
+  /** Most time of one cell or program. */
+  timeoutMs: number;
+  control: Control;
 }
 
 /** The session that a program is while it runs; those of cells are not negative. */
@@ -33,15 +40,14 @@ const PROGRAM = -1;
 /** One Python interpreter that many sessions take turns in, each as if it had it for itself. */
 export class Interpreter {
   readonly #options: InterpreterOptions;
-  readonly #run: (source: string, timeoutMessage: string, isProgram: boolean) => Outcome;
+  readonly #run: (source: string, timeoutMessage: string, isProgram: boolean) => string;
   readonly #boundary: Boundary;
   readonly #memory: InterpreterMemory;
   readonly #files: Files;
-  readonly #signals: Uint8Array;
   /** Least recently used first. */
   readonly #saved = new Map<number, Saved>();
   #current: number | undefined;
-  #output: MiddleCut;
+  #output = new Output(0);
   /** What is left on standard input. */
   #input = new Uint8Array(0);
   /** Whether standard error is part of the output. */
@@ -63,24 +69,16 @@ export class Interpreter {
   private constructor(pyodide: PyodideAPI, boundary: Boundary, options: InterpreterOptions) {
     this.#options = options;
     this.#boundary = boundary;
-    this.#output = new MiddleCut(options.maxOutputChars);
-    const decoder = new TextDecoder();
-    const write = (bytes: Uint8Array) => {
-      this.#output.push(decoder.decode(bytes, { stream: true }));
-      return bytes.length;
-    };
     pyodide.setStdin({ read: buffer => this.#readInput(buffer) });
-    pyodide.setStdout({ write });
-    pyodide.setStderr({ write: bytes => (this.#showsErrors ? write(bytes) : bytes.length) });
-    this.#signals = new Uint8Array(options.interrupt);
-    pyodide.setInterruptBuffer(this.#signals);
+    pyodide.setStdout({ write: bytes => this.#output.write(bytes) });
+    pyodide.setStderr({ write: bytes => (this.#showsErrors ? this.#output.write(bytes) : bytes.length) });
+    pyodide.setInterruptBuffer(new Uint8Array(options.control.buffer));
     this.#run = pyodide.runPython(bootstrap);
-    this.#files = new Files(pyodide);
+    this.#files = new Files(pyodide, boundary.randomize);
     boundary.lock();
     this.#run('', '', false);
     this.#memory = new InterpreterMemory(boundary.instance);
-    boundary.draws = 0;
-    this.#files.enter();
+    this.#begin();
   }
 
   has(session: number): boolean {
@@ -88,7 +86,7 @@ export class Interpreter {
   }
 
   /** Runs a cell in a session, which starts fresh if it is not there. What this throws has ended the interpreter. */
-  run(session: number, source: string): { outcome: Outcome; output: string } {
+  run(session: number, source: string): Ended {
     return this.#runIn(session, source, false);
   }
 
@@ -96,7 +94,7 @@ export class Interpreter {
    * Runs a program in an interpreter of its own, which is gone with it. What it writes to standard output is the output.
    * What this throws has ended the interpreter.
    */
-  runProgram(source: string, input: string): { outcome: Outcome; output: string } {
+  runProgram(source: string, input: string): Ended {
     this.#input = new TextEncoder().encode(input);
     this.#showsErrors = false;
     const result = this.#runIn(PROGRAM, source, true);
@@ -107,22 +105,22 @@ export class Interpreter {
   }
 
   drop(session: number): void {
-    if (this.#current === session) {
-      this.#files.discard(this.#files.leave());
-      this.#memory.restore();
-      this.#start();
-    } else {
-      this.#forget(session);
-    }
+    this.#saved.delete(session);
+    if (this.#current !== session) return;
+    this.#memory.restore();
+    this.#begin();
+    this.#current = undefined;
   }
 
-  #runIn(session: number, source: string, isProgram: boolean): { outcome: Outcome; output: string } {
+  #runIn(session: number, source: string, isProgram: boolean): Ended {
     if (this.#current !== session) this.#switchTo(session);
-    this.#output = new MiddleCut(this.#options.maxOutputChars);
-    const isStopped = Atomics.exchange(this.#signals, 0, 0) !== 0;
-    if (isStopped) return { outcome: 'timeout', output: `TimeoutError: ${this.#options.timeoutMessage}` };
-    const outcome = this.#run(source, this.#options.timeoutMessage, isProgram);
-    return { outcome, output: this.#output.toString() };
+    const { maxOutputChars, timeoutMs, control } = this.#options;
+    const message = timeoutText(timeoutMs);
+    if (control.takeSignal() !== 0) return { ending: 'stopped', output: `TimeoutError: ${message}` };
+    this.#output = new Output(maxOutputChars);
+    control.limitSleep(timeoutMs);
+    const ending = this.#run(source, message, isProgram);
+    return { ending: ending === 'ok' || ending === 'stopped' ? ending : 'exception', output: this.#output.end() };
   }
 
   #readInput(buffer: Uint8Array): number {
@@ -136,36 +134,54 @@ export class Interpreter {
     const target = this.#saved.get(session);
     this.#saved.delete(session);
     if (this.#current !== undefined) {
+      const { drawn } = this.#boundary;
       const memory = this.#memory.capture();
-      this.#saved.set(this.#current, { memory, files: this.#files.leave(), draws: this.#boundary.draws });
       this.#memory.restore(target?.memory, memory);
+      this.#saved.set(this.#current, { memory, files: this.#begin(target), drawn });
     } else if (target) {
       this.#memory.restore(target.memory);
+      this.#begin(target);
     }
-    if (this.#current !== undefined || target) this.#start(target);
     this.#current = session;
     this.#evict();
   }
 
-  #start(saved?: Saved): void {
-    this.#files.enter(saved?.files);
-    this.#boundary.draws = saved?.draws ?? 0;
-    this.#current = undefined;
+  /** Beside the memory: puts what a session left in its place, or what each begins with; gives the files until now. */
+  #begin(saved?: Saved): SessionFiles {
+    this.#boundary.drawn = saved?.drawn ?? { bytes: 0, sleptMs: 0 };
+    return this.#files.exchange(saved?.files);
   }
 
   #evict(): void {
-    let bytes = 0;
-    for (const { memory } of this.#saved.values()) bytes += memory.bytes;
-    for (const [session, { memory }] of this.#saved) {
+    const sizes = [...this.#saved].map(([session, { memory, files }]) => ({
+      session,
+      bytes: memory.bytes + files.bytes,
+    }));
+    let bytes = sizes.reduce((sum, saved) => sum + saved.bytes, 0);
+    for (const saved of sizes) {
       if (bytes <= this.#options.savedBytes) return;
-      bytes -= memory.bytes;
-      this.#forget(session);
+      bytes -= saved.bytes;
+      this.#saved.delete(saved.session);
     }
   }
+}
 
-  #forget(session: number): void {
-    const saved = this.#saved.get(session);
-    if (saved) this.#files.discard(saved.files);
-    this.#saved.delete(session);
+/** What one run writes, to both of its streams. Half a character at its end is shown as such, and does not reach the next. */
+class Output {
+  readonly #text: MiddleCut;
+  readonly #decoder = new TextDecoder();
+
+  constructor(maxChars: number) {
+    this.#text = new MiddleCut(maxChars);
+  }
+
+  write(bytes: Uint8Array): number {
+    this.#text.push(this.#decoder.decode(bytes, { stream: true }));
+    return bytes.length;
+  }
+
+  end(): string {
+    this.#text.push(this.#decoder.decode());
+    return this.#text.toString();
   }
 }

@@ -1,40 +1,51 @@
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import { ownThread } from '../../workLimit.ts';
+import { Control } from './control.ts';
 import { Interpreter } from './interpreter.ts';
-import type { Reply, Request, WorkerData } from './messages.ts';
-
-// Gives way to the engine, whose threads wait for each other: one that is held up holds up all. On Linux a priority is a
-// thread's own; elsewhere it is the process's, which must keep its.
-if (process.platform === 'linux') setPriority(10);
+import type { PastCell, Reply, Request, WorkerData } from './messages.ts';
 
 const port = parentPort!;
 const send = (reply: Reply) => port.postMessage(reply);
-const interpreter = await Interpreter.load(workerData as WorkerData);
+const data = workerData as WorkerData;
+const interpreter = await Interpreter.load({ ...data, control: new Control(data.control) });
 
 port.on('message', (request: Request) => {
-  if (request.kind === 'drop') {
-    interpreter.drop(request.session);
-    return;
-  }
   try {
-    if (request.kind === 'program') send({ kind: 'done', ...interpreter.runProgram(request.source, request.input) });
+    if (request.kind === 'drop') interpreter.drop(request.session);
+    else if (request.kind === 'program') runProgram(request);
     else runCell(request);
   } catch (error) {
     send({ kind: 'crashed', reason: crashReason(error) });
     port.close();
   }
 });
-send({ kind: 'ready' });
+
+// Gives way to the engine, whose threads wait for each other, but not so far that a busy machine leaves it nothing. On Linux
+// a priority is a thread's own; elsewhere it is the process's, which must keep its.
+if (process.platform === 'linux') setPriority(5);
+send({ kind: 'ready', thread: ownThread() });
+
+function runProgram({ source, input }: Extract<Request, { kind: 'program' }>): void {
+  send({ kind: 'done', ...interpreter.runProgram(source, input), lost: [] });
+}
 
 function runCell({ session, source, history }: Extract<Request, { kind: 'cell' }>): void {
-  if (!interpreter.has(session)) {
+  const lost: number[] = [];
+  if (!interpreter.has(session) && history.length > 0) {
     for (const [replaying, cell] of history.entries()) {
-      send({ kind: 'turn', replaying });
-      interpreter.run(session, cell);
+      if (!replay(session, cell, replaying)) lost.push(replaying);
     }
     send({ kind: 'turn' });
   }
-  send({ kind: 'done', ...interpreter.run(session, source) });
+  send({ kind: 'done', ...interpreter.run(session, source), lost });
+}
+
+/** Whether the cell ended as it had the first time. What was stopped then, anywhere, cannot be stopped there again. */
+function replay(session: number, { source, ending }: PastCell, replaying: number): boolean {
+  if (ending === 'stopped') return false;
+  send({ kind: 'turn', replaying });
+  return interpreter.run(session, source).ending === ending;
 }
 
 /** As Python would have put it. Deep recursion through compiled code overflows the host's stack before Python notices. */

@@ -1,9 +1,15 @@
-import type { InterpreterOptions, Outcome } from './interpreter.ts';
+import type { Ending, InterpreterOptions } from './interpreter.ts';
+
+/** A cell that ran, and how it ended. */
+export interface PastCell {
+  source: string;
+  ending: Ending;
+}
 
 /** What an interpreter can run: the next cell of a session, or a whole program with what it reads from standard input. */
 export type Work =
   /** `history`: the session's earlier cells, run first if the interpreter does not have the session. */
-  | { kind: 'cell'; session: number; source: string; history: string[] }
+  | { kind: 'cell'; session: number; source: string; history: PastCell[] }
   | { kind: 'program'; source: string; input: string };
 
 /** What the pool tells an interpreter's thread. */
@@ -11,11 +17,19 @@ export type Request = Work | { kind: 'drop'; session: number };
 
 /** What the thread answers: once `ready`, then `done` to each work, after a `turn` where it replays: one for each cell. */
 export type Reply =
-  | { kind: 'ready' }
+  /** `thread` is its `ownThread`. */
+  | { kind: 'ready'; thread: number | undefined }
   /** A cell begins; `replaying` is its place in the history, absent for the cell that was asked for. */
   | { kind: 'turn'; replaying?: number }
-  | { kind: 'done'; outcome: Outcome; output: string }
+  /** `lost`: places in the history of what could not be replayed, or ended otherwise than the first time. */
+  | { kind: 'done'; ending: Ending; output: string; lost: number[] }
   /** The interpreter is broken; the thread ends. */
   | { kind: 'crashed'; reason: string };
 
-export type WorkerData = InterpreterOptions;
+/** `control` is the buffer of one. */
+export type WorkerData = Omit<InterpreterOptions, 'control'> & { control: SharedArrayBuffer };
+
+/** How a time-out is worded. */
+export function timeoutText(timeoutMs: number): string {
+  return `the code ran for more than ${timeoutMs / 1000} s and was stopped`;
+}

@@ -1,12 +1,11 @@
 import { UserError } from '../../errors.ts';
-import type { Outcome } from './interpreter.ts';
-import type { Work } from './messages.ts';
-import { InterpreterThread, type WorkEnd } from './thread.ts';
+import { type PastCell, timeoutText, type Work } from './messages.ts';
+import { InterpreterThread, type Outcome, type WorkEnd } from './thread.ts';
 
 export interface PythonPoolOptions {
   /** Interpreters at the same time, each in a thread of its own, started when needed. Default 1. */
   workers?: number;
-  /** Most wall time of one call. Default 5,000. */
+  /** Most time of one call: what its thread used of the CPU, and what it slept. Default 5,000. */
   timeoutMs?: number;
   /** Most memory of one interpreter; allocating more is a MemoryError. Default 256 MiB. */
   memoryBytes?: number;
@@ -22,8 +21,11 @@ export interface PythonResult {
   error?: 'exception' | 'timeout';
 }
 
-/** Most bytes of waiting sessions that one interpreter keeps; beyond it a session is rebuilt from its cells. */
+/** Most bytes of waiting sessions, files included, that one interpreter keeps; beyond it one is rebuilt from its cells. */
 const SAVED_BYTES = 2 ** 30;
+
+/** Of a cell that was lost, the first line is told up to here. */
+const MAX_LINE_CHARS = 80;
 
 interface Place {
   thread: InterpreterThread;
@@ -57,7 +59,7 @@ export class PythonPool {
   /** Starts the first interpreter; resolves when it can run code. */
   async ready(): Promise<void> {
     const place = this.#places.find(({ thread }) => !thread.hasEnded) ?? this.#open();
-    await place.thread.ready;
+    await place.thread.load();
   }
 
   /** A fresh interpreter of one's own. It costs nothing until it is used. */
@@ -77,7 +79,7 @@ export class PythonPool {
 
   /**
    * Runs a program in an interpreter of its own, within the pool's limits, and gives what it wrote to standard output.
-   * @throws the reason of `signal`; when closed.
+   * @throws the reason of `signal`; ThreadError if no interpreter can be started; when closed.
    */
   async runProgram(source: string, input: string, signal?: AbortSignal): Promise<PythonResult> {
     signal?.throwIfAborted();
@@ -131,12 +133,14 @@ export class PythonPool {
 
   #open(): Place {
     const { timeoutMs, memoryBytes, maxOutputChars } = this.#options;
-    const timeoutMessage = timeoutText(timeoutMs);
-    const options = { memoryBytes, savedBytes: SAVED_BYTES, maxOutputChars, timeoutMessage };
-    const place: Place = { thread: new InterpreterThread(options, timeoutMs), live: new Set(), served: 0 };
+    const thread = new InterpreterThread({ timeoutMs, memoryBytes, maxOutputChars, savedBytes: SAVED_BYTES });
+    const place: Place = { thread, live: new Set(), served: 0 };
     const ended = this.#places.findIndex(({ thread }) => thread.hasEnded);
     if (ended >= 0) this.#places.splice(ended, 1);
     this.#places.push(place);
+    void thread.ended.then(wasEndedByWork => {
+      if (wasEndedByWork && this.#places.includes(place) && !this.#isClosed) this.#open();
+    });
     return place;
   }
 }
@@ -145,8 +149,8 @@ export class PythonPool {
 export class PythonSession {
   readonly #id: number;
   readonly #pool: PythonPool;
-  /** The cells that ran to their end: what the session's state is rebuilt from when its interpreter is lost. */
-  readonly #history: string[] = [];
+  /** What the session's state is rebuilt from when its interpreter is lost. */
+  readonly #history: PastCell[] = [];
   #isClosed = false;
 
   constructor(id: number, pool: PythonPool) {
@@ -154,25 +158,30 @@ export class PythonSession {
     this.#pool = pool;
   }
 
-  /** Runs code. Failures of the code are in the result. @throws the reason of `signal`; when closed. */
+  /**
+   * Runs code. Failures of the code are in the result, and what of earlier code was lost with an interpreter.
+   * @throws the reason of `signal`; ThreadError if no interpreter can be started; when closed.
+   */
   async run(source: string, signal?: AbortSignal): Promise<PythonResult> {
     signal?.throwIfAborted();
+    const lost: PastCell[] = [];
     for (;;) {
       if (this.#isClosed) throw new Error('The Python session is closed.');
       const work: Work = { kind: 'cell', session: this.#id, source, history: this.#history };
       const end = await this.#pool.run(this.#id, work, signal);
       if (end.kind === 'lost') continue;
       if (end.kind === 'done') {
-        if (end.outcome !== 'timeout') this.#history.push(source);
-        return result(end.outcome, end.output);
+        lost.push(...this.#lose(end.lost));
+        this.#history.push({ source, ending: end.ending });
+        return result(end.outcome, lossNote(lost) + end.output);
       }
       if (end.replaying !== undefined) {
-        this.#history.splice(end.replaying, 1);
+        lost.push(...this.#history.splice(end.replaying, 1));
         continue;
       }
-      if (end.kind === 'killed')
-        return { output: `TimeoutError: ${timeoutText(this.#pool.timeoutMs)}`, error: 'timeout' };
-      return { output: end.reason, error: 'exception' };
+      const isKilled = end.kind === 'killed';
+      const reason = isKilled ? `TimeoutError: ${timeoutText(this.#pool.timeoutMs)}` : end.reason;
+      return { output: `${lossNote(lost)}${reason}\n${UNDONE}`, error: isKilled ? 'timeout' : 'exception' };
     }
   }
 
@@ -180,10 +189,32 @@ export class PythonSession {
     this.#isClosed = true;
     this.#pool.drop(this.#id);
   }
+
+  /** The cells at these places. What was stopped is gone for good; what ended otherwise this time cannot be repeated again. */
+  #lose(places: readonly number[]): PastCell[] {
+    const cells = places.map(place => ({ ...this.#history[place] }));
+    for (const place of places.toReversed()) {
+      if (this.#history[place].ending === 'stopped') this.#history.splice(place, 1);
+      else this.#history[place].ending = 'stopped';
+    }
+    return cells;
+  }
+}
+
+const UNDONE = 'Note: the interpreter had to be restarted, and what this code had done is undone.\n';
+
+/** Tells the model what it can no longer rely on; nothing where nothing was lost. */
+function lossNote(lost: readonly PastCell[]): string {
+  if (lost.length === 0) return '';
+  const cells = lost.map(({ source }) => `  ${beginning(source)}\n`);
+  return `Note: the interpreter had to be restarted, and what this earlier code had done is lost, wholly or in part:\n${cells.join('')}`;
+}
+
+function beginning(source: string): string {
+  const [line, ...more] = source.trim().split('\n');
+  return line.length > MAX_LINE_CHARS || more.length > 0 ? `${line.slice(0, MAX_LINE_CHARS)} …` : line;
 }
 
 function result(outcome: Outcome, output: string): PythonResult {
   return outcome === 'ok' ? { output } : { output, error: outcome };
 }
-
-const timeoutText = (timeoutMs: number) => `the code ran for more than ${timeoutMs / 1000} s and was stopped`;

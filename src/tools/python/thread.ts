@@ -1,18 +1,22 @@
 import type { Worker } from 'node:worker_threads';
-import { startWorker } from '../../worker.ts';
-import type { InterpreterOptions, Outcome } from './interpreter.ts';
-import type { Reply, Request, Work } from './messages.ts';
+import { ranOutOfMemory, startWorker, ThreadError } from '../../worker.ts';
+import { threadClock, type WorkClock, WorkLimit } from '../../workLimit.ts';
+import { Control } from './control.ts';
+import type { Ending } from './interpreter.ts';
+import { type Reply, type Request, timeoutText, type Work, type WorkerData } from './messages.ts';
 
-/** How long interrupted code may take to end by itself before its thread is ended. */
+/** What interrupted code may use to end by itself before its thread is ended. */
 const GRACE_MS = 500;
-const SIGINT = 2;
+
+export type Outcome = 'ok' | 'exception' | 'timeout';
 
 /**
  * `killed`: the code did not heed the interrupt; `crashed`: it broke the interpreter; in both cases, if it was a cell of
  * the history, `replaying` says which. `lost`: the thread ended before this work's turn.
  */
 export type WorkEnd =
-  | { kind: 'done'; outcome: Outcome; output: string }
+  /** `ending` is for the history; `lost`: places in it of what could not be replayed as it was. */
+  | { kind: 'done'; outcome: Outcome; output: string; ending: Ending; lost: number[] }
   | { kind: 'killed'; replaying?: number }
   | { kind: 'crashed'; replaying?: number; reason: string }
   | { kind: 'lost' };
@@ -21,6 +25,9 @@ interface Job {
   work: Work;
   signal?: AbortSignal;
   replaying?: number;
+  limit?: WorkLimit;
+  /** Of the code that is to end by itself. */
+  grace?: WorkLimit;
   resolve(end: WorkEnd): void;
   reject(error: unknown): void;
 }
@@ -28,49 +35,58 @@ interface Job {
 /** A thread with one interpreter, which runs cells and programs one after the other, each within the time limit. */
 export class InterpreterThread {
   readonly #worker: Worker;
-  readonly #interrupt: Uint8Array;
+  readonly #control = new Control();
   readonly #timeoutMs: number;
   readonly #queue: Job[] = [];
   #running: Job | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #isReady = false;
+  /** Of the thread that is ready. */
+  #clock: WorkClock | undefined;
   #isKilled = false;
-  #failure: Error | undefined;
-  /** Rejects if the interpreter cannot be loaded. */
-  readonly ready: Promise<void>;
+  #isClosed = false;
+  #crash: string | undefined;
+  #cause: unknown;
+  readonly #loaded: Promise<void>;
+  /** Resolves when the thread has ended, to whether what it ran had ended it. */
+  readonly ended: Promise<boolean>;
   hasEnded = false;
 
-  constructor(options: Omit<InterpreterOptions, 'interrupt'>, timeoutMs: number) {
-    const interrupt = new SharedArrayBuffer(4);
-    this.#interrupt = new Uint8Array(interrupt);
-    this.#timeoutMs = timeoutMs;
+  constructor(options: Omit<WorkerData, 'control'>) {
+    this.#timeoutMs = options.timeoutMs;
+    const workerData: WorkerData = { ...options, control: this.#control.buffer };
     this.#worker = startWorker(new URL('./interpreter.worker.ts', import.meta.url), {
-      workerData: { ...options, interrupt },
+      workerData,
       env: {},
       stdout: true,
       stderr: true,
       resourceLimits: { maxOldGenerationSizeMb: 512, stackSizeMb: 192 },
     });
-    this.ready = new Promise((resolve, reject) => {
+    this.#loaded = new Promise((resolve, reject) => {
       this.#worker.on('message', (reply: Reply) => {
         if (reply.kind === 'ready') {
-          this.#isReady = true;
+          this.#clock = this.#clockOf(reply.thread);
           resolve();
         }
-        this.#receive(reply);
+        void this.#receive(reply);
       });
       this.#worker.on('error', error => {
-        this.#failure = error;
+        this.#cause = error;
       });
-      this.#worker.on('exit', () => {
-        reject(this.#failure ?? new Error('The Python interpreter was closed.'));
-        this.#end();
-      });
+      this.#worker.on('exit', () => reject(this.#failure()));
     });
-    this.ready.catch(() => {});
+    this.#loaded.catch(() => {});
+    this.ended = new Promise(resolve => {
+      this.#worker.on('exit', () => resolve(this.#end()));
+    });
+    this.#hold();
   }
 
-  /** Runs the code when its turn comes. @throws the reason of `signal`, or why the interpreter cannot be loaded. */
+  /** Resolves when it can run code. @throws ThreadError if it cannot be started. */
+  async load(): Promise<void> {
+    this.#worker.ref();
+    await this.#loaded.finally(() => this.#hold());
+  }
+
+  /** Runs the code when its turn comes. @throws the reason of `signal`, or ThreadError if the thread fails. */
   run(work: Work, signal?: AbortSignal): Promise<WorkEnd> {
     return new Promise<WorkEnd>((resolve, reject) => {
       const job: Job = { work, signal, resolve, reject };
@@ -86,75 +102,109 @@ export class InterpreterThread {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#worker.terminate();
   }
 
-  #receive(reply: Reply): void {
+  /** What a thread used: its CPU time, and what its code slept. */
+  #clockOf(thread: number | undefined): WorkClock {
+    const clock = threadClock(this.#worker, thread);
+    return async () => (await clock()) + this.#control.sleptMs;
+  }
+
+  async #receive(reply: Reply): Promise<void> {
     const job = this.#running;
     if (reply.kind === 'turn' && job) {
       job.replaying = reply.replaying;
-      this.#startTimer();
+      this.#limit(job);
     } else if (reply.kind === 'crashed') {
-      this.#failure = new Error(reply.reason);
+      this.#crash = reply.reason;
       void this.#worker.terminate();
     } else if (reply.kind === 'done' && job) {
-      clearTimeout(this.#timer);
       this.#running = undefined;
+      const isOver = await endLimits(job);
       if (job.signal?.aborted) job.reject(job.signal.reason);
-      else job.resolve(reply);
+      else job.resolve(this.#done(reply, isOver));
     }
     this.#next();
   }
 
+  /** What the code says of its end counts only as far as the clock does not know better. */
+  #done({ ending, output, lost }: Extract<Reply, { kind: 'done' }>, isOver: boolean): WorkEnd {
+    if (!isOver) return { kind: 'done', outcome: ending === 'ok' ? 'ok' : 'exception', output, ending, lost };
+    const told = ending === 'stopped' ? output : `${output}TimeoutError: ${timeoutText(this.#timeoutMs)}\n`;
+    return { kind: 'done', outcome: 'timeout', output: told, ending: 'stopped', lost };
+  }
+
   #next(): void {
     this.#hold();
-    if (!this.#isReady || this.#running || this.hasEnded) return;
+    if (!this.#clock || this.#running || this.#wasEndedByWork || this.hasEnded) return;
     const job = this.#queue.shift();
     if (!job) return;
     this.#running = job;
     // Whatever was meant for the code before came too late for it.
-    Atomics.store(this.#interrupt, 0, 0);
+    this.#control.takeSignal();
+    this.#limit(job);
     this.#send(job.work);
-    this.#startTimer();
   }
 
-  #startTimer(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#stop(), this.#timeoutMs);
+  #limit(job: Job): void {
+    void endLimits(job);
+    job.limit = new WorkLimit(this.#clock!, this.#timeoutMs, () => this.#stop(job));
   }
 
   /** Interrupts what is running; ends the thread if that does not help. */
-  #stop(): void {
-    Atomics.store(this.#interrupt, 0, SIGINT);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+  #stop(job: Job): void {
+    this.#control.interrupt();
+    job.grace ??= new WorkLimit(this.#clock!, GRACE_MS, () => {
       this.#isKilled = true;
       void this.#worker.terminate();
-    }, GRACE_MS);
+    });
   }
 
   #abort(job: Job): void {
     if (job === this.#running) {
-      this.#stop();
+      this.#stop(job);
     } else if (this.#queue.includes(job)) {
       this.#queue.splice(this.#queue.indexOf(job), 1);
       job.reject(job.signal!.reason);
     }
   }
 
-  #end(): void {
+  get #wasEndedByWork(): boolean {
+    return this.#isKilled || this.#crash !== undefined;
+  }
+
+  #failure(): Error {
+    if (this.#isClosed) return new Error('The Python interpreter was closed.');
+    const hasStarted = this.#clock !== undefined;
+    return new ThreadError('The thread of the Python interpreter', { hasStarted, cause: this.#cause });
+  }
+
+  /** Answers what is open; whether what the thread ran has ended it. */
+  #end(): boolean {
     this.hasEnded = true;
-    clearTimeout(this.#timer);
-    const replaying = this.#running?.replaying;
-    const reason = this.#failure?.message ?? 'it was closed';
-    if (this.#running?.signal?.aborted) this.#running.reject(this.#running.signal.reason);
-    else
-      this.#running?.resolve(this.#isKilled ? { kind: 'killed', replaying } : { kind: 'crashed', replaying, reason });
+    if (this.#clock && ranOutOfMemory(this.#cause)) this.#crash = 'MemoryError: the interpreter ran out of memory';
+    const job = this.#running;
     this.#running = undefined;
-    for (const job of this.#queue.splice(0)) {
-      if (this.#isReady) job.resolve({ kind: 'lost' });
-      else job.reject(new Error(`The Python interpreter could not be started: ${reason}`));
+    if (job) {
+      void endLimits(job);
+      this.#answer(job);
     }
+    for (const waiting of this.#queue.splice(0)) {
+      if (this.#wasEndedByWork || this.#isClosed) waiting.resolve({ kind: 'lost' });
+      else waiting.reject(this.#failure());
+    }
+    return this.#wasEndedByWork;
+  }
+
+  /** To the job in which the thread ended. */
+  #answer({ signal, replaying, resolve, reject }: Job): void {
+    if (signal?.aborted) reject(signal.reason);
+    else if (this.#isKilled) resolve({ kind: 'killed', replaying });
+    else if (this.#crash !== undefined) resolve({ kind: 'crashed', replaying, reason: this.#crash });
+    else if (this.#isClosed) resolve({ kind: 'lost' });
+    else reject(this.#failure());
   }
 
   #send(request: Request): void {
@@ -166,4 +216,13 @@ export class InterpreterThread {
     if (this.#running || this.#queue.length > 0) this.#worker.ref();
     else this.#worker.unref();
   }
+}
+
+/** Whether a job has used more time than it may. */
+async function endLimits(job: Job): Promise<boolean> {
+  const { limit, grace } = job;
+  job.limit = undefined;
+  job.grace = undefined;
+  void grace?.end();
+  return (await limit?.end()) ?? false;
 }

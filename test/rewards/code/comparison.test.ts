@@ -92,3 +92,47 @@ test('the last closed Python block is the program', () => {
   expect(lastPythonBlock(block('a', ''))).toBeUndefined();
   expect(lastPythonBlock('no block')).toBeUndefined();
 });
+
+test.each([
+  ['in a list item', '1. So:\n\n   ```python\n   if x:\n       y\n\n   z\n   ```\n2. Done.', 'if x:\n    y\n\nz\n'],
+  ['behind the mark of a list item', '- ```py\n  x\n  ```', 'x\n'],
+  ['in an item of an item', '* a\n  1) b\n\n      ~~~python3\n      x\n      ~~~', 'x\n'],
+  ['indented as a whole', '```python\n    if x:\n        y\n```', 'if x:\n    y\n'],
+  ['indented with tabs', '\t```python\n\tif x:\n\t\ty\n\t```', 'if x:\n\ty\n'],
+  ['with text less indented than its fence', '  ```python\n  x = """\na\n"""\n  ```', 'x = """\na\n"""\n'],
+  ['between four backticks', '````python\nx = """\n```\ny\n```\n"""\n````', 'x = """\n```\ny\n```\n"""\n'],
+  ['closed by a longer fence', '```python\nx\n`````', 'x\n'],
+  ['between tildes', '~~~python\nx\n```\n~~~', 'x\n```\n'],
+  [
+    'with a fence in a docstring',
+    '```python\ndef f():\n    """\n    ```python\n    f()\n    ```\n    """\n    return 1\n```\nThat is all.',
+    'def f():\n    """\n    ```python\n    f()\n    ```\n    """\n    return 1\n',
+  ],
+  [
+    'with a fence in a docstring, little indented',
+    '```python\ndef f():\n  """\n  ```\n  f()\n  ```\n  """\n```',
+    'def f():\n  """\n  ```\n  f()\n  ```\n  """\n',
+  ],
+  ['begun anew', '```python\nx\n```python\ny\n```', 'y\n'],
+  ['within another one', '````markdown\n```python\nx\n```\n````', 'x\n'],
+  ['with carriage returns', '```python\r\nx\r\ny\r\n```\r\n', 'x\ny\n'],
+  ['without lines', '```python\n```', ''],
+])('a block %s is read', (_, answer, code) => {
+  expect(lastPythonBlock(answer)).toBe(code);
+});
+
+test.each([
+  ['by a shorter fence', '````python\nx\n```'],
+  ['by another fence', '~~~python\nx\n```'],
+  ['by a fence of a docstring', '```python\n"""\n    ```\n'],
+])('a block that is closed only %s is none', (_, answer) => {
+  expect(lastPythonBlock(answer)).toBeUndefined();
+});
+
+test('long numbers are compared in time that grows with their length', () => {
+  const zeros = '0'.repeat(300_000);
+  const began = performance.now();
+  expect(sameOutput(`1${zeros}1`, `1${zeros}2`)).toBe(false);
+  expect(sameOutput(`1${zeros}1.0`, `1${zeros}1`)).toBe(true);
+  expect(performance.now() - began).toBeLessThan(2000);
+});

@@ -82,6 +82,29 @@ test.each([
   expect((await grader.grade(block(code), twice)).verdicts).toEqual(verdicts);
 });
 
+test('integers may have as many digits as LiveCodeBench allows, in source, input and output', async () => {
+  const nines = '9'.repeat(20_000);
+  const one = { inputs: [`${nines}\n`], outputs: [`1${'0'.repeat(20_000)}\n`] };
+  expect((await grader.grade(block('print(int(input()) + 1)'), one)).verdicts).toEqual(['passed']);
+  expect((await grader.grade(block(`print(${nines} + 1)`), one)).verdicts).toEqual(['passed']);
+  expect((await grader.grade(block('print(10 ** 60_000)'), one)).verdicts).toEqual(['error']);
+  const function_ = { inputs: [nines], outputs: [`1${'0'.repeat(20_000)}`], fnName: 'next' };
+  expect((await grader.grade(block('def next(n): return n + 1'), function_)).verdicts).toEqual(['passed']);
+});
+
+test.each([
+  ['error', 'import sys\nsys._getframe(1).f_locals["ending"] = "passed"\nraise ValueError'],
+  ['error', 'raise KeyboardInterrupt'],
+  ['error', 'import signal\nsignal.raise_signal(signal.SIGINT)'],
+  ['error', 'import sys\nsys._getframe(1).f_locals["ending"] = "stopped"\nraise ValueError'],
+  ['error', 'import sys\nsys._getframe(1).f_locals["ending"] = {"timeout": 1}\nraise ValueError'],
+  ['timeout', 'try:\n    while True: pass\nexcept BaseException: print(3)'],
+  ['timeout', 'import time\ntry: time.sleep(10)\nexcept BaseException: pass\nprint(3)'],
+])('a program does not choose how its end is called: %s', async (verdict, code) => {
+  const one = { inputs: [''], outputs: ['3'] };
+  expect((await grader.grade(block(code), one)).verdicts).toEqual([verdict]);
+});
+
 test('a runaway program does no harm to its neighbours, and none to the next', async () => {
   const right = block('print(sum(map(int, input().split())))');
   const deaf = block('while True:\n    try:\n        while True: pass\n    except BaseException: pass');

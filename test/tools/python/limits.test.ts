@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Control } from '../../../src/tools/python/control.ts';
+import { Interpreter } from '../../../src/tools/python/interpreter.ts';
 import { PythonPool } from '../../../src/tools/python/pool.ts';
 
 const timeoutMs = 1_200;
@@ -46,6 +48,60 @@ test('neither few big nor many small files can exceed the quota', async () => {
   }
   await session.run('import os\nfor name in os.listdir("."): os.remove(name)');
   expect((await session.run('open("a", "wb").write(bytes(10**6))')).output).toBe('1000000\n');
+});
+
+test.each([
+  ['files', 'for i in range(400): open(str(i) + "x" * 50_000, "w")'],
+  ['folders', 'for i in range(400): os.mkdir(str(i) + "x" * 50_000)'],
+  ['long names', 'for i in range(100): open(str(i) + "x" * 10**6, "w")'],
+  ['long links', 'for i in range(100): os.symlink("x" * 10**6, str(i))'],
+  ['names that became long', 'for i in range(100): open("a", "w").close(); os.rename("a", str(i) + "x" * 10**6)'],
+])('many %s count as well', async (_, code) => {
+  const session = pool.session();
+  expect((await session.run(`import os\n${code}`)).output).toMatch(/OSError.*[Ss]pace/);
+  expect((await session.run('len(os.listdir()) > 10')).output).toBe('True\n');
+  await session.close();
+});
+
+test('the files of sessions that wait count as what is kept of them', async () => {
+  const interpreter = await Interpreter.load({
+    memoryBytes: 128 * 2 ** 20,
+    savedBytes: 50 * 2 ** 20,
+    maxOutputChars: 100,
+    timeoutMs: 5_000,
+    control: new Control(),
+  });
+  for (let session = 0; session < 5; session++) interpreter.run(session, 'open("a", "wb").write(bytes(20 * 10**6))');
+  expect([0, 1, 3, 4].map(session => interpreter.has(session))).toEqual([false, false, true, true]);
+  expect(interpreter.run(3, 'import os; os.path.getsize("a")').output).toBe('20000000\n');
+});
+
+test('sleep takes no time, and counts', async () => {
+  const session = pool.session();
+  const began = performance.now();
+  await session.run('import time; start = time.time()');
+  for (let i = 0; i < 20; i++) expect(await session.run('time.sleep(1)')).toEqual({ output: '' });
+  expect((await session.run('20 <= time.time() - start < 30')).output).toBe('True\n');
+  expect(performance.now() - began).toBeLessThan(10_000);
+  expect(await session.run('time.sleep(3600)\nprint("awake")')).toMatchObject({
+    error: 'timeout',
+    output: expect.stringMatching(/line 1, in <module>\n(.*\n)*TimeoutError/),
+  });
+  await session.close();
+});
+
+test('code that does not heed its end has run out of time, however it goes on', async () => {
+  const session = pool.session();
+  const result = await session.run('try:\n  while True: pass\nexcept BaseException: print("well done")');
+  expect(result).toEqual({
+    error: 'timeout',
+    output: 'well done\nTimeoutError: the code ran for more than 1.2 s and was stopped\n',
+  });
+  expect(await session.run('raise KeyboardInterrupt')).toMatchObject({
+    error: 'exception',
+    output: expect.stringContaining('KeyboardInterrupt'),
+  });
+  await session.close();
 });
 
 test('when an interpreter must be killed, all its sessions go on as they were', async () => {

@@ -140,6 +140,35 @@ describe('a session', () => {
   });
 });
 
+describe('a session whose interpreter was lost', () => {
+  /** Neither heeds the interrupt nor lets anything of its interpreter live. */
+  const deadly = 'import os; os.abort()';
+
+  test('says what of it could not be repeated, once', async () => {
+    const [session, neighbour] = [pool.session(), pool.session()];
+    const run = async (code: string) => (await session.run(code)).error;
+    expect(await run('import os, time; x = 1')).toBeUndefined();
+    expect(await run('stopped = 1\nwhile True: pass')).toBe('timeout');
+    const soon = Date.now() + 2_500;
+    expect(await run(`late = 1; time.time() < ${soon / 1000} or os.abort()`)).toBeUndefined();
+    expect(await run(`other = 1 / (time.time() < ${soon / 1000})`)).toBeUndefined();
+    expect((await session.run('x, stopped, late, other')).output).toBe('(1, 1, 1, 1.0)\n');
+    await new Promise(resolve => setTimeout(resolve, soon + 100 - Date.now()));
+    expect((await neighbour.run(deadly)).output).toMatch(/^SystemError.*\nNote: .*what this code had done is undone/);
+    const { output } = await session.run('print(x, sorted({"stopped", "late", "other"} & set(globals())))');
+    expect(output.split('\n')).toEqual([
+      'Note: the interpreter had to be restarted, and what this earlier code had done is lost, wholly or in part:',
+      expect.stringMatching(/^ {2}late = 1; /),
+      '  stopped = 1 …',
+      expect.stringMatching(/^ {2}other = 1 /),
+      '  x, stopped, late, other',
+      '1 []',
+      '',
+    ]);
+    expect((await session.run('x')).output).toBe('1\n');
+  });
+});
+
 describe('as a tool', () => {
   test('a traceback is an error observation, and closing the tool ends the session', async () => {
     const tool = pythonTool(pool.session());

@@ -12,8 +12,7 @@ const root = new URL('..', import.meta.url);
 
 test.each([
   ['flags for its own source', ['--input-type=module'], undefined],
-  ['flags of the process', ['--max-old-space-size=1000', '--input-type=module', '--stack-trace-limit=5'], undefined],
-  ['flags in the environment', ['--input-type=module'], '--max-old-space-size=1000 --title=x'],
+  ['flags of all kinds', ['--max-old-space-size=1000', '--input-type=module'], '--max-old-space-size=900 --title=x'],
 ])('threads start in a program with %s', (_, flags, NODE_OPTIONS) => {
   const program = `
     import { MathComparer } from './src/rewards/equivalence/comparer.ts';

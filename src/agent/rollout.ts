@@ -8,6 +8,8 @@ import { toolSchema } from '../tools/schema.ts';
 import type { Tool } from '../tools/tool.ts';
 import type { Step, Trajectory, TrajectoryEnd } from './trajectory.ts';
 
+export const defaultPromptTokens = 2560;
+
 export interface RolloutLimits {
   /** Most assistant turns. Default 16. */
   turns?: number;
@@ -42,13 +44,14 @@ export interface Verdict {
 }
 
 /**
- * Lets the policy solve a task: turn, tool call, observation, turn, … until a turn makes no call or a limit is reached.
+ * Lets the policy solve a task: turn, tool call, observation, turn, … until a turn makes no call or a limit is reached, be it
+ * that of the sampler, which then says nothing.
  * Sampled ids are kept as they were sampled. A call that fails, or cannot even be read, is answered with what is wrong.
  * @throws UserError if the prompt is longer than its limit; the reason of `signal`.
  */
 export async function rollout(request: Rollout): Promise<Trajectory> {
   const { chat, sampler, task, signal } = request;
-  const { turns = 16, responseTokens = 20_480, promptTokens = 2_560 } = request.limits ?? {};
+  const { turns = 16, responseTokens = 20_480, promptTokens = defaultPromptTokens } = request.limits ?? {};
   signal?.throwIfAborted();
   const tools = request.tools();
   try {
@@ -72,6 +75,10 @@ export async function rollout(request: Rollout): Promise<Trajectory> {
           },
           signal,
         );
+        if (completion.tokens.length === 0) {
+          end = 'tokens';
+          break;
+        }
         const parsed = chat.parse(completion.tokens);
         const step = record.sampled(completion.tokens, completion.logprobs, parsed.text);
         step.call = parsed.calls[0];

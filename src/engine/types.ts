@@ -71,7 +71,10 @@ export interface Sampler {
 }
 
 export interface Conversation {
-  /** Samples a continuation of all tokens so far and appends it to them. */
+  /**
+   * Samples a continuation of all tokens so far and appends it to them: none where the conversation has become as long as it
+   * can be.
+   */
   generate(
     options: SamplingOptions,
     signal?: AbortSignal,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultPromptTokens } from '../agent/rollout.ts';
 import { rollouts } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Sampler } from '../engine/types.ts';
@@ -7,6 +8,7 @@ import { Random } from '../random.ts';
 import { lastBoxed } from '../rewards/math.ts';
 import { section } from '../schema.ts';
 import type { Chat } from '../text/chat.ts';
+import { refuseLongPrompts } from '../worlds/promptLength.ts';
 import type { World } from '../worlds/world.ts';
 import { majority, mean, passAtK } from './metrics.ts';
 import { judgedRollout } from './sampling.ts';
@@ -55,7 +57,10 @@ export interface Evaluation {
   tasks: { id: string; correct: number; answers: (string | undefined)[] }[];
 }
 
-/** Samples k trajectories for each of the first held-out tasks of a world, and judges them. */
+/**
+ * Samples k trajectories for each of the first held-out tasks of a world, and judges them.
+ * @throws UserError, before the first, if a prompt is longer than its limit; AbortError when the signal fires.
+ */
 export async function evaluate(
   sampler: Sampler,
   chat: Chat,
@@ -65,6 +70,7 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const { k, seed, firstTask = 0 } = settings;
   const tasks = Array.from({ length: settings.tasks }, (_, index) => world.task('test', firstTask + index));
+  refuseLongPrompts(world, tasks, chat, settings.maxPromptTokens ?? defaultPromptTokens);
   const requests = tasks.flatMap((task, position) =>
     Array.from({ length: k }, (_, sample) =>
       judgedRollout({ chat, sampler }, world, task, settings, Random.of(seed, 'eval', position, sample).uint32()),

@@ -7,6 +7,7 @@ import type { Sampler } from '../engine/types.ts';
 import { Random } from '../random.ts';
 import type { Chat } from '../text/chat.ts';
 import { judge } from '../worlds/judge.ts';
+import { refuseLongPrompts } from '../worlds/promptLength.ts';
 import type { World } from '../worlds/world.ts';
 import type { Journal } from './journal.ts';
 
@@ -63,7 +64,8 @@ export interface SamplingControl<T> {
  * Samples what the journal does not have yet. A sample is a function of the seed and its place, so it does not matter in
  * how many pieces this is done.
  * @param recordOf what the journal keeps of a trajectory
- * @throws AbortError when the signal fires; what was complete by then is in the journal.
+ * @throws UserError, before the first, if a prompt is longer than its limit; AbortError when the signal fires; what was
+ *   complete by then is in the journal.
  */
 export async function sampleMissing<T>(
   policy: Policy,
@@ -76,6 +78,11 @@ export async function sampleMissing<T>(
   const places = [...allPlaces(tasks, settings)].filter(
     place => !journal.has(placeNumber(place, tasks, settings.samples)),
   );
+  const indices = [...new Set(places.map(({ task }) => task))];
+  const asked = function* () {
+    for (const index of indices) yield world.task(split, index);
+  };
+  refuseLongPrompts(world, asked(), policy.chat, settings.maxPromptTokens);
   const requests = function* () {
     for (const { run, task: index, sample } of places) {
       const seed = Random.of(settings.seed, 'sample', run, index, sample).uint32();

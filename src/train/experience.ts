@@ -4,6 +4,7 @@ import { rollouts } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Scores } from '../engine/types.ts';
+import { UserError } from '../errors.ts';
 import type { Teacher } from '../methods/method.ts';
 import { Random } from '../random.ts';
 import { overlongPenalty } from '../rewards/overlong.ts';
@@ -11,20 +12,12 @@ import { dialogueTurns, shapedScore } from '../rewards/shaping.ts';
 import { judge } from '../worlds/judge.ts';
 import type { World } from '../worlds/world.ts';
 import type { Studio } from './learner.ts';
-import { taskIndices } from './order.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
 import { scoreTrajectories, teacherPrompt } from './teacher.ts';
 
 /** Where the answers are given and judged. */
 export interface Practice extends Omit<Studio, 'run'> {
   world: World;
-}
-
-/** The tasks of an iteration (counted from 0): the same for every method. */
-export function iterationTasks({ seed, training }: OnPolicyRecipe, { world }: Practice, iteration: number): Task[] {
-  const { promptsPerIteration, tasks = world.size, firstTask } = training;
-  const indices = taskIndices(seed, iteration * promptsPerIteration, promptsPerIteration, tasks);
-  return indices.map(index => world.task('train', firstTask + index));
 }
 
 /** A group of trajectories for each task, judged and rewarded. */
@@ -59,7 +52,17 @@ export async function sampleGroups(
     signal,
     onTrajectory: (_, done, total) => onProgress({ phase: 'rollout', done, total }),
   });
+  for (const trajectory of trajectories) refuseNonFinite('the policy', trajectory, trajectory.logprobs);
   return tasks.map((_, g) => trajectories.slice(g * groupSize, (g + 1) * groupSize));
+}
+
+/** @throws UserError if what would be learned from is no number: nobody could tell from the update where it came from. */
+function refuseNonFinite(who: string, { taskId, mask }: Trajectory, logprobs: Float32Array): void {
+  const place = logprobs.findIndex((logprob, t) => mask[t] === 1 && !Number.isFinite(logprob));
+  if (place < 0) return;
+  throw new UserError(
+    `task ${taskId}: the log-probability that ${who} gives token ${place} is ${logprobs[place]}; are its weights damaged?`,
+  );
 }
 
 function limits(rollout: OnPolicyRecipe['rollout']): RolloutLimits {
@@ -90,7 +93,9 @@ export async function scoreGroups(
   const scores: Scores[][] = [];
   for (const [g, group] of groups.entries()) {
     signal.throwIfAborted();
-    scores.push(await scoreTrajectories(teacher!, group, teacherPrompt(kind, tasks[g], chat, world)));
+    const scored = await scoreTrajectories(teacher!, group, teacherPrompt(kind, tasks[g], chat, world));
+    for (const [i, { logprobs }] of scored.entries()) refuseNonFinite('the teacher', group[i], logprobs);
+    scores.push(scored);
     onProgress({ phase: 'teacher', done: scores.length, total: groups.length });
   }
   signal.throwIfAborted();

@@ -11,9 +11,11 @@ export interface Studio {
   /** Fires when the person wants the run to end; what has not touched the weights may be dropped. */
   signal: AbortSignal;
   onProgress: (progress: PhaseProgress) => void;
+  /** What the person may want to know. */
+  onNotice: (notice: string) => void;
 }
 
-export type Phase = 'demonstrations' | 'rollout' | 'teacher' | 'update' | 'save';
+export type Phase = 'prompts' | 'demonstrations' | 'rollout' | 'teacher' | 'update' | 'save';
 
 export interface PhaseProgress {
   phase: Phase;

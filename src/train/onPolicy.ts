@@ -3,9 +3,10 @@ import type { Datum, LossSpec, Scores } from '../engine/types.ts';
 import { aroundErrors, distillationDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
 import type { StepWeighting } from '../methods/method.ts';
 import { Clock } from './clock.ts';
-import { iterationTasks, type Practice, sampleGroups, scoreGroups } from './experience.ts';
+import { type Practice, sampleGroups, scoreGroups } from './experience.ts';
 import type { Learner, Phase, Studio } from './learner.ts';
 import { methodOf } from './method.ts';
+import { iterationTasks, practiceTasks } from './practiceTasks.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
 import { sampleTrajectories } from './sample.ts';
 import { summarize, type UpdateMetrics, update } from './update.ts';
@@ -22,6 +23,7 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio & Practice): Lea
   const loss: LossSpec = { kind: 'ppo', ...recipe.loss };
   const updatesPerIteration = training.promptsPerIteration / training.promptsPerUpdate;
   const updates = training.iterations * updatesPerIteration;
+  let chosen: number[] | undefined;
 
   return {
     iterations: training.iterations,
@@ -30,7 +32,8 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio & Practice): Lea
     async iterate(iteration) {
       const clock = new Clock<Phase>();
 
-      const tasks = iterationTasks(recipe, studio, iteration);
+      chosen ??= await practiceTasks(recipe, studio);
+      const tasks = iterationTasks(chosen, recipe, studio.world, iteration);
       const groups = await clock.time('rollout', () => sampleGroups(recipe, studio, tasks, iteration));
 
       const scores =

@@ -32,7 +32,8 @@ export function supervised(recipe: SftRecipe, studio: Studio, demonstrations: De
       const metrics = await clock.time('update', () =>
         update(trainer, batch, { kind: 'cross_entropy' }, recipe.optimizer, iteration, updates),
       );
-      return { ...metrics, seconds: clock.seconds };
+      const leftOut = batch.filter(hasNoLesson).length;
+      return { ...metrics, ...(leftOut > 0 && { leftOut }), seconds: clock.seconds };
     },
   };
 }
@@ -46,19 +47,33 @@ function lessonsOf(
   demonstrations: Demonstrations,
   count: number,
   maxTokens: number,
-  { chat, signal, onProgress }: Studio,
+  { chat, signal, onProgress, onNotice }: Studio,
 ): (indices: readonly number[]) => Promise<Datum[]> {
   const made = new Map<number, Datum>();
+  let isTold = false;
   return async indices => {
     for (const index of indices) {
       if (made.has(index)) continue;
       signal.throwIfAborted();
       const { messages, solution, tools } = await demonstrations.get(index);
-      made.set(index, sft(demonstrationTokens(chat, chat.prompt(messages, tools), solution), maxTokens));
+      const datum = sft(demonstrationTokens(chat, chat.prompt(messages, tools), solution), maxTokens);
+      made.set(index, datum);
+      if (hasNoLesson(datum) && !isTold) {
+        isTold = true;
+        onNotice(
+          `left out: demonstration ${index}, in which nothing is said within training.maxTokens, ${maxTokens} tokens; ` +
+            'metrics.jsonl counts all such ones (leftOut)',
+        );
+      }
       onProgress({ phase: 'demonstrations', done: made.size, total: count });
     }
     return indices.map(index => made.get(index)!);
   };
+}
+
+/** Whether nothing is learned from it: the update is then made from the others. */
+function hasNoLesson({ weights }: Datum): boolean {
+  return weights.every(weight => weight === 0);
 }
 
 /** An expert's dialogue as the policy would have sampled it; `mask` is 1 on the expert's turns. */

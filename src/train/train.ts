@@ -116,6 +116,7 @@ async function runLearner(
     teacher: await teacherOf(recipe, checkpoints.teacher ?? base, engine),
     chat: loadChat(base),
     signal,
+    onNotice,
     onProgress: progress => onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress }),
   };
   const learner = learnerOf(recipe, studio, material);

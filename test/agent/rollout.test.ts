@@ -162,6 +162,15 @@ describe('rollout', () => {
     }
   });
 
+  test('ends where the sampler has no room for another turn', async () => {
+    const { request, sampler, isAllClosed } = scripted([turns[0], []]);
+    const trajectory = await rollout(request);
+    expect(trajectory.end).toBe('tokens');
+    expect(trajectory.steps).toHaveLength(1);
+    expect(trajectory.tokens).toEqual(sampler.conversations[0].tokens);
+    expect(isAllClosed()).toBe(true);
+  });
+
   test('refuses a prompt that is too long', async () => {
     const { request, isAllClosed } = scripted(turns, { limits: { promptTokens: 10 } });
     await expect(rollout(request)).rejects.toThrow(/sum: the prompt has \d+ tokens, more than 10 allowed/);

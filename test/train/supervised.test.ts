@@ -8,19 +8,20 @@ import { supervised } from '../../src/train/supervised.ts';
 const recipe = parseRecipe({
   method: 'sft',
   model: 'm',
-  training: { demonstrations: 10, epochs: 2, batchSize: 4 },
+  training: { demonstrations: 10, epochs: 2, batchSize: 4, maxTokens: 3 },
 }) as SftRecipe;
 
 /** A learner of ten demonstrations, each of which spells its number; and what is done with them. */
-function observed(signal = new AbortController().signal) {
+function observed({ signal = new AbortController().signal, promptTokens = (_index: number): number => 1 } = {}) {
   const made: number[] = [];
   const batches: Datum[][] = [];
   const progress: PhaseProgress[] = [];
+  const notices: string[] = [];
   const chat = {
-    prompt: () => [100],
+    prompt: ([{ content }]) => Array(promptTokens(Number(content))).fill(100),
     turn: ({ content }) => [Number(content)],
     observation: () => [101],
-  } as Partial<Chat>;
+  } as Partial<Chat> as Chat;
   const trainer: Partial<Trainer> = {
     async forwardBackward(batch) {
       batches.push(batch);
@@ -28,11 +29,18 @@ function observed(signal = new AbortController().signal) {
     },
     optimStep: async () => ({ gradNorm: 0, version: 1 }),
   };
-  const studio = { chat, trainer, signal, onProgress: event => progress.push(event) } as Partial<Studio> as Studio;
-  const learner = supervised(recipe, studio, {
+  const studio: Partial<Studio> = {
+    chat,
+    trainer: trainer as Trainer,
+    signal,
+    onProgress: event => progress.push(event),
+    onNotice: notice => notices.push(notice),
+  };
+  const learner = supervised(recipe, studio as Studio, {
     async get(index) {
       made.push(index);
-      return { messages: [], tools: [], solution: [{ role: 'assistant', content: String(index) }] };
+      const messages = [{ role: 'user' as const, content: String(index) }];
+      return { messages, tools: [], solution: [{ role: 'assistant', content: String(index) }] };
     },
   });
   return {
@@ -40,6 +48,7 @@ function observed(signal = new AbortController().signal) {
     made,
     batches,
     progress,
+    notices,
     numbers: () => batches.map(batch => batch.map(({ tokens }) => tokens[1])),
   };
 }
@@ -67,8 +76,22 @@ test('a run that begins in the middle learns from the same batches', async () =>
 
 test('who stops a run while demonstrations are made does not wait for the rest', async () => {
   const abort = new AbortController();
-  const { learner, made, batches } = observed(abort.signal);
+  const { learner, made, batches } = observed({ signal: abort.signal });
   abort.abort();
   await expect(learner.iterate(0)).rejects.toThrow('aborted');
   expect([made, batches]).toEqual([[], []]);
+});
+
+test('a demonstration whose prompt fills what is learned from is counted, and told once', async () => {
+  const { learner, notices } = observed({ promptTokens: index => (index < 3 ? 3 : 2) });
+  let leftOut = 0;
+  for (let iteration = 0; iteration < learner.iterations; iteration++) {
+    const metrics = await learner.iterate(iteration);
+    leftOut += Number(metrics.leftOut ?? 0);
+  }
+  expect(leftOut).toBe(2 * 3);
+  expect(notices).toEqual([expect.stringMatching(/^left out: demonstration [012], .* training\.maxTokens, 3 tokens/)]);
+  const all = observed();
+  expect(await all.learner.iterate(0)).not.toHaveProperty('leftOut');
+  expect(all.notices).toEqual([]);
 });

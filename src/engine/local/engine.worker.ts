@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { native } from '../../tensor/native.ts';
-import type { SampledToken } from '../types.ts';
+import type { Completion, SampledToken } from '../types.ts';
 import { kernelsText } from './kernels.ts';
 import { availableMemory, inGiB } from './memory.ts';
 import { LocalModel } from './model.ts';
@@ -16,6 +16,8 @@ if (options.threads > 0) native.setThreads(options.threads);
 const models: LocalModel[] = [];
 /** Conversations between two turns: for them a tool may be at work. */
 const away = new Set<number>();
+/** What a conversation goes on with that has become as long as it can be. */
+const noTokens: Completion = { tokens: [], logprobs: [], stopReason: 'length' };
 let advancing = false;
 /** Where nobody asks for anything, the system has the memory that is kept for the next pass. */
 const idle = setTimeout(() => advancing || native.trim(), 5_000).unref();
@@ -51,6 +53,8 @@ function handle(id: number, request: Request): unknown {
   switch (request.kind) {
     case 'generate': {
       const { prompt, options, conversation } = request;
+      const isContinued = conversation !== undefined && away.has(conversation);
+      if (isContinued && prompt.length >= model.generator.contextTokens) return noTokens;
       const onToken = request.told ? (token: SampledToken) => told.push({ id, token }) : undefined;
       const completion = model.generator.generate(id, prompt, options, onToken);
       advance();

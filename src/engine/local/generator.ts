@@ -100,6 +100,11 @@ export class Generator {
     };
   }
 
+  /** Most tokens of a sequence, its prompt included. */
+  get contextTokens(): number {
+    return Math.min(this.#weights.config.maxPositions, this.#options.cacheTokens);
+  }
+
   /** Queues a request; `id` names it for `abort`. */
   async generate(
     id: number,
@@ -107,7 +112,7 @@ export class Generator {
     { grammar, rankPrompt, ...options }: SentOptions,
     onToken?: (token: SampledToken) => void,
   ): Promise<Completion> {
-    const limit = Math.min(this.#weights.config.maxPositions, this.#options.cacheTokens);
+    const limit = this.contextTokens;
     const room = limit - prompt.length;
     if (prompt.length === 0) throw new UserError('a prompt needs at least one token');
     if (room < Math.min(options.maxTokens, 1)) {

@@ -1,3 +1,4 @@
+import { UserError } from '../../errors.ts';
 import type { Weights } from '../../model/weights.ts';
 import { adamw, globalNorm } from '../../tensor/ops.ts';
 import { Tape } from '../../tensor/tape.ts';
@@ -45,7 +46,9 @@ export function update(weights: Weights, step: number, adam: AdamParams): { grad
   const training = weights.training!;
   const gradNorm = globalNorm(training.gradients);
   if (!Number.isFinite(gradNorm)) {
-    throw new Error(`update ${step}: the gradient is not finite (norm ${gradNorm}); a smaller learning rate may help`);
+    throw new UserError(
+      `update ${step}: the gradient is not finite (norm ${gradNorm}); a smaller learning rate may help`,
+    );
   }
   // The tiny addend is PyTorch's, so that the same update comes out.
   const gradScale = adam.clipNorm > 0 ? Math.min(1, adam.clipNorm / (gradNorm + 1e-6)) : 1;

@@ -6,7 +6,7 @@ import { UserError } from '../../../src/errors.ts';
 import { readCheckpoint } from '../../../src/model/checkpoint.ts';
 import { elements, SafetensorsFile, writeSafetensors } from '../../../src/model/safetensors.ts';
 import { native } from '../../../src/tensor/native.ts';
-import { randomTokens, temporaryFolder, vocabSize, writeTinyModel } from '../tinyModel.ts';
+import { maxPositions, randomTokens, temporaryFolder, vocabSize, writeTinyModel } from '../tinyModel.ts';
 
 let folder: string;
 let [modelA, modelB] = ['', ''];
@@ -75,6 +75,24 @@ describe('a sampler', () => {
         expect(Math.abs(logprob - logprobs[prompts[i].length + t])).toBeLessThan(1e-4);
       });
     });
+  });
+
+  it('has nothing to say in a conversation that has become as long as it can be', async () => {
+    const sampler = await (await start()).sampler(modelA);
+    const conversation = await sampler.open(randomTokens(40, 'long'));
+    await conversation.generate({ maxTokens: 10 });
+    conversation.append(randomTokens(maxPositions - 60, 'longer'));
+    expect((await conversation.generate({ maxTokens: 100 })).tokens).toHaveLength(10);
+    for (const more of [0, 30]) {
+      conversation.append(randomTokens(more, 'longest'));
+      expect(await conversation.generate({ maxTokens: 10 })).toEqual({
+        tokens: [],
+        logprobs: [],
+        stopReason: 'length',
+      });
+    }
+    const begun = await sampler.open(randomTokens(maxPositions, 'whole'));
+    await expect(begun.generate({ maxTokens: 10 })).rejects.toThrow(/takes fewer than/);
   });
 
   it('continues a conversation as it would a fresh prompt', async () => {

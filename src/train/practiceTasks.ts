@@ -1,0 +1,68 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Task } from '../data/task.ts';
+import { UserError } from '../errors.ts';
+import { promptLength } from '../worlds/promptLength.ts';
+import type { World } from '../worlds/world.ts';
+import type { Practice } from './experience.ts';
+import { taskIndices } from './order.ts';
+import type { OnPolicyRecipe } from './recipe.ts';
+
+/** The tasks of an iteration (counted from 0), of the indices that `practiceTasks` gives: the same for every method. */
+export function iterationTasks(
+  chosen: readonly number[],
+  { training: { promptsPerIteration } }: OnPolicyRecipe,
+  world: World,
+  iteration: number,
+): Task[] {
+  const first = iteration * promptsPerIteration;
+  return chosen.slice(first, first + promptsPerIteration).map(index => world.task('train', index));
+}
+
+/** So many tasks of a world without end are tried, one after the other, before it is taken for one of long prompts alone. */
+const patience = 1000;
+
+/**
+ * The indices of all tasks that a run practises on, in its order: those of `taskIndices` whose prompts are not longer than the
+ * recipe allows. The others are left out, and told. A function of recipe and world alone.
+ * @throws UserError if too few are left; the reason of the studio's signal.
+ */
+export async function practiceTasks(
+  { seed, training, rollout: { maxPromptTokens } }: OnPolicyRecipe,
+  { world, chat, signal, onProgress, onNotice }: Practice,
+): Promise<number[]> {
+  const { iterations, promptsPerIteration, tasks = world.size, firstTask } = training;
+  const total = iterations * promptsPerIteration;
+  const lengths = new Map<number, number>();
+  const chosen: number[] = [];
+  let inVain = 0;
+  for (let start = 0; chosen.length < total; start += promptsPerIteration) {
+    await setImmediate();
+    signal.throwIfAborted();
+    for (const position of taskIndices(seed, start, promptsPerIteration, tasks)) {
+      const index = firstTask + position;
+      if (!lengths.has(index)) lengths.set(index, promptLength(world, world.task('train', index), chat));
+      const fits = lengths.get(index)! <= maxPromptTokens;
+      if (fits) chosen.push(index);
+      inVain = fits ? 0 : inVain + 1;
+    }
+    // The last of one epoch and the first of the next may be too long: more in a row are nearly all.
+    if (inVain > 2 * (tasks ?? patience)) {
+      throw new UserError(`${tooLong(lengths, maxPromptTokens, world)}: too few others are left to practise on`);
+    }
+    onProgress({ phase: 'prompts', done: Math.min(chosen.length, total), total });
+  }
+  const leftOut = tooLong(lengths, maxPromptTokens, world);
+  if (leftOut) onNotice(`${leftOut}: they are left out`);
+  return chosen.slice(0, total);
+}
+
+/** How many tasks, by their index, have prompts longer than the limit, and one of them; undefined where none has. */
+function tooLong(lengths: ReadonlyMap<number, number>, limit: number, world: World): string | undefined {
+  const long = [...lengths].filter(([, length]) => length > limit);
+  if (long.length === 0) return undefined;
+  const [[index, length]] = long;
+  return (
+    `${long.length} of ${lengths.size} tasks have prompts of more than ${limit} tokens (rollout.maxPromptTokens), ` +
+    `such as ${world.task('train', index).id} with ${length}`
+  );
+}

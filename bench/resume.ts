@@ -1,98 +1,132 @@
 /**
- * Whether a run is the same whatever happens to it: `npm run bench:resume`. One small SOD run is made several times, then killed
- * at random system calls and resumed; counted is how often its weights come out bit for bit. Every second kill is at one of the
- * system calls that change files. No peer takes part; `SOD_KERNELS` names other kernels than the machine's.
+ * Whether what a command leaves is the same whatever happens to it: `npm run bench:resume`. Small runs of `train`, `eval` and
+ * `compare` are made undisturbed, then killed at random system calls and given again; counted is how often every file that they
+ * leave, weights, checkpoints, samples and tables, comes out bit for bit. Every second kill is at one of the system calls that
+ * change files. No peer takes part; `SOD_KERNELS` names other kernels than the machine's.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { Command } from 'commander';
 import { Random } from '../src/random.ts';
 import { native } from '../src/tensor/native.ts';
-import { formatRecipe, parseRecipe } from '../src/train/recipe.ts';
-import { smallSodRun, writeSmallModels } from './smallSodRun.ts';
+import { contentOf, outFolder, type SmallCommand, smallCommands, writeSmallInputs } from './smallCommands.ts';
 
 const program = new Command('bench:resume')
-  .description('How many runs of one recipe, undisturbed or killed and resumed, end with the same weights.')
-  .option('--runs <count>', 'undisturbed ones', Number, 10)
-  .option('--kills <count>', 'killed and resumed ones', Number, 40)
+  .description('How many runs of a command, undisturbed or killed and given again, leave the same files.')
+  .option('--runs <count>', 'undisturbed ones of each command', Number, 10)
+  .option('--kills <count>', 'killed ones of all commands together', Number, 200)
   .option('--seed <number>', 'of the moments of the kills', Number, 1)
   .parse();
 const { runs, kills, seed } = program.opts<{ runs: number; kills: number; seed: number }>();
 if (spawnSync('strace', ['-V']).error) program.error('strace is needed: apt-get install strace');
 
-const folder = mkdtempSync(join(tmpdir(), 'sod-bench-resume-'));
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-const recipeFile = join(folder, 'recipe.yaml');
+const root = mkdtempSync(join(tmpdir(), 'sod-bench-resume-'));
+process.on('exit', () => rmSync(root, { recursive: true, force: true }));
+const inputs = join(root, 'inputs');
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
-const recipe = parseRecipe(smallSodRun(await writeSmallModels(folder)));
-writeFileSync(recipeFile, formatRecipe(recipe));
+/** All but waiting, of which there is more or less each time; and what changes files. */
+const sets = ['!futex', 'openat,write,pwrite64,fsync,ftruncate,rename,link,mkdir,unlink,unlinkat,rmdir'];
 
-function hasBegun(run: string): boolean {
-  return existsSync(join(run, 'recipe.yaml'));
+/** A folder of its own to give a command in. */
+function freshFolder(name: string): string {
+  const folder = join(root, name);
+  cpSync(inputs, folder, { recursive: true });
+  return folder;
 }
 
-/** What begins a run, or goes on with one that has begun. */
-function command(run: string): string[] {
-  return [process.execPath, cli, 'train', ...(hasBegun(run) ? ['--resume', run] : [recipeFile, '--run', run])];
+function commandLine(command: SmallCommand, folder: string): string[] {
+  return [process.execPath, cli, ...smallCommands[command](folder)];
 }
 
-function finish(run: string): Buffer {
-  const [node, ...args] = command(run);
-  execFileSync(node, args, { stdio: 'pipe' });
-  return readFileSync(join(run, 'final', 'model.safetensors'));
+/** What a command leaves, given to its end; it says what is wrong if it fails. */
+function finish(command: SmallCommand, folder: string): Record<string, string> {
+  const [node, ...args] = commandLine(command, folder);
+  execFileSync(node, args, { cwd: folder, stdio: 'pipe' });
+  const content = contentOf(folder);
+  rmSync(folder, { recursive: true });
+  return content;
 }
 
 /** Runs until some thread makes its `call`-th system call of a set, which kills all; false where none makes so many. */
-function kill(run: string, calls: string, call: number): boolean {
+function kill(command: SmallCommand, folder: string, calls: string, call: number): boolean {
   const inject = `inject=${calls}:signal=SIGKILL:when=${call}`;
   const strace = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', inject];
-  return spawnSync('strace', [...strace, ...command(run)], { stdio: 'ignore' }).signal === 'SIGKILL';
+  const { signal } = spawnSync('strace', [...strace, ...commandLine(command, folder)], {
+    cwd: folder,
+    stdio: 'ignore',
+  });
+  return signal === 'SIGKILL';
 }
 
-/** How many system calls of a set one thread of a run makes, of the thread that makes most. */
-function callsOfRun(calls: string): number {
-  const log = join(folder, 'calls');
-  const run = join(folder, 'counted');
-  execFileSync('strace', ['-f', '-qq', '-o', log, '-e', `trace=${calls}`, ...command(run)], { stdio: 'ignore' });
+/** How many system calls of a set one thread of a command makes, of the thread that makes most. */
+function callsOf(command: SmallCommand, calls: string): number {
+  const log = join(root, 'calls');
+  const folder = freshFolder('counted');
+  const strace = ['-f', '-qq', '-o', log, '-e', `trace=${calls}`];
+  execFileSync('strace', [...strace, ...commandLine(command, folder)], { cwd: folder, stdio: 'ignore' });
   const counts = new Map<string, number>();
   for (const line of readFileSync(log, 'utf8').split('\n')) {
     const thread = line.slice(0, line.indexOf(' '));
     counts.set(thread, (counts.get(thread) ?? 0) + 1);
   }
-  rmSync(run, { recursive: true });
+  rmSync(folder, { recursive: true });
   return Math.max(...counts.values());
+}
+
+/** Whether the killed command, given again, leaves what is expected; what does not is told. */
+function recovers(command: SmallCommand, folder: string, expected: Record<string, string>): boolean {
+  try {
+    const content = finish(command, folder);
+    if (isDeepStrictEqual(content, expected)) return true;
+    const names = new Set([...Object.keys(content), ...Object.keys(expected)]);
+    const other = [...names].filter(name => content[name] !== expected[name]);
+    console.log(`${command}: killed, it leaves other files: ${other.slice(0, 5).join(', ')}`);
+  } catch (error) {
+    console.log(`${command}: killed, it fails: ${(error as Error).message}`);
+  }
+  return false;
+}
+
+/** Makes a command undisturbed, then kills it so many times. @returns whether the same files were left each time */
+function measure(command: SmallCommand, kills: number): boolean {
+  const expected = finish(command, freshFolder(`${command}-first`));
+  let same = 1;
+  for (let i = 1; i < runs; i++) {
+    if (isDeepStrictEqual(finish(command, freshFolder(`${command}-${i}`)), expected)) same++;
+  }
+  console.log(`${command}: ${same} of ${runs} undisturbed runs leave the files of the first`);
+
+  const most = sets.map(calls => callsOf(command, calls));
+  const random = Random.of(seed, 'kills', command);
+  let [killed, recovered, early] = [0, 0, 0];
+  for (let i = 0; killed < kills; i++) {
+    const set = i % sets.length;
+    const folder = freshFolder(`${command}-killed-${i}`);
+    const isKilled = kill(command, folder, sets[set], 1 + random.below(most[set]));
+    // Most of the calls are the program's start, where nothing is there yet that could be damaged.
+    const hasBegun = existsSync(join(folder, outFolder));
+    if (isKilled && hasBegun) {
+      killed++;
+      if (recovers(command, folder, expected)) recovered++;
+    } else if (isKilled) early++;
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(
+    `${command}: ${recovered} of ${kills} killed ones too, when they are given again; ` +
+      `${early} more were killed before they had begun`,
+  );
+  return same === runs && recovered === kills;
 }
 
 const { isa, threads } = native.cpu();
 console.log(`kernels for ${isa}, ${threads} threads`);
-const expected = finish(join(folder, 'first'));
-let same = 1;
-for (let i = 1; i < runs; i++) if (finish(join(folder, `run-${i}`)).equals(expected)) same++;
-console.log(`${same} of ${runs} runs end with the weights of the first`);
-
-/** All but waiting, of which there is more or less each time; and what changes files. */
-const sets = ['!futex', 'openat,write,pwrite64,fsync,ftruncate,rename,mkdir,unlink,unlinkat,rmdir'];
-const most = sets.map(callsOfRun);
-const random = Random.of(seed, 'kills');
-let [killed, resumed, early] = [0, 0, 0];
-for (let i = 0; killed < kills; i++) {
-  const set = i % sets.length;
-  const run = join(folder, `killed-${i}`);
-  if (!kill(run, sets[set], 1 + random.below(most[set]))) continue;
-  // Most of the calls are the program's start, where there is no run yet to go on with.
-  if (!hasBegun(run)) {
-    early++;
-    continue;
-  }
-  killed++;
-  if (finish(run).equals(expected)) resumed++;
-  else console.log(`kill ${killed} ends with other weights`);
-}
-console.log(
-  `${resumed} of ${kills} killed ones too, when they are resumed; ${early} more were killed before they had begun`,
-);
-process.exitCode = same === runs && resumed === kills ? 0 : 1;
+await writeSmallInputs(inputs);
+const commands = Object.keys(smallCommands) as SmallCommand[];
+const shares = commands.map((_, i) => Math.floor((kills + i) / commands.length));
+const isSame = commands.map((command, i) => measure(command, shares[i]));
+process.exitCode = isSame.every(Boolean) ? 0 : 1;

@@ -1,18 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { smallSodRun, writeSmallModels } from '../../bench/smallSodRun.ts';
+import { contentOf, outFolder, smallCommands, writeSmallInputs } from '../../bench/smallCommands.ts';
+import { smallSodRun } from '../../bench/smallSodRun.ts';
 import { formatRecipe, parseRecipe, type RecipeInput } from '../../src/train/recipe.ts';
 import { readMetrics } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+const tsx = import.meta.resolve('tsx');
 const folder = mkdtempSync(join(tmpdir(), 'sod-resume-'));
-const models = await writeSmallModels(folder);
+const inputs = join(folder, 'inputs');
+const models = await writeSmallInputs(inputs);
 
 const sft: RecipeInput = {
   method: 'sft',
@@ -97,4 +100,34 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals) {
 
 function withoutSeconds(run: string) {
   return readMetrics(run).map(({ seconds: _, ...rest }) => rest);
+}
+
+test.each(['eval', 'compare'] as const)(
+  '%s, killed at a random moment, leaves the same files in the end',
+  async command => {
+    const giveIn = (name: string) => {
+      const cwd = join(folder, name);
+      if (!existsSync(cwd)) cpSync(inputs, cwd, { recursive: true });
+      return spawn(process.execPath, ['--import', tsx, cli, ...smallCommands[command](cwd)], { cwd, stdio: 'pipe' });
+    };
+    const start = performance.now();
+    await finished(giveIn(`${command}-undisturbed`));
+    const duration = performance.now() - start;
+
+    const child = giveIn(`${command}-killed`);
+    while (child.exitCode === null && !existsSync(join(folder, `${command}-killed`, outFolder))) await setTimeout(2);
+    await setTimeout((Math.random() * duration) / 2);
+    await ended(child, 'SIGKILL');
+    await finished(giveIn(`${command}-killed`));
+    expect(contentOf(join(folder, `${command}-killed`))).toEqual(contentOf(join(folder, `${command}-undisturbed`)));
+  },
+);
+
+async function finished(child: ReturnType<typeof spawn>): Promise<void> {
+  let stderr = '';
+  child.stderr!.on('data', data => {
+    stderr += data;
+  });
+  const code = await new Promise(resolve => child.on('close', resolve));
+  expect(code, stderr).toBe(0);
 }

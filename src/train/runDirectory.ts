@@ -142,7 +142,7 @@ export class RunDirectory {
     const leavesNothing = this.#isNew && !holdsRun(this.path);
     if (leavesNothing) this.#removeStart();
     this.#unlock();
-    if (leavesNothing && readdirSync(this.path).length === 0) rmdirSync(this.path);
+    if (leavesNothing) removeIfEmpty(this.path);
   }
 
   #makeRoom(): void {
@@ -182,6 +182,15 @@ export function holdsRun(path: string): boolean {
     existsSync(join(path, 'final')) ||
     (existsSync(metrics) && statSync(metrics).size > 0)
   );
+}
+
+/** A folder that is gone, or that another process has begun to fill, is left as it is. */
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code!)) throw error;
+  }
 }
 
 function holdsAnything(path: string): boolean {

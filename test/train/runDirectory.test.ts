@@ -229,6 +229,23 @@ test('a new run leaves the files of others alone', () => {
   expect(readFileSync(join(path, 'recipe.yaml'), 'utf8')).toBe('method: sft');
 });
 
+test('a run whose folder is deleted ends as it would', () => {
+  const path = newFolder();
+  const run = RunDirectory.create(path, recipe);
+  run.begin();
+  rmSync(path, { recursive: true });
+  run.close();
+});
+
+test.each(['', 'method: [', '\0\0\0', 'method: sfd', '- sft'])('a damaged recipe is refused in one line: %j', text => {
+  const path = interrupted();
+  writeFileSync(join(path, 'recipe.yaml'), text);
+  const open = () => RunDirectory.resume(path);
+  expect(open).toThrow(UserError);
+  expect(open).toThrow(/^[^\n]*recipe\.yaml: [^\n]+$/);
+  expect(existsSync(join(path, 'lock'))).toBe(false);
+});
+
 test('a folder without a run is refused by name', () => {
   expect(() => RunDirectory.resume('/nowhere')).toThrow('/nowhere is not the folder of a run: it has no recipe.yaml');
 });

@@ -10,14 +10,19 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statfsSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { sizeText } from './bytes.ts';
+import { UserError } from './errors.ts';
+import { explained, onPath } from './systemErrors.ts';
 
 /**
  * Writes a file so that a reader, or the next start after a crash, finds the old content or the new, never a part.
  * `data` is the content, or a function that writes it to an open file descriptor.
+ * @throws UserError that names the path where the system refuses it; nothing is left then.
  */
 export function writeFileWhole(path: string, data: string | Uint8Array | ((fd: number) => void)): void {
   const file = new UnfinishedFile(path);
@@ -27,7 +32,7 @@ export function writeFileWhole(path: string, data: string | Uint8Array | ((fd: n
     file.finish();
   } catch (error) {
     file.discard();
-    throw error;
+    throw explained(error, path);
   }
 }
 
@@ -50,19 +55,22 @@ export async function writeFileInParts(
     file.finish();
   } catch (error) {
     file.discard();
-    throw error;
+    throw explained(error, path);
   }
 }
 
 /**
  * Writes a file that is not there yet, so that nobody ever finds a part of it.
  * @returns false if there is one already, which stays as it is
+ * @throws UserError that names the path where the system refuses it; nothing is left then.
  */
 export function createFileWhole(path: string, data: string): boolean {
   const file = new UnfinishedFile(path);
   try {
     writeFileSync(file.fd, data);
     return file.finishAsFirst();
+  } catch (error) {
+    throw explained(error, path);
   } finally {
     file.discard();
   }
@@ -78,7 +86,7 @@ class UnfinishedFile {
   constructor(path: string) {
     this.#path = path;
     this.#temporary = `${path}.${randomUUID()}.tmp`;
-    this.fd = openSync(this.#temporary, 'wx');
+    this.fd = onPath(path, () => openSync(this.#temporary, 'wx'));
   }
 
   finish(): void {
@@ -173,4 +181,18 @@ export function syncToDisk(path: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** @throws UserError where the disk on which `path` is to be written has no room for so many bytes. */
+export function refuseFullDisk(path: string, bytes: number): void {
+  const { bavail, bsize } = onPath(path, () => statfsSync(nearestFolder(resolve(path))));
+  if (bytes <= bavail * bsize) return;
+  throw new UserError(
+    `${path} would have ${sizeText(bytes)}, and its disk has room for ${sizeText(bavail * bsize)}: ` +
+      'make room, or choose a path on another',
+  );
+}
+
+function nearestFolder(path: string): string {
+  return existsSync(path) || dirname(path) === path ? path : nearestFolder(dirname(path));
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { parse } from 'yaml';
+import { readText } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { writeFileWhole } from '../files.ts';
 
@@ -23,7 +24,7 @@ function sha256(text: string): string {
 
 /** The text of a card, if there is one. */
 export function readCard(file: string): string | undefined {
-  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  return existsSync(file) ? readText(file) : undefined;
 }
 
 /**

@@ -1,10 +1,11 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { evaluationsOf, type KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { hubName } from '../hubName.ts';
 import { readCheckpoint } from '../model/checkpoint.ts';
 import { parameterCount } from '../model/config.ts';
+import { onPath } from '../systemErrors.ts';
 import { modelName, type Origin, originOf } from './origin.ts';
 
 /** All that a model card says, none of it guessed: what is not known is absent. */
@@ -69,7 +70,7 @@ function refuseOtherFolders(checkpoint: string): void {
   if (hubName(checkpoint)) {
     throw new UserError(`${checkpoint} is on the Hub: give the folder of a model on this machine`);
   }
-  if (!existsSync(checkpoint)) throw new UserError(`no folder ${checkpoint}: give the folder of a model`);
+  onPath(checkpoint, () => statSync(checkpoint));
   if (existsSync(join(checkpoint, 'recipe.yaml'))) {
     const final = join(checkpoint, 'final');
     const remedy = existsSync(final) ? `its model is ${final}` : 'it has no final model yet, see its checkpoints/';

@@ -1,5 +1,5 @@
-import { pathToFileURL } from 'node:url';
 import { UserError } from '../errors.ts';
+import { importDefault } from '../importModule.ts';
 import type { Tool } from '../tools/tool.ts';
 import type { WorldKit } from '../worlds/open.ts';
 
@@ -17,12 +17,19 @@ export async function openTools(names: readonly string[], kit: WorldKit): Promis
   return tools;
 }
 
+type ToolsFactory = (kit: WorldKit) => unknown;
+
+async function made(factory: ToolsFactory, kit: WorldKit, path: string): Promise<unknown> {
+  try {
+    return await factory(kit);
+  } catch (error) {
+    throw new UserError(`${path}: its function (kit) => Tool[] failed: ${(error as Error)?.message ?? error}`);
+  }
+}
+
 async function importTools(path: string, kit: WorldKit): Promise<Tool[]> {
-  const module = await import(pathToFileURL(path).href).catch(error => {
-    const why = error.message.split('\n')[0];
-    throw new UserError(`no tools '${path}': it is neither 'python' nor a module that can be loaded (${why})`);
-  });
-  const tools = typeof module.default === 'function' ? await module.default(kit) : module.default;
+  const exported = await importDefault(path, 'tools', "'python'");
+  const tools = typeof exported === 'function' ? await made(exported as ToolsFactory, kit, path) : exported;
   const isTool = (tool: Partial<Tool> | undefined) =>
     typeof tool?.name === 'string' &&
     typeof tool.execute === 'function' &&

@@ -8,6 +8,7 @@ import {
   type Place,
   placeNumber,
   placeSchema,
+  refuseTooMany,
   type SamplingSettings,
   sampleMissing,
   type TaskRange,
@@ -60,14 +61,15 @@ export async function collect(
   { signal, onProgress }: CollectControl = {},
 ): Promise<CollectProgress> {
   const { world, split, tasks } = range;
+  refuseTooMany(tasks, settings.samples, settings.runs);
   const chat = loadChat(checkpoint);
-  const partial = `${out}.partial`;
+  const policy = { chat, sampler: await engine.sampler(checkpoint) };
   const model = await checkpointDigest(checkpoint);
+  const partial = `${out}.partial`;
   mkdirSync(partial, { recursive: true });
   const unlock = lockFolder(partial);
   try {
     openSamplesFolder(partial, { model, source, tasks, minScore, ...settings });
-    const policy = { chat, sampler: await engine.sampler(checkpoint) };
     const recordOf = (place: Place, trajectory: Trajectory): Attempt => {
       const task = world.task(split, place.task);
       const schemas = world.tools(task).map(toolSchema);

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { ChatEvent, ChatSession } from '../chat/session.ts';
 import { UserError } from '../errors.ts';
 import { stringifyJson } from '../json.ts';
+import { harmless } from './harmless.ts';
 import { nonNegativeInteger } from './options.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 
@@ -166,9 +167,4 @@ class Page {
     process.stdout.write(text);
     this.#atLineStart = text.endsWith('\n');
   }
-}
-
-/** What a model or a tool says must not steer the terminal. */
-function harmless(text: string): string {
-  return text.replace(/[^\P{Cc}\n\t]/gu, '\uFFFD');
 }

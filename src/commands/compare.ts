@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import type { CompareControl } from '../compare/compare.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
-import { nonNegativeInteger } from './options.ts';
+import { seedNumber } from './options.ts';
 import { showCount } from './showCount.ts';
 
 interface Options {
@@ -76,7 +76,7 @@ The folder holds table.json, table.md and report.html (written anew after each s
     });
 
 function seedList(text: string): number[] {
-  return [...new Set(text.split(',').map(nonNegativeInteger))];
+  return [...new Set(text.split(',').map(seedNumber))];
 }
 
 function nameList(text: string): string[] {

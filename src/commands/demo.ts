@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
-import { nonNegativeInteger } from './options.ts';
+import { seedNumber } from './options.ts';
 import { showCount } from './showCount.ts';
 
 interface Options {
@@ -14,7 +14,7 @@ interface Options {
 export const demoCommand = () =>
   new Command('demo')
     .description('The whole pipeline on this machine: a teacher, a smaller student, and what SOD makes of it.')
-    .option('--seed <seed>', 'of everything random', nonNegativeInteger, 0)
+    .option('--seed <seed>', 'of everything random', seedNumber, 0)
     .option('--smoke', 'the same path in seconds, with too little training to mean anything')
     .option('--resume', 'keep what an earlier demo has finished, and go on where it stopped')
     .option('--out <folder>', 'where everything is written (default: runs/demo, or runs/demo-smoke)')

@@ -94,14 +94,16 @@ async function evalWorld(engine: Engine, checkpoint: string, options: EvalOption
   const [, worldName, count] = /^(.+?)(?::(\d+))?$/.exec(options.tasks) ?? [];
   if (!worldName || count === '0')
     throw new UserError(`--tasks ${options.tasks}: give a world and a number, such as shop:20`);
-  const [{ evaluateCheckpoint }, { worldEvaluation }, { openWorld }] = await Promise.all([
+  const [{ evaluateCheckpoint }, { worldEvaluation }, { refuseTooMany }, { openWorld }] = await Promise.all([
     import('../eval/evaluateCheckpoint.ts'),
     import('../eval/keptEvaluations.ts'),
+    import('../eval/sampling.ts'),
     import('../worlds/open.ts'),
   ]);
   const { samples, temperature, topP, maxTurns, maxPromptTokens, maxTokens, seed } = options;
   const sampling = { temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens: maxTokens, seed };
   const settings = { tasks: Number(count ?? 100), k: samples, ...sampling };
+  refuseTooMany(settings.tasks, samples);
   const { world, close } = await openWorld(worldName);
   const result = await interruptible(signal =>
     evaluateCheckpoint(engine, checkpoint, world, settings, {

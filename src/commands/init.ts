@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { nonNegativeInteger, positiveInteger } from './options.ts';
+import { positiveInteger, seedNumber } from './options.ts';
 
 interface Options {
   world: string;
@@ -23,7 +23,7 @@ export const initCommand = () =>
     .option('--heads <heads>', 'query heads', positiveInteger, 3)
     .option('--kv-heads <heads>', 'key and value heads, a divisor of the query heads', positiveInteger, 1)
     .option('--head-dim <size>', 'width of a head', positiveInteger, 32)
-    .option('--seed <seed>', 'of the weights', nonNegativeInteger, 0)
+    .option('--seed <seed>', 'of the weights', seedNumber, 0)
     .addHelpText(
       'after',
       `

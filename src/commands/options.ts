@@ -2,34 +2,34 @@ import { InvalidArgumentError } from 'commander';
 
 /** Parsers of command-line values; what they throw, commander shows with the option's name. */
 
-export function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number of at least 1.');
-  return value;
+/** Where counts end that are used to make lists: above it nobody means what is written. */
+const mostCounted = 1e9;
+
+export const positiveInteger = wholeNumber(1, mostCounted);
+export const nonNegativeInteger = wholeNumber(0, mostCounted);
+export const seedNumber = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+export const byteCount = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+export const portNumber = wholeNumber(0, 65_535);
+
+export const number = numberThat(() => true, 'a number');
+export const nonNegativeNumber = numberThat(value => value >= 0, 'a number of at least 0');
+export const positiveNumber = numberThat(value => value > 0, 'a number above 0');
+export const fraction = numberThat(value => value >= 0 && value <= 1, 'a number from 0 to 1');
+
+function wholeNumber(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
 }
 
-export function nonNegativeInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('It must be a whole number of at least 0.');
-  return value;
-}
-
-export function nonNegativeNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0)) throw new InvalidArgumentError('It must be a number of at least 0.');
-  return value;
-}
-
-export function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
-  return value;
-}
-
-export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.');
-  return value;
+function numberThat(fits: (value: number) => boolean, what: string) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (/^-?[\d.]+(e[+-]?\d+)?$/i.test(text) && Number.isFinite(value) && fits(value)) return value;
+    throw new InvalidArgumentError(`It must be ${what}.`);
+  };
 }
 
 /** Collects the values of an option that may be given several times. */

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../errors.ts';
 import { interruptible } from './interrupt.ts';
-import { nonNegativeInteger, positiveInteger, positiveNumber } from './options.ts';
+import { byteCount, nonNegativeInteger, portNumber, positiveInteger, positiveNumber } from './options.ts';
 
 interface Options {
   name?: string;
@@ -21,7 +21,7 @@ export const serveCommand = () =>
   new Command('serve')
     .description("Serve a model by OpenAI's API, to the clients and agents that you already have.")
     .argument('<checkpoint>', 'folder of a model in Hugging Face layout')
-    .option('--port <port>', 'port to listen on', nonNegativeInteger, 8000)
+    .option('--port <port>', 'port to listen on', portNumber, 8000)
     .option('--host <address>', 'address to listen on; others than this machine can reach 0.0.0.0', '127.0.0.1')
     .option('--name <name>', "what clients call the model (default: its folder's or run's name)")
     .option('--api-key <key>', 'ask clients for this key (default: SOD_API_KEY of the environment)')
@@ -34,7 +34,7 @@ export const serveCommand = () =>
     .option('--max-context <tokens>', 'most tokens of a prompt and its answer', positiveInteger)
     .option('--max-batch <count>', 'sequences sampled side by side', positiveInteger, 64)
     .option('--max-queue <count>', 'sequences that may wait beside them', nonNegativeInteger, 256)
-    .option('--max-body <bytes>', 'longest body of a request', positiveInteger, 1 << 20)
+    .option('--max-body <bytes>', 'longest body of a request', byteCount, 1 << 20)
     .option(
       '--cache-gib <size>',
       'memory for keys and values, filled before anything in it is forgotten',

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
+import { readYaml } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { type EvaluationSettings, evaluationSchema } from '../eval/evaluate.ts';
+import { refuseTooMany } from '../eval/sampling.ts';
 import { methods } from '../methods/registry.ts';
 import { firstIssue, section } from '../schema.ts';
 import { merge, type Section } from '../train/overrides.ts';
@@ -95,9 +95,12 @@ export function readPlan(file: string, root: string, { quick, seeds, only }: Pla
   const stageDir = (name: string) => join(root, 'stages', name);
   const final = (name: string) => join(stageDir(name), 'final');
   refuseUnknownStages(file, plan);
+  const evaluation = { ...plan.eval, ...(quick && plan.quick.eval) };
+  refuseTooMany(evaluation.tasks, evaluation.k);
   const all: Record<string, Section> = { ...plan.methods, ...plan.ablations };
   for (const name of only ?? []) {
-    if (!all[name]) throw new UserError(`${file} has no method '${name}'. It has ${Object.keys(all).join(', ')}`);
+    if (!Object.hasOwn(all, name))
+      throw new UserError(`${file} has no method '${name}'. It has ${Object.keys(all).join(', ')}`);
   }
   return {
     root,
@@ -116,27 +119,20 @@ export function readPlan(file: string, root: string, { quick, seeds, only }: Pla
     teacher: plan.teacher,
     methods: Object.keys(all)
       .filter(name => only?.includes(name) ?? true)
-      .map(name => ({ name, ablation: name in plan.ablations })),
+      .map(name => ({ name, ablation: Object.hasOwn(plan.ablations, name) })),
     recipe(method, seed, changes = {}) {
       const own = merge(merge(quick ? plan.quick.recipe : {}, all[method]), changes);
       const models = { model: final(plan.student), ...(needsTeacher(own) && { teacher: final(plan.teacher) }) };
       return loadRecipe(beside(plan.recipe), { ...own, ...models, seed });
     },
     runDir: (method, seed) => join(root, 'methods', method, `seed-${seed}`),
-    evaluation: { ...plan.eval, ...(quick && plan.quick.eval) },
+    evaluation,
     tuning: plan.tune,
   };
 }
 
 function parsePlan(file: string): z.output<typeof planSchema> {
-  let content: unknown;
-  try {
-    content = parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new UserError(`cannot read ${file}: ${code === 'ENOENT' ? 'no such file' : message.split('\n')[0]}`);
-  }
-  const result = planSchema.safeParse(content);
+  const result = planSchema.safeParse(readYaml(file));
   if (!result.success) throw new UserError(`${file}: ${firstIssue(result.error)}`);
   return result.data;
 }

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { UserError } from '../errors.ts';
 import { isObject, parseJson } from '../json.ts';
+import { explained } from '../systemErrors.ts';
 import type { PlacedRow, Row, RowFile } from './rows.ts';
 
 /**
@@ -23,6 +24,10 @@ async function* lines(path: string): AsyncGenerator<PlacedRow> {
       const text = number === 1 ? line.replace(/^\uFEFF/, '') : line;
       if (text.trim() !== '') yield { row: parseRow(text, `${path}, line ${number}`), at: `${path}, line ${number}` };
     }
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw new UserError(`${path}, line ${number + 1}: the line is too long to be read`);
+    throw explained(error, path);
   } finally {
     stream.destroy();
   }

@@ -12,6 +12,7 @@ import { getSchemaPath } from 'hyparquet/src/schema.js';
 import { compressors } from 'hyparquet-compressors';
 import { UserError } from '../errors.ts';
 import { mapObject, parseJson } from '../json.ts';
+import { explained } from '../systemErrors.ts';
 import { withNumbers } from './parquetNumbers.ts';
 import { type PageLocation, walkPages } from './parquetPages.ts';
 import type { PlacedRow, Row, RowFile } from './rows.ts';
@@ -25,10 +26,16 @@ const SLICE_BYTES = 4 * 2 ** 20;
  * @throws UserError if the file is damaged or compressed in a way that cannot be read.
  */
 export async function readParquet(path: string): Promise<RowFile> {
-  const metadata = await withFile(path, file => parquetMetadataAsync(file));
-  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const { metadata, columns } = await withFile(path, contents);
   if (metadata.num_rows === 0n) throw new UserError(`${path}: the file has no rows`);
   return { columns, rows: wanted => rows(path, metadata, [...wanted]) };
+}
+
+async function contents(file: AsyncBuffer): Promise<{ metadata: FileMetaData; columns: string[] }> {
+  const metadata = await parquetMetadataAsync(file);
+  const rows = metadata.row_groups.reduce((sum, group) => sum + group.num_rows, 0n);
+  if (rows !== metadata.num_rows) throw new Error(`it has ${rows} rows of ${metadata.num_rows}`);
+  return { metadata, columns: parquetSchema(metadata).children.map(({ element }) => element.name) };
 }
 
 async function* rows(path: string, metadata: FileMetaData, columns: string[]): AsyncGenerator<PlacedRow> {
@@ -36,8 +43,11 @@ async function* rows(path: string, metadata: FileMetaData, columns: string[]): A
   let start = 0;
   for (const [g, group] of metadata.row_groups.entries()) {
     const rows = Number(group.num_rows);
-    const pages = await withFile(path, file => pagesOf(file, metadata, group, columns));
-    for (const [from, to] of slices(group, pages, columns)) {
+    const { pages, ranges } = await withFile(path, async file => {
+      const pages = await pagesOf(file, metadata, group, columns);
+      return { pages, ranges: slices(group, pages, columns) };
+    });
+    for (const [from, to] of ranges) {
       const read = (file: AsyncBuffer) => readSlice(file, metadata, columns, [start + from, start + to], g, pages);
       for (const [i, values] of (await withFile(path, read)).entries()) {
         const row = mapObject(values, (name, value) => [name, withNumbers(value, schemas.get(name)!)]);
@@ -103,7 +113,9 @@ function readSlice(
 }
 
 async function withFile<T>(path: string, read: (file: AsyncBuffer) => Promise<T>): Promise<T> {
-  const handle = await open(path);
+  const handle = await open(path).catch(error => {
+    throw explained(error, path);
+  });
   try {
     return await read(await bufferOf(handle));
   } catch (error) {

@@ -2,9 +2,8 @@
  * How problems are put to the model: the task, the advice to use the tool, the form of the answer. In our own words, with
  * the content of the paper's set-up (its evaluation and training prompts).
  */
-import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import { z } from 'zod';
+import { readYaml } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { firstIssue, section } from '../schema.ts';
 import type { Message } from '../text/message.ts';
@@ -59,19 +58,7 @@ export type PromptTemplates = z.output<typeof promptsSchema>;
  * @throws UserError if it cannot be read, or a key or template is wrong.
  */
 export function readPrompts(file: string): PromptTemplates {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UserError(`cannot read the prompts ${file}: ${(error as Error).message}`);
-  }
-  let value: unknown;
-  try {
-    value = parse(text);
-  } catch (error) {
-    throw new UserError(`${file}: not valid YAML: ${(error as Error).message.split('\n')[0]}`);
-  }
-  const result = promptsSchema.safeParse(value);
+  const result = promptsSchema.safeParse(readYaml(file));
   if (!result.success) throw new UserError(`${file}: ${firstIssue(result.error)}`);
   return result.data;
 }

@@ -1,5 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import { refuseOtherThanFile } from '../documents.ts';
 import { UserError } from '../errors.ts';
+import { onPath } from '../systemErrors.ts';
 import { readJsonLines } from './jsonLines.ts';
 import { readParquet } from './parquet.ts';
 
@@ -35,19 +37,14 @@ export async function openRows(path: string): Promise<RowFile> {
 }
 
 function firstBytes(path: string): Buffer {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new UserError(`cannot read ${path}: ${code === 'ENOENT' ? 'no such file' : message}`);
-  }
-  try {
-    const bytes = Buffer.alloc(4);
-    return bytes.subarray(0, readSync(fd, bytes));
-  } catch (error) {
-    throw new UserError(`cannot read ${path}: ${(error as Error).message}`);
-  } finally {
-    closeSync(fd);
-  }
+  refuseOtherThanFile(path);
+  return onPath(path, () => {
+    const fd = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(4);
+      return bytes.subarray(0, readSync(fd, bytes));
+    } finally {
+      closeSync(fd);
+    }
+  });
 }

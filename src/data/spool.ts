@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseJson, stringifyJson } from '../json.ts';
+import { onPath } from '../systemErrors.ts';
 
 /** Lines are gathered to about this size before they are written. */
 const BUFFER_BYTES = 2 ** 20;
@@ -34,7 +35,9 @@ export class Spool<T> {
     const flush = () => {
       const bytes = Buffer.concat(waiting);
       hash.update(bytes);
-      for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+      onPath(tmpdir(), () => {
+        for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+      });
       waiting = [];
       waitingBytes = 0;
     };
@@ -75,10 +78,12 @@ export class Spool<T> {
 
 /** A file to write and read that has lost its name already. */
 function openNameless(): number {
-  const folder = mkdtempSync(join(tmpdir(), 'sod-'));
-  try {
-    return openSync(join(folder, 'records'), 'wx+');
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  return onPath(tmpdir(), () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sod-'));
+    try {
+      return openSync(join(folder, 'records'), 'wx+');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 }

@@ -13,7 +13,14 @@ import { formatResults, type Result, resultsJson } from './benchmarkTable.ts';
 import { Journal } from './journal.ts';
 import { type Sample, sampleOf, sampleSchema } from './sample.ts';
 import { checkpointDigest, openSamplesFolder, samplesFile } from './samplesFolder.ts';
-import { type Policy, placeNumber, type SamplingSettings, sampleMissing, type TaskRange } from './sampling.ts';
+import {
+  type Policy,
+  placeNumber,
+  refuseTooMany,
+  type SamplingSettings,
+  sampleMissing,
+  type TaskRange,
+} from './sampling.ts';
 import { type Summary, summarize } from './summary.ts';
 
 export interface BenchmarkOptions {
@@ -63,11 +70,13 @@ export async function evaluateBenchmarks(
 ): Promise<Result[]> {
   const { out, name = checkpoint, equivalence, testTimeoutMs } = options;
   const problemSets = await openProblemSets(benchmarks, options, control);
-  mkdirSync(out, { recursive: true });
-  const unlock = lockFolder(out);
+  let unlock: (() => void) | undefined;
   try {
+    for (const { problems } of problemSets) refuseTooMany(problems.world.size, settings.samples, settings.runs);
     const model = await checkpointDigest(checkpoint);
     const policy = { chat: loadChat(checkpoint), sampler: await engine.sampler(checkpoint) };
+    mkdirSync(out, { recursive: true });
+    unlock = lockFolder(out);
     const results: Result[] = [];
     for (const { benchmark, problems } of problemSets) {
       const folder = join(out, benchmark.name);
@@ -80,7 +89,7 @@ export async function evaluateBenchmarks(
     }
     return results;
   } finally {
-    unlock();
+    unlock?.();
     for (const { problems } of problemSets) await problems.close();
   }
 }

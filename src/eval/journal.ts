@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import type { z } from 'zod';
 import { writeFileWhole } from '../files.ts';
+import { onPath } from '../systemErrors.ts';
 
 const CHUNK = 2 ** 20;
 const NEWLINE = 0x0a;
@@ -23,7 +24,7 @@ export class Journal<T> {
     this.#path = path;
     this.#schema = schema;
     this.#placeOf = placeOf;
-    this.#fd = openSync(path, existsSync(path) ? 'r+' : 'wx+');
+    this.#fd = onPath(path, () => openSync(path, existsSync(path) ? 'r+' : 'wx+'));
     for (const [start, line] of completeLines(this.#fd)) {
       const record = this.#parse(line);
       if (record !== undefined) this.#lines.set(placeOf(record), [start, line.length]);
@@ -52,9 +53,11 @@ export class Journal<T> {
 
   add(record: T): void {
     const line = Buffer.from(`${JSON.stringify(record)}\n`);
-    for (let written = 0; written < line.length; ) {
-      written += writeSync(this.#fd, line, written, line.length - written, this.#end + written);
-    }
+    onPath(this.#path, () => {
+      for (let written = 0; written < line.length; ) {
+        written += writeSync(this.#fd, line, written, line.length - written, this.#end + written);
+      }
+    });
     this.#lines.set(this.#placeOf(record), [this.#end, line.length - 1]);
     this.#end += line.length;
   }

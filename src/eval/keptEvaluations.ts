@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { readJson } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { writeFileWhole } from '../files.ts';
 import { hubName } from '../hubName.ts';
@@ -137,15 +138,9 @@ export async function evaluationsOf(checkpoint: string): Promise<{ evaluations: 
 
 function readRecord(file: string): z.infer<typeof recordSchema> | undefined {
   if (!existsSync(file)) return undefined;
-  const damaged = (reason: string) =>
-    new UserError(`${file}: not what sod eval keeps (${reason}): delete it, and measure the model again`);
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw damaged((error as Error).message);
-  }
-  const record = recordSchema.safeParse(content);
-  if (!record.success) throw damaged(firstIssue(record.error));
-  return record.data;
+  const record = recordSchema.safeParse(readJson(file));
+  if (record.success) return record.data;
+  throw new UserError(
+    `${file}: not what sod eval keeps (${firstIssue(record.error)}): delete it, and measure the model again`,
+  );
 }

@@ -4,6 +4,7 @@ import { eachRollout } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Sampler } from '../engine/types.ts';
+import { UserError } from '../errors.ts';
 import { Random } from '../random.ts';
 import type { Chat } from '../text/chat.ts';
 import { judge } from '../worlds/judge.ts';
@@ -48,6 +49,18 @@ export interface TaskRange {
   world: World;
   split: 'train' | 'test';
   tasks: number;
+}
+
+/** Trajectories whose places are in memory together. */
+const mostTrajectories = 1e7;
+
+/** @throws UserError where more trajectories are asked for than can be listed. */
+export function refuseTooMany(tasks: number, samples: number, runs = 1): void {
+  const trajectories = tasks * samples * runs;
+  if (trajectories <= mostTrajectories) return;
+  throw new UserError(
+    `${tasks} tasks × ${samples} samples × ${runs} runs are ${trajectories} trajectories; at most ${mostTrajectories}`,
+  );
 }
 
 /** The number of a place among all: run by run, task by task. */

@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { type ModelConfig, parseConfig, tensorShapes } from '../model/config.ts';
 import type { StoredTensor } from '../model/safetensors.ts';
+import { onPath } from '../systemErrors.ts';
 import { dequantize } from './blocks.ts';
 import { type GgufHeader, type GgufTensor, type MetadataValue, readGgufHeader } from './header.ts';
 import { ggufName } from './names.ts';
@@ -16,9 +17,11 @@ export function readGgufCheckpoint(path: string): { config: ModelConfig; tensors
   const header = readGgufHeader(path);
   const config = ggufConfig(path, header);
   const stored = new Map(header.tensors.map(tensor => [tensor.name, tensor]));
-  const fd = openSync(path, 'r');
+  const fd = onPath(path, () => openSync(path, 'r'));
   try {
-    const tensors = [...tensorShapes(config)].map(([name, shape]) => {
+    const shapes = tensorShapes(config);
+    refuseOthers(path, header, new Set([...shapes.keys()].map(ggufName)));
+    const tensors = [...shapes].map(([name, shape]) => {
       const tensor = stored.get(ggufName(name));
       if (!tensor) throw new UserError(`${path} is incomplete: ${ggufName(name)} is missing; download it again`);
       if (`${tensor.shape}` !== `${shape}`) {
@@ -47,6 +50,7 @@ function ggufConfig(path: string, { metadata, tensors }: GgufHeader): ModelConfi
     );
   }
   const value = (key: string): MetadataValue | undefined => metadata.get(`qwen3.${key}`);
+  refuseScaledRope(path, value);
   const embedding = tensors.find(({ name }) => name === 'token_embd.weight');
   return parseConfig(
     {
@@ -67,6 +71,29 @@ function ggufConfig(path: string, { metadata, tensors }: GgufHeader): ModelConfi
     },
     path,
   );
+}
+
+/** @throws UserError where the file has tensors that the decoder would leave out. */
+function refuseOthers(path: string, { tensors }: GgufHeader, known: ReadonlySet<string>): void {
+  const others = tensors.map(({ name }) => name).filter(name => !known.has(name));
+  if (others.length === 0) return;
+  const shown = others.slice(0, 3).join(', ');
+  throw new UserError(
+    `${path} has tensors that are not part of a Qwen3 model: ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ''}`,
+  );
+}
+
+/** @throws UserError where positions are rotated otherwise than by plain frequencies over the whole head. */
+function refuseScaledRope(path: string, value: (key: string) => MetadataValue | undefined): void {
+  const refuse = (key: string, supported: unknown) => {
+    const found = JSON.stringify(value(key));
+    throw new UserError(`${path}: qwen3.${key} is ${found}; supported: ${supported}. Take a file without it`);
+  };
+  if ((value('rope.scaling.type') ?? 'none') !== 'none') refuse('rope.scaling.type', '"none"');
+  for (const key of ['rope.scaling.factor', 'rope.scale_linear'])
+    if (![undefined, 0, 1].includes(value(key) as number)) refuse(key, 1);
+  const headDim = value('attention.key_length');
+  if ((value('rope.dimension_count') ?? headDim) !== headDim) refuse('rope.dimension_count', headDim);
 }
 
 const chunkBlocks = 1 << 14;

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { writeFileInParts } from '../files.ts';
+import { refuseFullDisk, writeFileInParts } from '../files.ts';
 import { elements } from '../model/safetensors.ts';
 import { storedBytes, type TensorTypeName, tensorTypes } from './tensorTypes.ts';
 
@@ -37,6 +37,7 @@ export async function writeGgufFile(
   { onProgress, signal }: WriteControl = {},
 ): Promise<void> {
   const total = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
+  refuseFullDisk(path, total);
   let done = 0;
   const writeTensor = (tensor: TensorToWrite) => (fd: number) => {
     tensor.write(fd);

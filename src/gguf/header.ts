@@ -1,5 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { refuseOtherThanFile } from '../documents.ts';
 import { UserError } from '../errors.ts';
+import { elements } from '../model/safetensors.ts';
+import { onPath } from '../systemErrors.ts';
 import { storedBytes, type TensorTypeName, tensorTypeNames, tensorTypes } from './tensorTypes.ts';
 
 /** A metadata value; whole numbers of 64 bits are numbers, as far as these are exact. */
@@ -29,17 +32,15 @@ export function isGguf(path: string): boolean {
  * @throws UserError when the file is missing, damaged, or has tensors of a type that is not read here.
  */
 export function readGgufHeader(path: string): GgufHeader {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch (error) {
-    throw new UserError(`${path} cannot be read: ${(error as Error).message}`);
-  }
-  try {
-    return new HeaderReader(fd, path).read();
-  } finally {
-    closeSync(fd);
-  }
+  refuseOtherThanFile(path);
+  return onPath(path, () => {
+    const fd = openSync(path, 'r');
+    try {
+      return new HeaderReader(fd, path).read();
+    } finally {
+      closeSync(fd);
+    }
+  });
 }
 
 const windowBytes = 1 << 20;
@@ -85,24 +86,41 @@ class HeaderReader {
     const metadata = new Map<string, MetadataValue>();
     for (let i = 0; i < valueCount; i++) {
       const key = this.#string();
+      if (metadata.has(key)) throw this.#damaged(`it says ${key} twice`);
       metadata.set(key, this.#value(this.#u32(), 0));
     }
+    this.#refusePart(metadata);
     const infos = Array.from({ length: tensorCount }, () => this.#tensor());
     const alignment = metadata.get('general.alignment') ?? 32;
     if (typeof alignment !== 'number' || !(alignment > 0) || alignment % 8 !== 0)
       throw this.#damaged('its alignment is no multiple of 8');
     const start = Math.ceil(this.#at / alignment) * alignment;
     const tensors = infos.map(info => ({ ...info, offset: start + info.offset }));
-    for (const { name, shape, type, offset } of tensors) {
-      const end =
-        offset +
-        storedBytes(
-          type,
-          shape.reduce((a, b) => a * b, 1),
-        );
-      if (end > this.#size) throw this.#damaged(`tensor ${name} ends at byte ${end} of ${this.#size}`);
-    }
+    this.#refuseMisplaced(tensors);
     return { metadata, tensors };
+  }
+
+  #refusePart(metadata: ReadonlyMap<string, MetadataValue>): void {
+    const [number, count] = [metadata.get('split.no'), metadata.get('split.count')].map(Number);
+    if (!(count > 1)) return;
+    throw new UserError(
+      `${this.#path} is part ${number + 1} of ${count} of a model: ` +
+        'join them with llama-gguf-split --merge <first part> <whole file>, and give the whole',
+    );
+  }
+
+  /** Each tensor has a name and a place of its own in the file. */
+  #refuseMisplaced(tensors: readonly GgufTensor[]): void {
+    const names = new Set<string>();
+    let free = 0;
+    for (const { name, shape, type, offset } of tensors.toSorted((a, b) => a.offset - b.offset)) {
+      if (names.has(name)) throw this.#damaged(`it has tensor ${name} twice`);
+      names.add(name);
+      const end = offset + storedBytes(type, elements(shape));
+      if (offset < free) throw this.#damaged(`tensor ${name} lies upon another`);
+      if (end > this.#size) throw this.#damaged(`tensor ${name} ends at byte ${end} of ${this.#size}`);
+      free = end;
+    }
   }
 
   #tensor(): GgufTensor {

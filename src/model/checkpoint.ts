@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
+import { readJson } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { currentFolder, replaceFolder, temporaryFolder, writeFileWhole } from '../files.ts';
 import { readGgufCheckpoint } from '../gguf/checkpoint.ts';
 import { isGguf } from '../gguf/header.ts';
+import { onPath } from '../systemErrors.ts';
 import { type ModelConfig, parseConfig, tensorShapes } from './config.ts';
 import type { Dtype } from './dtype.ts';
 import { elements, SafetensorsFile, type StoredTensor, writeSafetensors } from './safetensors.ts';
@@ -39,10 +41,15 @@ const companionFiles = [
  * @throws UserError when the folder holds no model, a file is damaged, or the tensors are not those of `config.json`.
  */
 export function readCheckpoint(path: string): Checkpoint {
-  if (isGguf(path)) return { dir: path, ...readGgufCheckpoint(path) };
+  if (isGguf(path)) {
+    const { tensors, ...rest } = readGgufCheckpoint(path);
+    return { dir: path, tensors: tensors.map(tensor => finite(path, tensor)), ...rest };
+  }
   const dir = currentFolder(path);
   const configPath = join(dir, 'config.json');
   if (!holdsModel(dir)) {
+    const isFolder = statSync(dir, { throwIfNoEntry: false })?.isDirectory();
+    if (isFolder) onPath(dir, () => accessSync(dir, constants.R_OK | constants.X_OK));
     throw new UserError(
       `${path} holds no model: expected config.json and ${weightsFile}; ` +
         'give the folder of a Qwen3 model as downloaded from the Hugging Face Hub, or of a checkpoint saved by sod',
@@ -55,7 +62,7 @@ export function readCheckpoint(path: string): Checkpoint {
   };
   try {
     for (const name of weightFiles(dir)) files.push(SafetensorsFile.open(join(dir, name)));
-    return { dir, config, tensors: matchTensors(path, config, files), close };
+    return { dir, config, tensors: matchTensors(path, config, files).map(tensor => finite(path, tensor)), close };
   } catch (error) {
     close();
     throw error;
@@ -82,7 +89,7 @@ export async function writeCheckpoint(
   }
   const temporary = temporaryFolder(path);
   rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true });
+  onPath(dirname(path), () => mkdirSync(temporary, { recursive: true }));
   try {
     writeFileWhole(join(temporary, 'config.json'), `${JSON.stringify(savedConfig(config, tensors), null, 2)}\n`);
     writeSafetensors(join(temporary, weightsFile), tensors);
@@ -93,6 +100,26 @@ export async function writeCheckpoint(
     rmSync(temporary, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** The same tensor, whose values are read only where all are numbers. */
+function finite(path: string, tensor: StoredTensor): StoredTensor {
+  const read: StoredTensor['read'] = into => {
+    const values = tensor.read(into);
+    const at = firstInfinite(values);
+    if (at === undefined) return values;
+    throw new UserError(
+      `${path}: value ${at} of tensor ${tensor.name} is ${values[at]}: its training failed, or the file is damaged; ` +
+        'take an earlier checkpoint, or download it again',
+    );
+  };
+  return { ...tensor, read };
+}
+
+/** Where the first value is that is no finite number. A plain loop: a model has a billion. */
+function firstInfinite(values: Float32Array): number | undefined {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
+  return undefined;
 }
 
 function holdsModel(dir: string): boolean {
@@ -124,7 +151,11 @@ function weightFiles(dir: string): string[] {
 
 /** The model's tensors in the config's order. A tied model may store its LM head once more: it is left out. */
 function matchTensors(path: string, config: ModelConfig, files: SafetensorsFile[]): StoredTensor[] {
-  const stored = new Map(files.flatMap(file => [...file.tensors]));
+  const stored = new Map<string, StoredTensor>();
+  for (const [name, tensor] of files.flatMap(file => [...file.tensors])) {
+    if (stored.has(name)) throw new UserError(`${path}: tensor ${name} is in two of its files; download it again`);
+    stored.set(name, tensor);
+  }
   if (config.tied) stored.delete('lm_head.weight');
   const shapes = tensorShapes(config);
   const missing = [...shapes.keys()].filter(name => !stored.has(name));
@@ -162,12 +193,4 @@ function savedConfig(config: ModelConfig, tensors: readonly StoredTensor[]): Rec
   const present = ['torch_dtype', 'dtype'].filter(key => config.raw[key] !== undefined);
   const keys = present.length > 0 ? present : ['torch_dtype'];
   return { ...config.raw, ...Object.fromEntries(keys.map(key => [key, torchNames[most]])) };
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new UserError(`${path} cannot be read as JSON: ${(error as Error).message}`);
-  }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
+import { firstIssue } from '../schema.ts';
 
 /** The shape of a Qwen3 decoder, and the `config.json` it came from. */
 export interface ModelConfig {
@@ -24,25 +25,41 @@ export interface ModelConfig {
 
 const architecture = 'Qwen3ForCausalLM';
 
-const count = z.int().positive();
-const rope = z.looseObject({ rope_theta: z.number().positive().optional() }).nullish();
+/** Of transformers' Qwen3Config. */
+const defaultTheta = 10_000;
+
+/** Above every model that there is; what fits into memory is asked where the memory is taken. */
+const most = { layers: 1000, heads: 4096, headDim: 4096, width: 1e6, vocabulary: 1e9, positions: 1e8 };
+
+const count = (most: number) => z.int().min(1).max(most);
+const width = count(most.width);
+
+const theta = z.number().positive();
+const rope = z.looseObject({ rope_theta: theta.optional() }).nullish();
+
+/** The tokens that end what the model says: one, or a list. */
+export const endTokens = z
+  .union([z.int().nonnegative(), z.array(z.int().nonnegative())], 'must be a token id, or a list of token ids')
+  .nullish()
+  .transform(ids => [ids ?? []].flat());
 
 /** Defaults are those of transformers' Qwen3Config; the sizes, which transformers always writes, have none. */
 const configSchema = z.looseObject({
-  hidden_size: count,
-  num_hidden_layers: count,
-  num_attention_heads: count,
-  num_key_value_heads: count,
-  head_dim: count.refine(size => size % 2 === 0, 'must be even'),
-  intermediate_size: count,
-  vocab_size: count,
+  hidden_size: width,
+  num_hidden_layers: count(most.layers),
+  num_attention_heads: count(most.heads),
+  num_key_value_heads: count(most.heads),
+  head_dim: count(most.headDim).refine(size => size % 2 === 0, 'must be even'),
+  intermediate_size: width,
+  vocab_size: count(most.vocabulary),
   tie_word_embeddings: z.boolean().default(false),
-  rope_theta: z.number().positive().default(10_000),
-  rope_parameters: rope,
+  rope_theta: theta.optional(),
+  /** Of all layers, or by their kind: here all are of full attention. */
+  rope_parameters: z.looseObject({ rope_theta: theta.optional(), full_attention: rope }).nullish(),
   rms_norm_eps: z.number().positive().default(1e-6),
-  max_position_embeddings: count.default(32_768),
+  max_position_embeddings: count(most.positions).default(32_768),
   initializer_range: z.number().positive().default(0.02),
-  eos_token_id: z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nullish(),
+  eos_token_id: endTokens,
 });
 
 /**
@@ -55,8 +72,7 @@ export function parseConfig(json: unknown, source = 'config.json'): ModelConfig 
   refuseUnsupported(object.data, source);
   const result = configSchema.safeParse(object.data);
   if (!result.success) {
-    const { path, message } = result.error.issues[0];
-    throw new UserError(`${source}: ${path.join('.')}: ${message}`);
+    throw new UserError(`${source}: ${firstIssue(result.error)}`);
   }
   const config = result.data;
   if (config.num_attention_heads % config.num_key_value_heads !== 0) {
@@ -74,13 +90,22 @@ export function parseConfig(json: unknown, source = 'config.json'): ModelConfig 
     intermediateSize: config.intermediate_size,
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings,
-    ropeTheta: config.rope_parameters?.rope_theta ?? config.rope_theta,
+    ropeTheta: ropeTheta(config, source),
     rmsNormEps: config.rms_norm_eps,
     maxPositions: config.max_position_embeddings,
-    eosTokenIds: [config.eos_token_id ?? []].flat(),
+    eosTokenIds: config.eos_token_id,
     initializerRange: config.initializer_range,
     raw: object.data,
   };
+}
+
+/** @throws UserError where a config that speaks of the rotary embedding leaves out its base. */
+function ropeTheta({ rope_parameters: rope, rope_theta }: z.output<typeof configSchema>, source: string): number {
+  const theta = rope?.full_attention?.rope_theta ?? rope?.rope_theta ?? rope_theta;
+  if (theta === undefined && rope) {
+    throw new UserError(`${source}: rope_parameters: rope_theta is missing, of all layers or of full_attention`);
+  }
+  return theta ?? defaultTheta;
 }
 
 /** Every parameter by its Hugging Face name, in the order of the model's modules; matrices are [out, in]. */
@@ -135,8 +160,16 @@ function refuseUnsupported(raw: Record<string, unknown>, source: string): void {
   }
   if (raw.quantization_config) refuse('quantization_config', 'none; use the unquantized checkpoint');
   for (const key of ['rope_scaling', 'rope_parameters']) {
-    const value = raw[key] as { rope_type?: string; type?: string } | null | undefined;
-    const type = value?.rope_type ?? value?.type ?? 'default';
-    if (type !== 'default') refuse(key, 'null, or rope_type "default"');
+    const value = raw[key];
+    if (value === undefined || value === null) continue;
+    if (typeof value !== 'object') refuse(key, 'null or an object');
+    const kinds = [value, ...Object.values(value as object)] as ({ [key: string]: unknown } | null)[];
+    if (kinds.some(kind => scaled(kind))) refuse(key, 'null, or rope_type "default" of the whole head');
   }
+}
+
+/** Whether a rotary embedding is another than that of all layers and the whole head, its frequencies as they are. */
+function scaled(rope: Record<string, unknown> | null): boolean {
+  const type = rope?.rope_type ?? rope?.type ?? 'default';
+  return type !== 'default' || (rope?.partial_rotary_factor ?? 1) !== 1;
 }

@@ -1,7 +1,9 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { z } from 'zod';
+import { refuseOtherThanFile } from '../documents.ts';
 import { UserError } from '../errors.ts';
-import { writeFileWhole } from '../files.ts';
+import { refuseFullDisk, writeFileWhole } from '../files.ts';
+import { onPath } from '../systemErrors.ts';
 import { bytesPerElement, type Dtype, fromBf16, fromF16, toBf16, toF16 } from './dtype.ts';
 
 /**
@@ -40,18 +42,16 @@ export class SafetensorsFile {
 
   /** @throws UserError when the file is missing, damaged, or has a dtype other than F32, F16 and BF16. */
   static open(path: string): SafetensorsFile {
-    let fd: number;
-    try {
-      fd = openSync(path, 'r');
-    } catch (error) {
-      throw new UserError(`${path} cannot be read: ${(error as Error).message}`);
-    }
-    try {
-      return new SafetensorsFile(fd, readHeader(fd, path));
-    } catch (error) {
-      closeSync(fd);
-      throw error;
-    }
+    refuseOtherThanFile(path);
+    return onPath(path, () => {
+      const fd = openSync(path, 'r');
+      try {
+        return new SafetensorsFile(fd, readHeader(fd, path));
+      } catch (error) {
+        closeSync(fd);
+        throw error;
+      }
+    });
   }
 
   close(): void {
@@ -77,6 +77,7 @@ export function writeSafetensors(path: string, tensors: readonly StoredTensor[])
   head.writeBigUInt64LE(BigInt(head.length - 8));
   json.copy(head, 8);
 
+  refuseFullDisk(path, head.length + offset);
   writeFileWhole(path, fd => {
     writeFully(fd, head);
     for (const tensor of ordered) writeValues(fd, tensor);

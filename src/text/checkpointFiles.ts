@@ -1,26 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readJson, readText } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { isGguf } from '../gguf/header.ts';
 import { readGgufTokenizer } from '../gguf/tokenizer.ts';
-
-const preTokenizer = z.looseObject({ prepend_scheme: z.string().optional() });
-
-const tokenizerJson = z.looseObject({
-  added_tokens: z.array(
-    z.looseObject({ id: z.int().nonnegative(), content: z.string().min(1), special: z.boolean().optional() }),
-  ),
-  pre_tokenizer: preTokenizer.extend({ pretokenizers: z.array(preTokenizer).optional() }).nullable(),
-  model: z.looseObject({
-    type: z.literal('BPE'),
-    // Hundreds of thousands of entries: their kind is checked, each of them is not.
-    vocab: z.custom<Record<string, number>>(isObject, 'expected an object of tokens and ids'),
-    merges: z.custom<(string | string[])[]>(Array.isArray, 'expected an array of pairs'),
-    unk_token: z.string().nullish(),
-  }),
-  decoder: z.unknown(),
-});
+import { endTokens } from '../model/config.ts';
+import { firstIssue } from '../schema.ts';
+import { parseTokenizer, type TokenizerJson, vocabularySize } from './tokenizerJson.ts';
 
 const specialToken = z
   .union([z.string(), z.looseObject({ content: z.string() })])
@@ -35,19 +22,18 @@ const tokenizerConfig = z.looseObject({
   chat_template: z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish(),
 });
 
-export type TokenizerJson = z.infer<typeof tokenizerJson>;
-export type TokenizerConfig = z.infer<typeof tokenizerConfig>;
+/** `config.json` and `generation_config.json`, as far as they speak of tokens. */
+const tokensOfModel = z.looseObject({ vocab_size: z.int().positive().optional(), eos_token_id: endTokens });
 
-/** Whether an added token is control: special, or it looks like markup (`<think>`, `[INST]`). */
-export function isControl(token: { content: string; special?: boolean }): boolean {
-  return token.special === true || /^[<[{|].*[>\]}|]$/su.test(token.content);
-}
+export type TokenizerConfig = z.infer<typeof tokenizerConfig>;
 
 /** What a checkpoint folder says about text. */
 export interface CheckpointFiles {
   tokenizer: TokenizerJson;
   tokenizerPath: string;
   config: TokenizerConfig;
+  /** Ids of all tokens that end what the model says, as the model's own files name them. */
+  endTokenIds: number[];
   template: string;
   /** The file the template came from. */
   templatePath: string;
@@ -56,11 +42,14 @@ export interface CheckpointFiles {
 /** Reads a checkpoint folder's `tokenizer.json`. Throws a UserError if it is missing or damaged. */
 export function readTokenizer(dir: string): TokenizerJson {
   if (isGguf(dir)) return readGgufTokenizer(dir).tokenizer;
-  return readJson(join(dir, 'tokenizer.json'), tokenizerJson);
+  const path = join(dir, 'tokenizer.json');
+  refuseMissing(path);
+  return parseTokenizer(readJson(path), path);
 }
 
 /**
- * Reads `tokenizer.json`, `tokenizer_config.json` and the chat template from a Hugging Face checkpoint folder.
+ * Reads `tokenizer.json`, `tokenizer_config.json` and the chat template from a Hugging Face checkpoint folder, and the end
+ * tokens from `generation_config.json` and `config.json`.
  * `chat_template.jinja` goes before the configuration's template, and among named templates `tool_use` before `default`.
  * Throws a UserError that names the file that is missing or damaged.
  */
@@ -69,12 +58,12 @@ export function readCheckpointFiles(dir: string): CheckpointFiles {
   const tokenizerPath = join(dir, 'tokenizer.json');
   const configPath = join(dir, 'tokenizer_config.json');
   const tokenizer = readTokenizer(dir);
-  const config = readJson(configPath, tokenizerConfig);
+  refuseMissing(configPath);
+  const config = checked(configPath, tokenizerConfig);
+  const read = { tokenizer, tokenizerPath, config, endTokenIds: endTokenIds(dir, tokenizer) };
 
   const jinjaPath = join(dir, 'chat_template.jinja');
-  if (existsSync(jinjaPath)) {
-    return { tokenizer, tokenizerPath, config, template: readFileSync(jinjaPath, 'utf8'), templatePath: jinjaPath };
-  }
+  if (existsSync(jinjaPath)) return { ...read, template: readText(jinjaPath), templatePath: jinjaPath };
   const template = chosenTemplate(config.chat_template);
   if (template === undefined) {
     throw new UserError(
@@ -82,14 +71,28 @@ export function readCheckpointFiles(dir: string): CheckpointFiles {
         'take an instruction-tuned checkpoint, or put the template of its family there',
     );
   }
-  return { tokenizer, tokenizerPath, config, template, templatePath: configPath };
+  return { ...read, template, templatePath: configPath };
+}
+
+/** @throws UserError where the tokenizer has more ids than the model. */
+function endTokenIds(dir: string, tokenizer: TokenizerJson): number[] {
+  const paths = ['generation_config.json', 'config.json'].map(name => join(dir, name)).filter(path => existsSync(path));
+  const files = paths.map(path => checked(path, tokensOfModel));
+  const size = vocabularySize(tokenizer);
+  for (const [i, { vocab_size: rows = size }] of files.entries()) {
+    if (size <= rows) continue;
+    throw new UserError(
+      `${join(dir, 'tokenizer.json')} has ids up to ${size - 1}, and the model of ${paths[i]} only ${rows} tokens: take both from one checkpoint`,
+    );
+  }
+  return files.flatMap(({ eos_token_id: ids }) => ids);
 }
 
 function ggufFiles(path: string): CheckpointFiles {
-  const { tokenizer, config } = readGgufTokenizer(path);
+  const { tokenizer, config, endTokenIds } = readGgufTokenizer(path);
   const template = chosenTemplate(config.chat_template);
   if (template === undefined) throw new UserError(`${path} has no chat template: take an instruction-tuned model`);
-  return { tokenizer, tokenizerPath: path, config, template, templatePath: path };
+  return { tokenizer, tokenizerPath: path, config, endTokenIds, template, templatePath: path };
 }
 
 function chosenTemplate(templates: TokenizerConfig['chat_template']): string | undefined {
@@ -98,26 +101,17 @@ function chosenTemplate(templates: TokenizerConfig['chat_template']): string | u
   return named('tool_use') ?? named('default');
 }
 
-function readJson<T>(path: string, schema: z.ZodType<T>): T {
-  if (!existsSync(path)) {
-    throw new UserError(
-      `${path} is missing: download tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja of the checkpoint into this folder`,
-    );
-  }
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new UserError(`${path} cannot be read as JSON (${(error as Error).message}): download it again`);
-  }
-  const result = schema.safeParse(content);
-  if (result.success) return result.data;
-  const { path: field, message } = result.error.issues[0];
+function refuseMissing(path: string): void {
+  if (existsSync(path)) return;
   throw new UserError(
-    `${path}: ${field.join('.') || 'content'}: ${message}; a BPE tokenizer in Hugging Face's format is wanted`,
+    `${path} is missing: download tokenizer.json, tokenizer_config.json and, where there is one, chat_template.jinja of the checkpoint into this folder`,
   );
 }
 
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function checked<T>(path: string, schema: z.ZodType<T>): T {
+  const result = schema.safeParse(readJson(path));
+  if (result.success) return result.data;
+  throw new UserError(
+    `${path}: ${firstIssue(result.error)}; a file of a checkpoint in Hugging Face's format is wanted`,
+  );
 }

@@ -29,8 +29,8 @@ export function loadChat(dir: string, { enableThinking = false }: ChatOptions = 
   const template = new ChatTemplate(files, tokenizer, enableThinking);
   const { endOfTurn, observation } = readTurnBoundary(template, tokenizer);
 
-  const stops = [endOfTurn, files.config.eos_token ?? endOfTurn].map(token => tokenizer.id(token));
-  const stopTokens = [...new Set(stops)].filter(id => id !== undefined);
+  const named = [endOfTurn, files.config.eos_token ?? endOfTurn].map(token => tokenizer.id(token));
+  const stopTokens = [...new Set([...named, ...files.endTokenIds])].filter(id => id !== undefined);
   const [open, close] = [OPEN, CLOSE].map(marker => tokenizer.seal(marker));
 
   const decode = (tokens: readonly number[]) => tokenizer.unseal(tokenizer.decode(tokens));

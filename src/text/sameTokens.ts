@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts';
-import { readTokenizer, type TokenizerJson } from './checkpointFiles.ts';
+import { readTokenizer } from './checkpointFiles.ts';
+import type { TokenizerJson } from './tokenizerJson.ts';
 
 /**
  * A teacher scores the student's token ids: whatever the student can say must have the same id there. More tokens are no harm.

@@ -1,5 +1,5 @@
-import { Template } from '@huggingface/jinja';
 import { UserError } from '../errors.ts';
+import { BoundedTemplate } from './boundedTemplate.ts';
 import type { CheckpointFiles } from './checkpointFiles.ts';
 import type { Message, ToolSchema } from './message.ts';
 import { Shield } from './shield.ts';
@@ -11,7 +11,7 @@ export class ChatTemplate {
   readonly shield: Shield;
   readonly path: string;
   readonly #tokenizer: SealedTokenizer;
-  readonly #template: Template;
+  readonly #template: BoundedTemplate;
   readonly #variables: Record<string, unknown>;
 
   constructor(files: CheckpointFiles, tokenizer: SealedTokenizer, enableThinking: boolean) {
@@ -21,7 +21,7 @@ export class ChatTemplate {
     const { bos_token, eos_token, pad_token, unk_token } = files.config;
     this.#variables = { bos_token, eos_token, pad_token, unk_token, enable_thinking: enableThinking };
     try {
-      this.#template = new Template(files.template);
+      this.#template = new BoundedTemplate(files.template);
     } catch (error) {
       throw new UserError(`${this.path}: the chat template cannot be read: ${(error as Error).message}`);
     }

@@ -1,6 +1,7 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { UserError } from '../errors.ts';
-import { isControl, type TokenizerConfig, type TokenizerJson } from './checkpointFiles.ts';
+import type { TokenizerConfig } from './checkpointFiles.ts';
+import { isControl, type TokenizerJson } from './tokenizerJson.ts';
 
 // Text comes in two forms here. *Plain* text is what people read. In *sealed* text every control token is written as
 // three high surrogates, which no well-formed string can contain: whatever data spells, it never spells a control token.

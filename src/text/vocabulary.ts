@@ -1,5 +1,6 @@
 import { BYTE_CHARACTERS } from './byteLevel.ts';
-import { isControl, readTokenizer, type TokenizerJson } from './checkpointFiles.ts';
+import { readTokenizer } from './checkpointFiles.ts';
+import { isControl, type TokenizerJson, vocabularySize } from './tokenizerJson.ts';
 
 /** What each token of a checkpoint stands for. */
 export interface Vocabulary {
@@ -20,7 +21,8 @@ export function readVocabulary(checkpoint: string): Vocabulary {
   return vocabularyOf(readTokenizer(checkpoint));
 }
 
-export function vocabularyOf({ model, added_tokens: added, decoder }: TokenizerJson): Vocabulary {
+export function vocabularyOf(tokenizer: TokenizerJson): Vocabulary {
+  const { model, added_tokens: added, decoder } = tokenizer;
   const bytesOf = JSON.stringify(decoder ?? null).includes('"ByteLevel"') ? byteLevelBytes : pieceBytes;
   const texts: (Uint8Array | undefined)[] = [];
   for (const [token, id] of Object.entries(model.vocab)) texts[id] = bytesOf(token);
@@ -29,9 +31,10 @@ export function vocabularyOf({ model, added_tokens: added, decoder }: TokenizerJ
     texts[token.id] = isControl(token) ? undefined : Buffer.from(token.content);
     if (isControl(token)) controls.set(token.id, token.content);
   }
+  const size = vocabularySize(tokenizer);
   const ids = new Map([...controls].map(([id, content]) => [content, id]));
   return {
-    size: Math.max(texts.length, ...[...controls.keys()].map(id => id + 1)),
+    size,
     longest: texts.reduce((most, bytes) => Math.max(most, bytes?.length ?? 0), 0),
     bytes: id => texts[id],
     control: id => controls.get(id),

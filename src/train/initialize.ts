@@ -1,12 +1,16 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sizeText } from '../bytes.ts';
+import { readJson } from '../documents.ts';
+import { availableMemory } from '../engine/local/memory.ts';
 import { UserError } from '../errors.ts';
+import { refuseFullDisk } from '../files.ts';
 import { writeCheckpoint } from '../model/checkpoint.ts';
-import { type ModelConfig, parseConfig, tensorShapes } from '../model/config.ts';
-import type { StoredTensor } from '../model/safetensors.ts';
+import { type ModelConfig, parameterCount, parseConfig, tensorShapes } from '../model/config.ts';
+import { elements, type StoredTensor } from '../model/safetensors.ts';
 import { Random } from '../random.ts';
-import { writeTokenizer } from '../worlds/tokenizer.ts';
+import { defaultVocabulary, writeTokenizer } from '../worlds/tokenizer.ts';
 import type { World } from '../worlds/world.ts';
 import type { Init } from './recipe.ts';
 
@@ -24,6 +28,7 @@ export async function initializeCheckpoint(dir: string, init: Init, world: World
       `world ${world.name} has no expert, from whose words the tokenizer of a fresh model is learned`,
     );
   }
+  refuseTooLarge(dir, freshConfig(init, defaultVocabulary));
   const tokenizer = mkdtempSync(join(tmpdir(), 'sod-tokenizer-'));
   try {
     const { vocabularySize } = await writeTokenizer(tokenizer, { ...world, demonstrate });
@@ -32,6 +37,16 @@ export async function initializeCheckpoint(dir: string, init: Init, world: World
   } finally {
     rmSync(tokenizer, { recursive: true, force: true });
   }
+}
+
+/** @throws UserError where the disk has no room for a model, or the memory none for the largest of its tensors. */
+function refuseTooLarge(dir: string, config: ModelConfig): void {
+  refuseFullDisk(dir, 4 * parameterCount(config));
+  const largest = 4 * Math.max(...[...tensorShapes(config).values()].map(elements));
+  if (largest <= availableMemory()) return;
+  throw new UserError(
+    `${dir}: its largest tensor would have ${sizeText(largest)}, and ${sizeText(availableMemory())} of memory are free: make it smaller`,
+  );
 }
 
 /** The shape of the model that `init` describes. */
@@ -61,7 +76,7 @@ export function freshConfig(init: Init, vocabularySize: number, endTokenIds?: un
 
 function endTokens(tokenizer: string): unknown {
   const file = join(tokenizer, 'generation_config.json');
-  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).eos_token_id : undefined;
+  return existsSync(file) ? (readJson(file) as { eos_token_id?: unknown }).eos_token_id : undefined;
 }
 
 const randomTensor =

@@ -1,4 +1,4 @@
-import { parse } from 'yaml';
+import { parseYaml } from '../documents.ts';
 import { UserError } from '../errors.ts';
 
 /** A part of a recipe as YAML gives it. */
@@ -12,17 +12,18 @@ export function parseOverrides(assignments: readonly string[]): Section {
 function parseOverride(assignment: string): Section {
   const [, path, value] = /^([\w.-]+)=(.*)$/s.exec(assignment) ?? [];
   if (!path) throw new UserError(`'${assignment}' is not of the form key=value, such as optimizer.learningRate=1e-5`);
-  return path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), parse(value)) as Section;
+  const parsed = parseYaml(value, assignment);
+  return path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), parsed) as Section;
 }
 
 /** `base` with what `over` holds put over it, section by section. */
 export function merge(base: Section, over: Section): Section {
-  const result = { ...base };
+  const result = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(over)) {
-    const old = result[key];
-    result[key] = isSection(value) && isSection(old) ? merge(old, value) : value;
+    const old = result.get(key);
+    result.set(key, isSection(value) && isSection(old) ? merge(old, value) : value);
   }
-  return result;
+  return Object.fromEntries(result);
 }
 
 export function isSection(value: unknown): value is Section {

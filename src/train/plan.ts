@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { availableMemory, inGiB, memoryNeed } from '../engine/local/memory.ts';
+import { inGiB } from '../bytes.ts';
+import { readJson } from '../documents.ts';
+import { availableMemory, memoryNeed } from '../engine/local/memory.ts';
 import { activationBytes } from '../engine/local/pass.ts';
 import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
 import { UserError } from '../errors.ts';
@@ -116,16 +118,12 @@ function shapeOf(checkpoint: string, base?: string): ModelConfig {
         `Known are ${Object.keys(publishedConfigs).join(', ')}`,
     );
   }
-  let text: string;
-  try {
-    text = readFileSync(join(currentFolder(checkpoint), 'config.json'), 'utf8');
-  } catch {
-    if (base && base !== checkpoint) return shapeOf(base);
-    throw new UserError(
-      `${checkpoint} holds no model yet: train or download it first, or say in base what it is made from`,
-    );
-  }
-  return parseConfig(JSON.parse(text), checkpoint);
+  const file = join(currentFolder(checkpoint), 'config.json');
+  if (existsSync(file)) return parseConfig(readJson(file), file);
+  if (base && base !== checkpoint) return shapeOf(base);
+  throw new UserError(
+    `${checkpoint} holds no model yet: train or download it first, or say in base what it is made from`,
+  );
 }
 
 function memoryHere({ engine }: Recipe, model: ModelConfig, teacher?: ModelConfig): TrainingPlan['memory'] {
@@ -137,6 +135,7 @@ function memoryHere({ engine }: Recipe, model: ModelConfig, teacher?: ModelConfi
     { what: 'weights', bytes: student.weights },
     { what: 'optimizer', bytes: student.optimizer },
     { what: 'activations', bytes: student.activations },
+    { what: 'positions', bytes: student.positions + (scorer?.positions ?? 0) },
     ...(scorer ? [{ what: 'teacher', bytes: scorer.weights }] : []),
     { what: 'keys and values', bytes: settings.cacheBytes },
   ];

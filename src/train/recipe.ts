@@ -1,15 +1,15 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { z } from 'zod';
 import { datasetSchema } from '../data/dataset.ts';
 import { promptsSchema } from '../data/prompts.ts';
+import { readYaml } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { hubName } from '../hubName.ts';
 import { methods } from '../methods/registry.ts';
 import { equivalences } from '../rewards/equivalences.ts';
 import { firstIssue, nearestName, section } from '../schema.ts';
-import { isSection, merge } from './overrides.ts';
+import { isSection, merge, type Section } from './overrides.ts';
 
 /**
  * What a training run is: one YAML file, every key checked, every default the paper's
@@ -17,7 +17,12 @@ import { isSection, merge } from './overrides.ts';
  */
 
 const count = z.number().int().positive();
+/** Lists of what is counted are in memory: of longer ones nobody means what is written. */
+const mostListed = 1e7;
+const listed = count.max(mostListed);
 const fraction = z.number().min(0).max(1);
+/** Of a moving average, which never takes what is new at 1. */
+const decay = z.number().min(0).lt(1);
 const nonNegative = z.number().nonnegative();
 
 /** The shape of a freshly initialised decoder; the vocabulary is its tokenizer's. */
@@ -38,7 +43,7 @@ export type Init = z.infer<typeof initSchema>;
 const engine = section({
   dtype: z.enum(['auto', 'f32', 'bf16']).default('auto'),
   /** Default: all cores. */
-  threads: count.optional(),
+  threads: count.max(1024).optional(),
   /** Memory for the activations of one training or scoring pass. */
   activationBytes: count.optional(),
   /** Memory for keys and values while sampling. */
@@ -64,7 +69,7 @@ const optimizer = (defaults: {
 }) =>
   section({
     learningRate: nonNegative.default(defaults.learningRate),
-    betas: z.tuple([fraction, fraction]).default([0.9, defaults.beta2]),
+    betas: z.tuple([decay, decay]).default([0.9, defaults.beta2]),
     epsilon: z.number().positive().default(1e-8),
     weightDecay: nonNegative.default(0.01),
     /** Largest global gradient norm; 0 is no clipping. */
@@ -94,10 +99,10 @@ const sft = section({
   method: z.literal('sft'),
   ...common,
   training: section({
-    demonstrations: count.default(3000),
+    demonstrations: listed.default(3000),
     epochs: count.default(5),
     /** Demonstrations an update. */
-    batchSize: count.default(128),
+    batchSize: listed.default(128),
     /** Longer demonstrations are cut at the right. */
     maxTokens: count.default(32_768),
     /**
@@ -115,7 +120,7 @@ const onPolicy = {
   prompts: promptsSchema.optional(),
   rollout: section({
     /** Responses a prompt: the group in which outcomes are compared. */
-    groupSize: count.default(16),
+    groupSize: listed.default(16),
     temperature: z.number().positive().default(1),
     topP: z.number().positive().max(1).default(1),
     maxTurns: count.default(16),
@@ -130,11 +135,11 @@ const onPolicy = {
   }).prefault({}),
   training: section({
     iterations: count.default(120),
-    promptsPerIteration: count.default(64),
+    promptsPerIteration: listed.default(64),
     /** Mini-batch: promptsPerIteration / promptsPerUpdate updates an iteration. */
-    promptsPerUpdate: count.default(16),
+    promptsPerUpdate: listed.default(16),
     /** Size of the training set; without it every iteration sees new tasks. */
-    tasks: count.optional(),
+    tasks: listed.optional(),
     /** First task of that set: those before it are left out, because demonstrations have shown them, for instance. */
     firstTask: z.number().int().nonnegative().default(0),
   }).prefault({}),
@@ -219,7 +224,17 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
   if (recipe.method !== 'sft' && recipe.training.promptsPerIteration % recipe.training.promptsPerUpdate) {
     throw new UserError(`${source}: training.promptsPerIteration must be a multiple of training.promptsPerUpdate`);
   }
+  refuseTooMany(recipe, source);
   return recipe;
+}
+
+function refuseTooMany(recipe: Recipe, source: string): void {
+  if (recipe.method === 'sft') return;
+  const trajectories = recipe.training.promptsPerIteration * recipe.rollout.groupSize;
+  if (trajectories <= mostListed) return;
+  throw new UserError(
+    `${source}: training.promptsPerIteration × rollout.groupSize is ${trajectories}; at most ${mostListed} fit into memory`,
+  );
 }
 
 /**
@@ -227,22 +242,14 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
  * @throws UserError if the file cannot be read or the recipe is not valid.
  */
 export async function loadRecipe(file: string, overrides: Record<string, unknown> = {}): Promise<Recipe> {
-  const text = await readFile(file, 'utf8').catch(error => {
-    throw new UserError(`cannot read the recipe ${file}: ${error.code === 'ENOENT' ? 'no such file' : error.message}`);
-  });
-  return atAbsolutePaths(parseRecipe(merge(parseYaml(text, file), overrides), file));
+  return atAbsolutePaths(parseRecipe(merge(readSection(file), overrides), file));
 }
 
-/** @throws UserError if the text is not that of a recipe's file. */
-export function parseYaml(text: string, source: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = parse(text);
-  } catch (error) {
-    throw new UserError(`${source}: not valid YAML: ${(error as Error).message.split('\n')[0]}`);
-  }
-  if (!isSection(value)) throw new UserError(`${source}: a recipe is keys and values, such as 'method: sod'`);
-  return value;
+/** What is in a recipe's file, unchecked. @throws UserError if it cannot be read, or holds no keys and values. */
+export function readSection(file: string): Section {
+  const recipe = readYaml(file);
+  if (isSection(recipe)) return recipe;
+  throw new UserError(`${file}: a recipe is keys and values, such as 'method: sod'`);
 }
 
 /** A run must find its checkpoints again from any directory. */

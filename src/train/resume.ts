@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Trainer } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
+import { SystemRefusal } from '../systemErrors.ts';
 import type { Learner } from './learner.ts';
 import { type Progress, type RunDirectory, readMetrics } from './runDirectory.ts';
 
@@ -34,7 +35,7 @@ export async function goOn(
       if (damages.length > 0) onNotice(`going back to iteration ${iteration}, for ${damages[0]}`);
       return { iteration, checkpoint };
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
+      if (!(error instanceof UserError) || error instanceof SystemRefusal) throw error;
       damages.push(error.message);
     }
   }

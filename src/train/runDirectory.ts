@@ -5,7 +5,8 @@ import { UserError } from '../errors.ts';
 import { removeUnfinished, replaceFolder, syncToDisk, temporaryFolder, writeFileWhole } from '../files.ts';
 import { lockFolder } from '../folderLock.ts';
 import { firstIssue } from '../schema.ts';
-import { formatRecipe, parseRecipe, parseYaml, type Recipe } from './recipe.ts';
+import { explained, SystemRefusal } from '../systemErrors.ts';
+import { formatRecipe, parseRecipe, type Recipe, readSection } from './recipe.ts';
 import { formatTrajectories, parseTrajectories, type SampledTrajectory } from './sample.ts';
 
 /** How far a run has come: iterations finished and updates made. */
@@ -99,6 +100,8 @@ export class RunDirectory {
     try {
       progress = progressSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
     } catch (error) {
+      const refusal = explained(error, file);
+      if (refusal instanceof SystemRefusal) throw refusal;
       throw new UserError(`${file} is damaged: ${reasonOf(error)}`);
     }
     if (progress.update !== updatesOf(checkpoint)) {
@@ -201,7 +204,7 @@ function holdsAnything(path: string): boolean {
 export function readRecipe(path: string): Recipe {
   const file = join(path, 'recipe.yaml');
   if (!existsSync(file)) throw new UserError(`${path} is not the folder of a run: it has no recipe.yaml`);
-  return parseRecipe(parseYaml(readFileSync(file, 'utf8'), file), file);
+  return parseRecipe(readSection(file), file);
 }
 
 /**

@@ -1,5 +1,5 @@
-import { pathToFileURL } from 'node:url';
 import { UserError } from '../errors.ts';
+import { importDefault } from '../importModule.ts';
 import { PythonPool } from '../tools/python/pool.ts';
 import { pythonTool } from '../tools/python/tool.ts';
 import type { Tool } from '../tools/tool.ts';
@@ -37,9 +37,26 @@ export interface InterpreterLimits {
  * @throws UserError if there is no such world.
  */
 export async function openWorld(name: string, limits: InterpreterLimits = {}): Promise<OpenWorld> {
-  const factory = worlds[name] ?? (await importWorld(name));
+  const factory = Object.hasOwn(worlds, name) ? worlds[name] : await importWorld(name);
   const { kit, close } = openKit(limits);
-  return { world: factory(kit), close };
+  try {
+    return { world: made(factory, kit, name), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** @throws UserError where a module's function fails, or what it makes is no world. */
+function made(factory: WorldFactory, kit: WorldKit, name: string): World {
+  let world: Partial<World> | undefined;
+  try {
+    world = factory(kit);
+  } catch (error) {
+    throw new UserError(`${name}: its function (kit) => World failed: ${(error as Error)?.message ?? error}`);
+  }
+  if (typeof world?.task === 'function' && typeof world.tools === 'function') return world as World;
+  throw new UserError(`${name}: its function (kit) => World must give a world, with task and tools`);
 }
 
 /** Interpreters for a world's tools, which run until it is closed. */
@@ -49,13 +66,7 @@ export function openKit(limits: InterpreterLimits): { kit: WorldKit; close(): Pr
 }
 
 async function importWorld(path: string): Promise<WorldFactory> {
-  const module = await import(pathToFileURL(path).href).catch(error => {
-    throw new UserError(
-      `no world '${path}': it is neither one of ${Object.keys(worlds).join(', ')} nor a module that can be loaded (${error.message.split('\n')[0]})`,
-    );
-  });
-  if (typeof module.default !== 'function') {
-    throw new UserError(`${path}: a world's module exports a function (kit) => World as default`);
-  }
-  return module.default;
+  const factory = await importDefault(path, 'world', `one of ${Object.keys(worlds).join(', ')}`);
+  if (typeof factory === 'function') return factory as WorldFactory;
+  throw new UserError(`${path}: a world's module exports a function (kit) => World as default`);
 }

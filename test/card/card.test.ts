@@ -174,7 +174,7 @@ test('what is no folder of a model is refused, with the one that may be meant', 
   const final = run('mine', { method: 'sft', init });
   await expect(cardFacts(join(final, '..'))).rejects.toThrow(`its model is ${final}`);
   await expect(cardFacts('hf:org/name')).rejects.toThrow('is on the Hub');
-  await expect(cardFacts(join(root, 'no'))).rejects.toThrow('give the folder of a model');
+  await expect(cardFacts(join(root, 'no'))).rejects.toThrow('no such file or folder');
   await expect(cardFacts(root)).rejects.toThrow('holds no model');
 });
 

@@ -66,6 +66,6 @@ test('what is there is replaced only when that is asked for, and nothing else is
   });
   expect(sodExport(path('mine.gguf').replace('mine', 'none'))).toMatchObject({
     status: 1,
-    stderr: expect.stringMatching(/^[^\n]*none\.gguf cannot be read[^\n]*\n$/),
+    stderr: expect.stringMatching(/^[^\n]*none\.gguf: no such file or folder[^\n]*\n$/),
   });
 });

@@ -2,13 +2,15 @@ import { readdirSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
 import { expect, test } from 'vitest';
-import { type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
+import { type Metadata, type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
+import { ggufName } from '../../src/gguf/names.ts';
+import { readGgufTokenizer } from '../../src/gguf/tokenizer.ts';
 import { writeGguf } from '../../src/gguf/write.ts';
 import { readCheckpoint } from '../../src/model/checkpoint.ts';
-import { elements } from '../../src/model/safetensors.ts';
+import { elements, writeValues } from '../../src/model/safetensors.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
 import { openWorld } from '../../src/worlds/open.ts';
-import { temporaryFolder } from '../engine/tinyModel.ts';
+import { temporaryFolder, writeTinyModel } from '../engine/tinyModel.ts';
 
 const shape = {
   hiddenSize: 32,
@@ -44,6 +46,7 @@ test('a checkpoint as GGUF: shape, tokenizer and every tensor, as another reader
   expect(tokens).toHaveLength(config.vocabSize);
   const named = (name: string) =>
     tokens[(metadata as Record<string, unknown>)[`tokenizer.ggml.${name}_token_id`] as number];
+  expect(readGgufTokenizer(file).endTokenIds.map(id => tokens[id])).toEqual(['<|im_end|>']);
   expect(['eos', 'padding', 'bos'].map(named)).toEqual(['<|im_end|>', '<|endoftext|>', '<|endoftext|>']);
 
   expect(tensorInfos).toHaveLength(checkpoint.tensors.length);
@@ -54,6 +57,57 @@ test('a checkpoint as GGUF: shape, tokenizer and every tensor, as another reader
   const bytes = checkpoint.tensors.reduce((sum, tensor) => sum + elements(tensor.shape) * 4, 0);
   expect(statSync(file).size - Number(tensorDataOffset)).toBe(bytes);
   checkpoint.close();
+});
+
+test('a file that asks for what is not computed, or is not whole, is refused by name', async () => {
+  const folder = temporaryFolder();
+  const [model, file] = [await writeTinyModel(join(folder, 'model')), join(folder, 'model.gguf')];
+  const { config, tensors, close } = readCheckpoint(model);
+  const metadata: Metadata = [
+    ['general.architecture', 'string', 'qwen3'],
+    ['qwen3.block_count', 'u32', config.layers],
+    ['qwen3.context_length', 'u32', config.maxPositions],
+    ['qwen3.embedding_length', 'u32', config.hiddenSize],
+    ['qwen3.feed_forward_length', 'u32', config.intermediateSize],
+    ['qwen3.attention.head_count', 'u32', config.heads],
+    ['qwen3.attention.head_count_kv', 'u32', config.kvHeads],
+    ['qwen3.attention.key_length', 'u32', config.headDim],
+  ];
+  const written = tensors.map(
+    (tensor): TensorToWrite => ({
+      name: ggufName(tensor.name),
+      shape: tensor.shape,
+      type: 'F32',
+      write: fd => writeValues(fd, tensor),
+    }),
+  );
+  const reading = async (more: Metadata, others: TensorToWrite[] = []) => {
+    await writeGgufFile(file, [...metadata, ...more], [...written, ...others]);
+    const checkpoint = readCheckpoint(file);
+    checkpoint.close();
+    return checkpoint.tensors.length;
+  };
+  expect(await reading([])).toBe(tensors.length);
+  expect(await reading([['qwen3.rope.scaling.type', 'string', 'none']])).toBe(tensors.length);
+  const refused: [Metadata, RegExp][] = [
+    [[['qwen3.rope.scaling.type', 'string', 'yarn']], /qwen3\.rope\.scaling\.type is "yarn"; supported: "none"/],
+    [[['qwen3.rope.scaling.factor', 'f32', 4]], /qwen3\.rope\.scaling\.factor is 4; supported: 1/],
+    [[['qwen3.rope.scale_linear', 'f32', 2]], /qwen3\.rope\.scale_linear is 2/],
+    [[['qwen3.rope.dimension_count', 'u32', 6]], /qwen3\.rope\.dimension_count is 6; supported: 12/],
+    [
+      [
+        ['split.no', 'u32', 1],
+        ['split.count', 'u32', 3],
+      ],
+      /is part 2 of 3 of a model: join them/,
+    ],
+    [[metadata[0]], /damaged: it says general\.architecture twice/],
+  ];
+  for (const [more, message] of refused) await expect(reading(more)).rejects.toThrow(message);
+  const bias: TensorToWrite = { ...written.at(-1)!, name: 'blk.0.attn_q.bias' };
+  await expect(reading([], [bias])).rejects.toThrow('not part of a Qwen3 model: blk.0.attn_q.bias');
+  await expect(reading([], [written[0]])).rejects.toThrow(`has tensor ${written[0].name} twice`);
+  close();
 });
 
 test('a file that is not wanted any more leaves nothing behind', async () => {

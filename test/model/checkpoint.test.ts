@@ -72,41 +72,46 @@ describe('load and save', () => {
     expect(saved).toEqual(JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')));
   });
 
-  it.each<Dtype>(['F32', 'F16', 'BF16'])('%s: save, load, save is bit-identical for any bits', async dtype => {
-    const config = parseConfig({
-      ...JSON.parse(readFileSync(join(tied, 'config.json'), 'utf8')),
-      ...{ hidden_size: 4, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 2 },
-      ...{ intermediate_size: 3, vocab_size: 5 },
-    });
-    const shapes = [...tensorShapes(config)];
-    const length = shapes.reduce((total, [, shape]) => total + elements(shape), 0);
-    const first = join(dir, 'first');
-    await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ minLength: length * 4, maxLength: length * 4 }), async random => {
-        // Raw bits of the dtype, infinities and NaNs included, laid out as a file.
-        const header: Record<string, unknown> = {};
-        let end = 0;
-        for (const [name, shape] of shapes) {
-          const begin = end;
-          end += elements(shape) * bytesPerElement[dtype];
-          header[name] = { dtype, shape, data_offsets: [begin, end] };
-        }
-        const json = Buffer.from(JSON.stringify(header));
-        const prefix = Buffer.alloc(8);
-        prefix.writeBigUInt64LE(BigInt(json.length));
-        mkdirSync(first, { recursive: true });
-        writeFileSync(join(first, 'config.json'), JSON.stringify(config.raw));
-        writeFileSync(join(first, 'model.safetensors'), Buffer.concat([prefix, json, random.subarray(0, end)]));
+  it.each<Dtype>(['F32', 'F16', 'BF16'])(
+    '%s: save, load, save is bit-identical for the bits of any numbers',
+    async dtype => {
+      const config = parseConfig({
+        ...JSON.parse(readFileSync(join(tied, 'config.json'), 'utf8')),
+        ...{ hidden_size: 4, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 2 },
+        ...{ intermediate_size: 3, vocab_size: 5 },
+      });
+      const shapes = [...tensorShapes(config)];
+      const length = shapes.reduce((total, [, shape]) => total + elements(shape), 0);
+      const first = join(dir, 'first');
+      await fc.assert(
+        fc.asyncProperty(fc.uint8Array({ minLength: length * 4, maxLength: length * 4 }), async random => {
+          // Raw bits of the dtype, laid out as a file; a bit of the exponent is cleared where all would be infinity or NaN.
+          const size = bytesPerElement[dtype];
+          const values = random.map((byte, i) => (i % size === size - 1 ? byte & 0xbf : byte));
+          const header: Record<string, unknown> = {};
+          let end = 0;
+          for (const [name, shape] of shapes) {
+            const begin = end;
+            end += elements(shape) * size;
+            header[name] = { dtype, shape, data_offsets: [begin, end] };
+          }
+          const json = Buffer.from(JSON.stringify(header));
+          const prefix = Buffer.alloc(8);
+          prefix.writeBigUInt64LE(BigInt(json.length));
+          mkdirSync(first, { recursive: true });
+          writeFileSync(join(first, 'config.json'), JSON.stringify(config.raw));
+          writeFileSync(join(first, 'model.safetensors'), Buffer.concat([prefix, json, values.subarray(0, end)]));
 
-        await copy(first, join(dir, 'second'));
-        await copy(join(dir, 'second'), join(dir, 'third'));
-        const [a, b, c] = ['first', 'second', 'third'].map(name => join(dir, name, 'model.safetensors'));
-        expect(bytes(b)).toEqual(bytes(a));
-        expect(readFileSync(c).equals(readFileSync(b))).toBe(true);
-      }),
-      { numRuns: 10 },
-    );
-  });
+          await copy(first, join(dir, 'second'));
+          await copy(join(dir, 'second'), join(dir, 'third'));
+          const [a, b, c] = ['first', 'second', 'third'].map(name => join(dir, name, 'model.safetensors'));
+          expect(bytes(b)).toEqual(bytes(a));
+          expect(readFileSync(c).equals(readFileSync(b))).toBe(true);
+        }),
+        { numRuns: 10 },
+      );
+    },
+  );
 
   it('names the stored dtype in config.json, under the key that the config uses', async () => {
     const target = join(dir, 'half');
@@ -237,9 +242,36 @@ describe('readCheckpoint', () => {
     expect(() => readCheckpoint(dir)).toThrow(/holds no model: expected config\.json and model\.safetensors/);
   });
 
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])('names the tensor with a value of %d, when it is read', value => {
+    cpSync(tied, join(dir, 'model'), { recursive: true });
+    const path = join(dir, 'model/model.safetensors');
+    const checkpoint = readCheckpoint(tied);
+    const tensors = checkpoint.tensors.map(tensor => ({
+      ...tensor,
+      read: () => (tensor.name === 'model.norm.weight' ? tensor.read().fill(value, 5, 6) : tensor.read()),
+    }));
+    writeSafetensors(path, tensors);
+    checkpoint.close();
+    const { tensors: read, close } = readCheckpoint(join(dir, 'model'));
+    const norm = read.find(({ name }) => name === 'model.norm.weight')!;
+    expect(() => norm.read()).toThrow(UserError);
+    expect(() => norm.read()).toThrow(new RegExp(`value 5 of tensor model\\.norm\\.weight is ${value}: `));
+    for (const tensor of read) if (tensor !== norm) tensor.read();
+    close();
+  });
+
+  it('refuses a tensor that two files have', () => {
+    cpSync(tied, join(dir, 'model'), { recursive: true });
+    cpSync(join(tied, 'model.safetensors'), join(dir, 'model/second.safetensors'));
+    renameSync(join(dir, 'model/model.safetensors'), join(dir, 'model/first.safetensors'));
+    const weight_map = { a: 'first.safetensors', b: 'second.safetensors' };
+    writeFileSync(join(dir, 'model/model.safetensors.index.json'), JSON.stringify({ weight_map }));
+    expect(() => readCheckpoint(join(dir, 'model'))).toThrow(/tensor \S+ is in two of its files/);
+  });
+
   it('names the config that is not JSON', () => {
     cpSync(tied, join(dir, 'model'), { recursive: true });
     writeFileSync(join(dir, 'model/config.json'), '{');
-    expect(() => readCheckpoint(join(dir, 'model'))).toThrow(/config\.json cannot be read as JSON/);
+    expect(() => readCheckpoint(join(dir, 'model'))).toThrow(/config\.json: not valid JSON/);
   });
 });

@@ -40,6 +40,15 @@ describe('parseConfig', () => {
     expect(config.ropeTheta).toBe(5e6);
   });
 
+  it('reads the rotary base of layers of full attention, where they have one of their own', () => {
+    const { rope_theta: _, ...rest } = qwen3Small;
+    const rope_parameters = { full_attention: { rope_theta: 2e6, rope_type: 'default' }, sliding_attention: null };
+    expect(parseConfig({ ...rest, rope_parameters }).ropeTheta).toBe(2e6);
+    expect(parseConfig({ ...rest, rope_theta: 1, rope_parameters }).ropeTheta).toBe(2e6);
+    const silent = () => parseConfig({ ...rest, rope_parameters: { full_attention: { rope_type: 'default' } } });
+    expect(silent).toThrow('rope_parameters: rope_theta is missing');
+  });
+
   it.each([
     [
       [1, 2],
@@ -60,6 +69,16 @@ describe('parseConfig', () => {
     ['rope_scaling', { rope_type: 'yarn', factor: 4 }, 'default'],
     ['rope_scaling', { type: 'linear', factor: 2 }, 'default'],
     ['rope_parameters', { rope_type: 'yarn', rope_theta: 1e6 }, 'default'],
+    ['rope_parameters', { full_attention: { rope_type: 'yarn', rope_theta: 1e6, factor: 4 } }, 'default'],
+    ['rope_parameters', { rope_theta: 1e6, partial_rotary_factor: 0.5 }, 'whole head'],
+    ['rope_scaling', 'yarn', 'an object'],
+    ['num_hidden_layers', 1e8, '<=1000'],
+    ['hidden_size', 2 ** 40, '<=1000000'],
+    ['vocab_size', 4_294_967_290, '<=1000000000'],
+    ['max_position_embeddings', 1e12, '<=100000000'],
+    ['head_dim', -2, '>=1'],
+    ['eos_token_id', -1, '>=0'],
+    ['eos_token_id', '<end>', 'list of token ids'],
     ['quantization_config', { quant_method: 'fp8' }, 'unquantized'],
     ['num_key_value_heads', 3, 'must divide num_attention_heads, 16'],
     ['head_dim', 127, 'even'],

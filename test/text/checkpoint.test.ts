@@ -63,13 +63,61 @@ describe('tokenizers', () => {
   });
 });
 
+describe('the tokens that end a turn', () => {
+  const ended = (files: Record<string, object>) => {
+    const dir = asciiCheckpoint(['<eot>', '<who>', '<end>', '<stop>'], turns('m.content'));
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(dir, name), JSON.stringify(content));
+    const chat = loadChat(dir);
+    return chat.stopTokens.map(id => chat.decode([id]));
+  };
+
+  it('are those of the template and of all files that name them', () => {
+    expect(ended({})).toEqual(['<eot>']);
+    expect(ended({ 'generation_config.json': { eos_token_id: [96, 98] } })).toEqual(['<eot>', '<end>']);
+    expect(ended({ 'config.json': { eos_token_id: 99 } })).toEqual(['<eot>', '<stop>']);
+    const both = { 'generation_config.json': { eos_token_id: 98 }, 'config.json': { eos_token_id: [99, 96] } };
+    expect(ended(both)).toEqual(['<eot>', '<end>', '<stop>']);
+  });
+
+  it('are ids, below the size of the vocabulary', () => {
+    expect(() => ended({ 'generation_config.json': { eos_token_id: '<end>' } })).toThrow('must be a token id');
+    expect(() => ended({ 'config.json': { vocab_size: 99 } })).toThrow(/ids up to 99, and the model .* only 99 tokens/);
+  });
+});
+
+describe('a tokenizer that contradicts itself is refused:', () => {
+  const json = JSON.parse(tokenizerOf(asciiCheckpoint(tokens, turns('m.content'))));
+  const added = (token: object) => [...json.added_tokens, { id: 98, content: '<new>', ...token }];
+  it.each<[string, object, RegExp]>([
+    ['a negative id', { vocab: { ...json.model.vocab, a: -1 } }, /model\.vocab: expected an object of tokens/],
+    ['an id as text', { vocab: { ...json.model.vocab, a: '64' } }, /model\.vocab: expected/],
+    ['an id that no vocabulary has', { vocab: { ...json.model.vocab, a: 4_294_967_290 } }, /model\.vocab: expected/],
+    ['one id for two tokens', { vocab: { ...json.model.vocab, new: 5 } }, /id 5 stands for "\$" and "new"/],
+    ['merges of numbers', { merges: [[1, 2]] }, /model\.merges: expected an array of pairs/],
+    ['a merge of one', { merges: ['a'] }, /model\.merges: expected/],
+    ['a merge to no token', { merges: ['a b'] }, /the merge "a b" needs "ab", which is no token/],
+    ['an added id as text', { added_tokens: added({ id: '98' }) }, /added_tokens\.2\.id: expected number/],
+    ['a negative added id', { added_tokens: added({ id: -98 }) }, /added_tokens\.2\.id/],
+    ['an enormous added id', { added_tokens: added({ id: 4_294_967_290 }) }, /added_tokens\.2\.id: Too big/],
+    ['an added id that is taken', { added_tokens: added({ id: 5 }) }, /id 5 stands for "\$" and "<new>"/],
+    ['a token with two ids', { added_tokens: added({ content: '<eot>' }) }, /the token "<eot>" has the ids 96 and 98/],
+  ])('%s', (_, change, message) => {
+    const { vocab, merges, added_tokens = json.added_tokens } = change as typeof json.model & typeof json;
+    const model = { ...json.model, ...(vocab && { vocab }), ...(merges && { merges }) };
+    const dir = asciiCheckpoint(tokens, turns('m.content'));
+    writeFileSync(join(dir, 'tokenizer.json'), JSON.stringify({ ...json, model, added_tokens }));
+    expect(() => loadChat(dir)).toThrow(UserError);
+    expect(() => loadChat(dir)).toThrow(message);
+  });
+});
+
 describe('checkpoint folders', () => {
   const good = asciiCheckpoint(tokens, turns('m.content'));
   const tokenizer = tokenizerOf(good);
   it.each([
     [{}, /tokenizer\.json is missing: download/],
     [{ 'tokenizer.json': tokenizer }, /tokenizer_config\.json is missing: download/],
-    [{ 'tokenizer.json': '{"model', 'tokenizer_config.json': '{}' }, /tokenizer\.json cannot be read as JSON/],
+    [{ 'tokenizer.json': '{"model', 'tokenizer_config.json': '{}' }, /tokenizer\.json: not valid JSON/],
     [{ 'tokenizer.json': '{}', 'tokenizer_config.json': '{}' }, /tokenizer\.json: added_tokens/],
     [
       { 'tokenizer.json': tokenizer.replace('"BPE"', '"Unigram"'), 'tokenizer_config.json': '{}' },

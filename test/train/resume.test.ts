@@ -51,7 +51,7 @@ test.each(recipes)(
     const notices: string[] = [];
     const [newest, before] = readdirSync(join(run, 'checkpoints')).sort().reverse();
     const { iteration } = JSON.parse(readFileSync(join(run, 'checkpoints', before, 'progress.json'), 'utf8'));
-    rmSync(join(run, 'checkpoints', newest, 'optimizer.safetensors'));
+    rmSync(join(run, 'checkpoints', newest, 'optimizer/moments.safetensors'));
     const resumed = await train(recipe, {
       runDir: run,
       resume: true,

@@ -1,6 +1,7 @@
 import type { EventLoopUtilization } from 'node:perf_hooks';
 import type { Worker } from 'node:worker_threads';
 import { UserError } from '../../errors.ts';
+import { SystemRefusal } from '../../systemErrors.ts';
 import { startWorker, ThreadError } from '../../worker.ts';
 import type {
   AdamParams,
@@ -279,6 +280,7 @@ function abortError(): Error {
 
 function revive({ name, message, stack }: { name: string; message: string; stack?: string }): Error {
   if (name === 'UserError') return new UserError(message);
+  if (name === 'SystemRefusal') return new SystemRefusal(message);
   if (name === 'AbortError') return abortError();
   return Object.assign(new Error(message), { name, stack });
 }

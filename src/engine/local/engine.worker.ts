@@ -1,8 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { inGiB } from '../../bytes.ts';
+import { explained } from '../../systemErrors.ts';
 import { native } from '../../tensor/native.ts';
 import type { Completion, SampledToken } from '../types.ts';
 import { kernelsText } from './kernels.ts';
-import { availableMemory, inGiB } from './memory.ts';
+import { availableMemory } from './memory.ts';
 import { LocalModel } from './model.ts';
 import { type FromWorker, precisionOf, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
 
@@ -37,7 +39,7 @@ port.on('message', async (message: ToWorker) => {
   try {
     answer({ id, value: await handle(id, request) });
   } catch (error) {
-    const { name, message, stack } = error as Error;
+    const { name, message, stack } = explained(error) as Error;
     answer({ id, error: { name, message, stack } });
   }
 });
@@ -81,13 +83,13 @@ function open(checkpoint: string, trainable: boolean): number {
   const dtype = precisionOf(options.dtype);
   const model = new LocalModel(checkpoint, { ...options, dtype, trainable, onMask: advance });
   models.push(model);
-  const { weights, optimizer, activations } = model.need;
+  const need = Object.values(model.need).reduce((sum, bytes) => sum + bytes, 0);
   const { isa, bf16, threads } = native.cpu();
   const products = dtype === 'f32' || bf16 ? dtype : 'bf16, multiplied as f32';
   answer({
     notice:
       `${checkpoint}: ${products}, kernels for ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ` +
-      `up to ${inGiB(weights + optimizer + activations)} GiB; ${inGiB(availableMemory())} GiB are free`,
+      `up to ${inGiB(need)} GiB; ${inGiB(availableMemory())} GiB are free`,
   });
   return models.length - 1;
 }

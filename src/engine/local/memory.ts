@@ -1,4 +1,5 @@
 import { freemem } from 'node:os';
+import { inGiB } from '../../bytes.ts';
 import { UserError } from '../../errors.ts';
 import { type ModelConfig, parameterCount, tensorShapes } from '../../model/config.ts';
 import { elements } from '../../model/safetensors.ts';
@@ -11,9 +12,9 @@ export interface MemoryNeed {
   /** fp32 parameters, gradients and two moments. */
   optimizer: number;
   activations: number;
+  /** Cosines and sines of all positions; twice, while they are made. */
+  positions: number;
 }
-
-const GiB = 2 ** 30;
 
 /**
  * Packed rows of one training or scoring pass: as many as the memory for activations allows, within sensible bounds. The
@@ -39,12 +40,14 @@ export function memoryNeed(
   const matrices = [...tensorShapes(config).values()].filter(shape => shape.length === 2);
   const products = matrices.reduce((sum, shape) => sum + elements(shape), 0) - (config.tied ? 0 : embedding);
   const pass = rowsPerPass(config, options) * activationBytes(config, options.dtype);
+  const positions = 2 * 4 * config.maxPositions * config.headDim;
   if (options.trainable) {
     const softmax = rowsPerPass(config, options) * config.vocabSize * bytes;
-    return { weights: 2 * products * bytes, optimizer: 4 * 4 * parameterCount(config), activations: pass + softmax };
+    const optimizer = 4 * 4 * parameterCount(config);
+    return { weights: 2 * products * bytes, optimizer, activations: pass + softmax, positions };
   }
   // Without a backward pass, a layer's activations are gone when the next layer has its own.
-  return { weights: (products + embedding) * bytes, optimizer: 0, activations: (2 * pass) / config.layers };
+  return { weights: (products + embedding) * bytes, optimizer: 0, activations: (2 * pass) / config.layers, positions };
 }
 
 /** Memory that the system can still give, in bytes. */
@@ -54,12 +57,13 @@ export function availableMemory(): number {
 
 /** @throws UserError when a model cannot fit, with the numbers and what can be done. */
 export function refuseTooLarge(checkpoint: string, need: MemoryNeed, available: number): void {
-  const { weights, optimizer, activations } = need;
-  if (weights + optimizer + activations <= available) return;
+  const { weights, optimizer, activations, positions } = need;
+  if (weights + optimizer + activations + positions <= available) return;
   const parts = [
     `weights ${inGiB(weights)}`,
     ...(optimizer ? [`optimizer ${inGiB(optimizer)}`] : []),
     `activations ${inGiB(activations)}`,
+    `positions ${inGiB(positions)}`,
   ];
   throw new UserError(
     `${checkpoint} does not fit into memory: it needs ${parts.join(' + ')} GiB, and ${inGiB(available)} GiB are free; ` +
@@ -74,8 +78,4 @@ export function refuseCache(checkpoint: string, cacheBytes: number, available: n
     `${checkpoint}: keys and values of what is sampled would take ${inGiB(cacheBytes)} GiB, and ${inGiB(available)} GiB are ` +
       'free; close other programs or lower engine.cacheBytes',
   );
-}
-
-export function inGiB(bytes: number): string {
-  return (bytes / GiB).toFixed(1);
 }

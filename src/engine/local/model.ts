@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { readJson } from '../../documents.ts';
 import { UserError } from '../../errors.ts';
 import { writeFileWhole } from '../../files.ts';
 import { MaskThread } from '../../grammar/maskThread.ts';
@@ -30,7 +31,9 @@ export interface ModelOptions {
   onMask?: () => void;
 }
 
-const optimizerFile = 'optimizer.safetensors';
+/** In a folder of its own: other programs take every safetensors file beside the weights for weights. */
+const optimizerFile = join('optimizer', 'moments.safetensors');
+const optimizerFileOnce = 'optimizer.safetensors';
 const trainerFile = 'trainer.json';
 /** Beside the optimizer's state. */
 const trainerSchema = z.object({
@@ -112,6 +115,7 @@ export class LocalModel {
         const state = Object.entries(moments).flatMap(([moment, flat]) =>
           this.#stored(flat, () => 'F32').map(tensor => ({ ...tensor, name: `${moment}.${tensor.name}` })),
         );
+        mkdirSync(dirname(join(folder, optimizerFile)));
         writeSafetensors(join(folder, optimizerFile), state);
         writeFileWhole(
           join(folder, trainerFile),
@@ -138,9 +142,10 @@ export class LocalModel {
       for (const flat of [training.gradients, training.firstMoments, training.secondMoments]) flat.zero();
       this.#version = 0;
       this.#kernels = [kernelsHere(this.#options.dtype)];
-      const state = join(checkpoint.dir, optimizerFile);
-      if (existsSync(state)) this.#loadOptimizer(state, join(checkpoint.dir, trainerFile));
-      else if (optimizer) throw new UserError(`${state}, the optimizer's state, is missing`);
+      const places = [optimizerFile, optimizerFileOnce].map(file => join(checkpoint.dir, file));
+      const state = places.find(existsSync);
+      if (state) this.#loadOptimizer(state, join(checkpoint.dir, trainerFile));
+      else if (optimizer) throw new UserError(`${places[0]}, the optimizer's state, is missing`);
     } finally {
       checkpoint.close();
     }
@@ -212,10 +217,7 @@ export class LocalModel {
 
 /** @throws UserError if the file is not there or holds something else. */
 function readTrainer(path: string): z.output<typeof trainerSchema> {
-  try {
-    return trainerSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-  } catch (error) {
-    const reason = error instanceof z.ZodError ? firstIssue(error) : (error as Error).message;
-    throw new UserError(`${path} is damaged: expected {"version": …} (${reason})`);
-  }
+  const trainer = trainerSchema.safeParse(readJson(path));
+  if (trainer.success) return trainer.data;
+  throw new UserError(`${path} is damaged: expected {"version": …} (${firstIssue(trainer.error)})`);
 }

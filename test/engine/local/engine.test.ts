@@ -1,4 +1,13 @@
-import { copyFileSync, cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/engine.ts';
 import type { AdamParams, Datum, LossSpec, Trainer } from '../../../src/engine/types.ts';
@@ -216,6 +225,18 @@ describe('a trainer', () => {
     expect(parameters(`${folder}/${dtype}-resumed`)).not.toEqual(parameters(`${folder}/${dtype}-middle`));
   });
 
+  it('goes on from where versions before kept the moments, which is beside the weights', async () => {
+    const dir = `${folder}/older`;
+    const trainer = await (await start()).trainer(modelA);
+    const losses = await updates(trainer, 0, 2);
+    await trainer.save(dir, { optimizer: true });
+    expect(readdirSync(dir).filter(name => name.endsWith('.safetensors'))).toEqual(['model.safetensors']);
+    losses.push(...(await updates(trainer, 2, 4)));
+    renameSync(`${dir}/optimizer/moments.safetensors`, `${dir}/optimizer.safetensors`);
+    await trainer.load(dir);
+    expect(await updates(trainer, 2, 4)).toEqual(losses.slice(2));
+  });
+
   it.each(dtypes)('learns the same weights by any number of threads, bit for bit, %s', async dtype => {
     const learned = async (threads: number) => {
       const trainer = await (await start({ dtype, threads })).trainer(modelB);
@@ -267,7 +288,7 @@ describe('a trainer', () => {
     await updates(trainer, 0, 2);
     await trainer.save(whole, { optimizer: true });
     const losses = await updates(trainer, 2, 3);
-    const state = 'optimizer.safetensors';
+    const state = 'optimizer/moments.safetensors';
     const damages: [string, (dir: string) => void][] = [
       ["the optimizer's state, is missing", dir => rmSync(`${dir}/${state}`)],
       [state, dir => truncateSync(`${dir}/${state}`, 1000)],

@@ -26,6 +26,7 @@ test('training needs four fp32 numbers a parameter and every product twice', () 
   const vectors = 3 * 64 + 2 * 32;
   const need = memoryNeed(config, { dtype: 'bf16', trainable: true, activationBytes: 0 });
   expect(need).toMatchObject({ weights: 2 * 2 * matrices, optimizer: 16 * (matrices + vectors) });
+  expect(need.positions).toBe(2 * 4 * 32_768 * 32);
 });
 
 test('the softmax that training keeps bounds a pass where the vocabulary is wide and the model small', () => {
@@ -50,9 +51,9 @@ test.each([true, false])('what is loaded takes what was foreseen (trainable: %s)
 });
 
 test('a model that cannot fit is refused with the numbers', () => {
-  const need = { weights: 3 * 2 ** 30, optimizer: 9 * 2 ** 30, activations: 2 ** 30 };
+  const need = { weights: 3 * 2 ** 30, optimizer: 9 * 2 ** 30, activations: 2 ** 29, positions: 2 ** 29 };
   expect(() => refuseTooLarge('model', need, 8 * 2 ** 30)).toThrow(
-    /needs weights 3.0 \+ optimizer 9.0 \+ activations 1.0 GiB, and 8.0 GiB are free/,
+    /needs weights 3.0 \+ optimizer 9.0 \+ activations 0.5 \+ positions 0.5 GiB, and 8.0 GiB are free/,
   );
   expect(() => refuseTooLarge('model', need, 14 * 2 ** 30)).not.toThrow();
   expect(availableMemory()).toBeGreaterThan(2 ** 28);

@@ -1,0 +1,49 @@
+import { Command } from 'commander';
+import { cardCommand } from './card.ts';
+import { chatCommand } from './chat.ts';
+import { collectCommand } from './collect.ts';
+import { compareCommand } from './compare.ts';
+import { demoCommand } from './demo.ts';
+import { evalCommand } from './eval.ts';
+import { exportCommand } from './export.ts';
+import { initCommand } from './init.ts';
+import { pushCommand } from './push.ts';
+import { runCommand } from './run.ts';
+import { serveCommand } from './serve.ts';
+import { trainCommand } from './train.ts';
+
+/** The command line as a whole. */
+export function sodProgram(): Command {
+  const program = new Command('sod')
+    .description('Train small tool-using language models by step-wise on-policy distillation.')
+    .version('0.1.0')
+    .addHelpText(
+      'after',
+      `
+Start with:
+  sod demo                                     the whole pipeline on this machine: teacher, student, comparison, report
+  sod train recipes/demo/teacher-sft.yaml      one training run from a recipe
+  sod compare recipes/world/compare.yaml       every method from one checkpoint, and the table that compares them
+  sod eval runs/teacher-sft/final              average@32 of a checkpoint on held-out tasks
+  sod chat runs/demo/student-sod/final         talk to the trained agent, its tools live
+  sod serve runs/demo/student-sod/final        the trained agent, for any client of OpenAI's API`,
+    );
+
+  for (const command of [
+    demoCommand,
+    trainCommand,
+    compareCommand,
+    evalCommand,
+    collectCommand,
+    runCommand,
+    chatCommand,
+    serveCommand,
+    exportCommand,
+    initCommand,
+    cardCommand,
+    pushCommand,
+  ]) {
+    program.addCommand(command());
+  }
+  return program;
+}

@@ -90,7 +90,7 @@ function debianTorch(): string {
 }
 
 /** A Python with the packages of `requirements.txt`: 6 GB, for PyPI's PyTorch needs its CUDA libraries on a CPU too. */
-function currentPython(): string {
+export function currentPython(): string {
   const folder = join(peers, 'python');
   const python = join(folder, 'bin/python');
   const wanted = readFileSync(join(peers, 'requirements.txt'), 'utf8');

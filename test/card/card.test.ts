@@ -23,6 +23,7 @@ import {
   keepEvaluations,
 } from '../../src/eval/keptEvaluations.ts';
 import { formatRecipe, parseRecipe, type RecipeInput } from '../../src/train/recipe.ts';
+import { cli } from '../cli.ts';
 import { metadataOf } from './hubRules.ts';
 
 const tinyModel = fileURLToPath(new URL('../vectors/qwen3-tiny-tied', import.meta.url));
@@ -255,8 +256,7 @@ describe('the file', () => {
 
 test('sod eval keeps what sod card tells, of the same weights', { timeout: 120_000 }, () => {
   const sod = (...args: string[]) => {
-    const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', cli, ...args], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], {
       encoding: 'utf8',
     });
     return { status, stdout, stderr };

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
+import { cli } from '../cli.ts';
 import { weatherModel } from '../serve/weatherModel.ts';
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const tools = fileURLToPath(new URL('./weatherTools.ts', import.meta.url));
 
 /** A terminal in which a command runs: what is typed goes in as keys, Ctrl-C among them, and what it shows is kept. */
@@ -46,7 +46,7 @@ class Terminal {
 test('a conversation: tools live, Ctrl-C stops an answer and not the program, Ctrl-D leaves', async () => {
   const model = await weatherModel();
   const options = ['--tools', tools, '--temperature', '0'];
-  const terminal = new Terminal([process.execPath, '--import', 'tsx', cli, 'chat', model, ...options]);
+  const terminal = new Terminal([process.execPath, cli, 'chat', model, ...options]);
   await terminal.shows('> ');
 
   terminal.type('How warm is it in Oslo?\r');

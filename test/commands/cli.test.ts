@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { cli } from '../cli.ts';
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const tinyModel = fileURLToPath(new URL('../vectors/qwen3-tiny-tied', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'sod-cli-'));
 
 function sod(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', cli, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], {
     encoding: 'utf8',
   });
   return { status, stdout, stderr };

@@ -1,16 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readCheckpoint } from '../../src/model/checkpoint.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import { refuseOtherTokens } from '../../src/text/sameTokens.ts';
+import { cli } from '../cli.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
 import { weatherModel } from '../serve/weatherModel.ts';
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
-const loader = import.meta.resolve('tsx');
 const folder = temporaryFolder(afterAll);
 let model: string;
 beforeAll(async () => {
@@ -18,7 +16,7 @@ beforeAll(async () => {
 }, 180_000);
 
 function sodExport(...args: string[]) {
-  return spawnSync(process.execPath, ['--import', loader, cli, 'export', ...args], { cwd: folder, encoding: 'utf8' });
+  return spawnSync(process.execPath, [cli, 'export', ...args], { cwd: folder, encoding: 'utf8' });
 }
 
 const path = (name: string) => join(folder, name);

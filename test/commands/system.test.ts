@@ -3,8 +3,8 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from '
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
+import { cli } from '../cli.ts';
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const model = fileURLToPath(new URL('../vectors/qwen3-tiny-tied', import.meta.url));
 const recipe = fileURLToPath(new URL('../../recipes/demo/teacher-sft.yaml', import.meta.url));
 /** The folder of the other tests is closed to others. */
@@ -22,9 +22,7 @@ chmodSync(temporary, 0o777);
 
 /** What `sod` says, run by a shell after `before`. */
 function sod(args: string[], { before = ':', after = '' } = {}) {
-  const command = [process.execPath, '--import', import.meta.resolve('tsx'), cli, ...args]
-    .map(arg => `'${arg}'`)
-    .join(' ');
+  const command = [process.execPath, cli, ...args].map(arg => `'${arg}'`).join(' ');
   const { status, stderr } = spawnSync('sh', ['-c', `${before}; ${command} ${after}`], {
     encoding: 'utf8',
     env: { ...process.env, TMPDIR: temporary },

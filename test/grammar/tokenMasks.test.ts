@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
+import type { Grammar } from '../../src/grammar/grammar.ts';
 import { jsonSchemaGrammar } from '../../src/grammar/jsonSchema.ts';
 import { Recognizer, type State } from '../../src/grammar/recognizer.ts';
 import { TokenMasks } from '../../src/grammar/tokenMasks.ts';
@@ -58,6 +59,23 @@ test('a mask allows exactly the tokens whose bytes the grammar allows, and stop 
       state = follow(state, token)!;
     }
   }
+});
+
+test('a grammar that means too much is told where it is followed, and hinders no other', () => {
+  const masks = new TokenMasks(vocabulary, vocabulary.size, { steps: 200_000, bytes: 1 << 20 });
+  const small = masks.begin(JSON.stringify(grammar), []);
+  const expected = [...masks.advance(small, [])];
+  // Distinct numbers of optional letters: each letter leads to as many places as there are ways to have come so far.
+  const optional = { repeat: [{ text: 'a' }], min: 0, max: 1 };
+  const many: Grammar = { rules: { root: [[{ text: 'b' }, ...Array(4000).fill(optional), { text: 'c' }]] } };
+  const [a, b] = ['a', 'b'].map(text => loadChat(checkpoint).encode(text));
+  const walk = masks.begin(JSON.stringify(many), []);
+  const follow = () => {
+    masks.advance(walk, b);
+    for (let i = 0; i < 100; i++) masks.advance(walk, a);
+  };
+  expect(follow).toThrow(/too large|too many ways/);
+  expect([...masks.advance(masks.begin(JSON.stringify(grammar), []), [])]).toEqual(expected);
 });
 
 test('the engine follows a grammar, says how likely that was, and its neighbours notice nothing', async () => {

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { UserError } from '../../src/errors.ts';
 import { modelFiles } from '../../src/hub/modelFiles.ts';
 import { type PushControl, type PushRequest, push } from '../../src/hub/push.ts';
+import { cli } from '../cli.ts';
 import { sha256 } from './server.ts';
 import { UploadHub } from './uploadServer.ts';
 
@@ -181,7 +182,6 @@ test('a push that is stopped publishes nothing', async () => {
 });
 
 describe('sod push', () => {
-  const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
   const tinyModel = fileURLToPath(new URL('../vectors/qwen3-tiny-tied', import.meta.url));
 
   beforeEach(() => {
@@ -191,7 +191,7 @@ describe('sod push', () => {
   });
 
   function start(...args: string[]) {
-    const child = spawn(process.execPath, ['--import', 'tsx', cli, 'push', ...args]);
+    const child = spawn(process.execPath, [cli, 'push', ...args]);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (output += chunk));
     const ended = new Promise<{ status: number | null; output: string }>(resolve => {
@@ -243,6 +243,6 @@ describe('sod push', () => {
       'which model? Give its folder after the name: sod push org/model runs/mine/final\n',
     );
     expect((await start('model', folder).ended).output).toContain('It must be a name on the Hub');
-    expect((await start(name, join(folder, 'no')).ended).output).toContain('give the folder of a model');
+    expect((await start(name, join(folder, 'no')).ended).output).toContain('no such file or folder; check the path');
   });
 });

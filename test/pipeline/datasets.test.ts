@@ -3,7 +3,6 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import { openDemonstrations, openTasks } from '../../src/data/tasks.ts';
 import { Random } from '../../src/random.ts';
@@ -12,9 +11,9 @@ import { pythonTool } from '../../src/tools/python/tool.ts';
 import { toolSchema } from '../../src/tools/schema.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
 import { train } from '../../src/train/train.ts';
+import { cli } from '../cli.ts';
 import { type Kind, writeParquet } from '../data/writeParquet.ts';
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'sod-benchmarks-'));
 const model = join(folder, 'run', 'final');
 
@@ -140,7 +139,7 @@ beforeAll(async () => {
 }, 180_000);
 
 function sod(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', cli, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(stderr);
@@ -196,7 +195,7 @@ test('an evaluation that is killed ten times ends with the same files as one tha
   const random = Random.of(0, 'kill');
   let kills = 0;
   for (let attempt = 0; attempt < 10; attempt++) {
-    const child = spawn(process.execPath, ['--import', 'tsx', cli, ...args, '--out', killed], { stdio: 'ignore' });
+    const child = spawn(process.execPath, [cli, ...args, '--out', killed], { stdio: 'ignore' });
     const exited = new Promise<number | null>(resolve => child.on('exit', resolve));
     const ended = await Promise.race([exited, sleep((0.3 + 0.5 * random.uniform()) * duration, 'late' as const)]);
     if (ended === 'late') {
@@ -214,7 +213,7 @@ test('samples that were made with other settings are not mixed', () => {
   const out = join(folder, 'exact');
   const { status, stderr } = spawnSync(
     process.execPath,
-    ['--import', 'tsx', cli, 'eval', model, '--benchmark', benchmarks, ...settings, '--top-p', '0.9', '--out', out],
+    [cli, 'eval', model, '--benchmark', benchmarks, ...settings, '--top-p', '0.9', '--out', out],
     { encoding: 'utf8' },
   );
   expect(status).toBe(1);

@@ -3,16 +3,14 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { contentOf, outFolder, smallCommands, writeSmallInputs } from '../../bench/smallCommands.ts';
 import { smallSodRun } from '../../bench/smallSodRun.ts';
 import { formatRecipe, parseRecipe, type RecipeInput } from '../../src/train/recipe.ts';
 import { readMetrics } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
+import { cli } from '../cli.ts';
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
-const tsx = import.meta.resolve('tsx');
 const folder = mkdtempSync(join(tmpdir(), 'sod-resume-'));
 const inputs = join(folder, 'inputs');
 const models = await writeSmallInputs(inputs);
@@ -73,7 +71,7 @@ test.each(recipes)(
     expect(await train(recipe, { runDir: run, resume: true })).toMatchObject({ finished: true, alreadyFinished: true });
 
     function sod(...args: string[]) {
-      return spawn(process.execPath, ['--import', 'tsx', cli, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+      return spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     }
   },
   180_000,
@@ -108,7 +106,7 @@ test.each(['eval', 'compare'] as const)(
     const giveIn = (name: string) => {
       const cwd = join(folder, name);
       if (!existsSync(cwd)) cpSync(inputs, cwd, { recursive: true });
-      return spawn(process.execPath, ['--import', tsx, cli, ...smallCommands[command](cwd)], { cwd, stdio: 'pipe' });
+      return spawn(process.execPath, [cli, ...smallCommands[command](cwd)], { cwd, stdio: 'pipe' });
     };
     const start = performance.now();
     await finished(giveIn(`${command}-undisturbed`));

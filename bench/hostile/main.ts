@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -23,10 +24,10 @@ const { bytes, atOnce } = program.opts<{ bytes: number; atOnce: number }>();
 const most = { healthMs: 200, gapInSteps: 10 };
 
 /** As small as a demo's, with the vocabulary of a real one: masks cost what they cost. */
-const model = `${root}/runs/bench/demo-sized-qwen3`;
+const model = join(root, 'runs/bench/demo-sized-qwen3');
 if (!existsSync(model)) await writeRandomQwen3(model, { ...demoSized, vocab_size: 151_936 });
 
-const args = [`${root}/dist/cli.js`, 'serve', model, '--port', '0', '--name', 'weather'];
+const args = [join(root, 'dist/cli.js'), 'serve', model, '--port', '0', '--name', 'weather'];
 const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
 process.once('exit', () => server.kill('SIGKILL'));
 const [, url] = /at (\S+)\/v1/.exec(await firstLine())!;
@@ -36,20 +37,31 @@ async function firstLine(): Promise<string> {
   throw new Error('the server did not start');
 }
 
-const post = (route: string, body: string, signal?: AbortSignal) =>
-  fetch(`${url}/v1/${route}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal });
+const post = (route: string, body: string) =>
+  fetch(`${url}/v1/${route}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
 
-/** How long others wait while something goes on. */
+/** How long others wait: one asks for `/health` all the time, one reads one answer after the other. */
 class Bystanders {
-  readonly health: number[] = [];
-  readonly gaps: number[] = [];
+  #health: number[] = [];
+  #gaps: number[] = [];
   readonly #left = new AbortController();
-  readonly #all = Promise.all([this.#askHealth(), this.#stream()]);
+  #began = () => {};
+  /** Once tokens come, and there is something to wait for. */
+  readonly streaming = new Promise<void>(resolve => {
+    this.#began = resolve;
+  });
+  readonly #all = Promise.all([this.#askHealth(), this.#read()]);
 
-  async leave(): Promise<{ slowestHealth: number; step: number; longestGap: number }> {
+  /** Since this was asked for the last time. */
+  waited(): { slowestHealth: number; step: number; longestGap: number } {
+    const [health, gaps] = [this.#health, this.#gaps];
+    [this.#health, this.#gaps] = [[], []];
+    return { slowestHealth: Math.max(0, ...health), step: median(gaps), longestGap: Math.max(0, ...gaps) };
+  }
+
+  async leave(): Promise<void> {
     this.#left.abort();
     await this.#all;
-    return { slowestHealth: Math.max(...this.health), step: median(this.gaps), longestGap: Math.max(...this.gaps) };
   }
 
   async #askHealth() {
@@ -58,13 +70,13 @@ class Bystanders {
       const response = await fetch(`${url}/health`);
       await response.arrayBuffer();
       if (!response.ok) throw new Error(`/health: ${response.status}`);
-      this.health.push(performance.now() - start);
+      this.#health.push(performance.now() - start);
       await sleep(10);
     }
   }
 
-  /** One answer after the other; only what passes within one is a gap. */
-  async #stream() {
+  /** Only what passes within one answer is a gap. */
+  async #read() {
     const body = JSON.stringify({
       model: 'weather',
       prompt: [1, 2, 3],
@@ -77,8 +89,9 @@ class Bystanders {
       let last: number | undefined;
       for await (const _ of response.body!) {
         const now = performance.now();
-        if (last !== undefined) this.gaps.push(now - last);
+        if (last !== undefined) this.#gaps.push(now - last);
         last = now;
+        this.#began();
         if (this.#left.signal.aborted) break;
       }
     }
@@ -97,31 +110,28 @@ const attacks: [name: string, route: string, body: string][] = [
 ];
 
 const ms = (value: number) => value.toFixed(value < 10 ? 1 : 0).padStart(6);
-console.log('slowest /health, median step and longest gap of a stream in ms, memory in MiB, answers');
+console.log('slowest /health, median step and longest gap of a stream in ms; memory in MiB; answers');
 
-async function beside(name: string, work: () => Promise<string>) {
-  const others = new Bystanders();
+const others = new Bystanders();
+await others.streaming;
+async function watched(name: string, work: () => Promise<string>) {
   const said = await work();
-  const seen = await others.leave();
-  const line = [ms(seen.slowestHealth), ms(seen.step), ms(seen.longestGap), residentMiB().toFixed(0).padStart(6)];
-  console.log(`${line.join('')}  ${name}${said && `: ${said}`}`);
+  // What an answer leaves to be done shows in what comes behind it.
+  await sleep(300);
+  const seen = others.waited();
+  const figures = [ms(seen.slowestHealth), ms(seen.step), ms(seen.longestGap), residentMiB().toFixed(0).padStart(6)];
+  console.log(`${figures.join('')}  ${name}: ${said}`);
   return seen;
 }
 
-await beside('warming up', async () => {
-  await sleep(3000);
-  return '';
-});
-const alone = await beside('nothing', async () => {
-  await sleep(5000);
-  return '';
-});
+await watched('nothing, while it warms up', () => sleep(3000, '-'));
+const alone = await watched('nothing', () => sleep(5000, '-'));
 const before = residentMiB();
 
 let slowestHealth = 0;
 let longestGap = 0;
 for (const [name, route, body] of attacks) {
-  const seen = await beside(name, async () => {
+  const seen = await watched(name, async () => {
     const statuses = Array.from({ length: atOnce }, async () => {
       const response = await post(route, body);
       await response.arrayBuffer();
@@ -132,6 +142,7 @@ for (const [name, route, body] of attacks) {
   slowestHealth = Math.max(slowestHealth, seen.slowestHealth);
   longestGap = Math.max(longestGap, seen.longestGap);
 }
+await others.leave();
 console.log('resting 110 seconds'); // V8 may take 100 to collect what a process at rest no longer needs
 await sleep(110_000);
 const inSteps = longestGap / alone.step;

@@ -3,7 +3,7 @@ export type Route = 'chat/completions' | 'completions';
 
 export type HostileBody = [name: string, body: (bytes: number) => string, route: Route];
 
-const message = (content: unknown) => ({ model: 'weather', messages: [{ role: 'user', content }] });
+const message = (content: unknown) => ({ model: 'weather', max_tokens: 10, messages: [{ role: 'user', content }] });
 const said = (unit: string) => (bytes: number) => JSON.stringify(message(repeated(unit, bytes)));
 /** A request whose answer has to fit a schema. */
 export const formatted = (schema: unknown) => ({
@@ -63,7 +63,11 @@ export const hostileBodies: HostileBody[] = [
     bytes => `{"model": "weather", "messages": [{"role": "user", "content": "${repeated('\\ud83d', bytes)}"}]}`,
     'chat/completions',
   ],
-  ['token ids', bytes => JSON.stringify({ model: 'weather', prompt: many(bytes, () => 999) }), 'completions'],
+  [
+    'token ids',
+    bytes => JSON.stringify({ model: 'weather', max_tokens: 10, prompt: many(bytes, () => 999) }),
+    'completions',
+  ],
   ['a reference', bytes => JSON.stringify(formatted({ $ref: `#${repeated('/a', bytes)}` })), 'chat/completions'],
   [
     'percents in a reference',

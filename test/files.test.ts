@@ -1,18 +1,24 @@
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import fs, { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createFileWhole } from '../src/files.ts';
 
 let linked = 0;
-vi.mock('node:fs', async original => ({
-  ...(await original<typeof import('node:fs')>()),
+const { linkSync } = fs;
+beforeEach(() => {
   /** As on FAT. */
-  linkSync() {
+  fs.linkSync = () => {
     linked++;
     throw Object.assign(new Error('operation not permitted'), { code: 'EPERM' });
-  },
-}));
+  };
+  syncBuiltinESMExports();
+});
+afterEach(() => {
+  fs.linkSync = linkSync;
+  syncBuiltinESMExports();
+});
 
 test('where files have no second names, a file is still created once, with its content', () => {
   const folder = mkdtempSync(join(tmpdir(), 'sod-files-'));

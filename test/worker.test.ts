@@ -1,12 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { syncBuiltinESMExports } from 'node:module';
+import threads, { type WorkerOptions } from 'node:worker_threads';
+import { afterEach, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../src/engine/local/engine.ts';
 import { MathComparer } from '../src/rewards/equivalence/comparer.ts';
 import { callTool } from '../src/tools/call.ts';
 import { PythonPool } from '../src/tools/python/pool.ts';
 import { pythonTool } from '../src/tools/python/tool.ts';
-import * as workers from '../src/worker.ts';
+import { ThreadError } from '../src/worker.ts';
+
+const { Worker } = threads;
 
 const root = new URL('..', import.meta.url);
 
@@ -34,13 +37,17 @@ test.each([
 });
 
 describe('a thread', () => {
-  afterEach(() => vi.restoreAllMocks());
+  afterEach(() => threadsAre(undefined));
 
   /** Every thread that is started runs this in place of its module. */
-  function threadsAre(source: string): void {
-    vi.spyOn(workers, 'startWorker').mockImplementation((_: URL, options?: WorkerOptions) => {
-      return new Worker(source, { ...options, eval: true });
-    });
+  function threadsAre(source: string | undefined): void {
+    class Replaced extends Worker {
+      constructor(_: string | URL, options?: WorkerOptions) {
+        super(source!, { ...options, eval: true });
+      }
+    }
+    threads.Worker = source === undefined ? Worker : Replaced;
+    syncBuiltinESMExports();
   }
 
   const broken = [
@@ -66,7 +73,7 @@ describe('a thread', () => {
     const comparer = new MathComparer();
     const answers = [comparer.equal('1/2', '0.5'), comparer.equal('1', '2')];
     for (const answer of answers) await expect(answer).rejects.toThrow(message);
-    await expect(comparer.equal('1', '2')).rejects.toThrow(workers.ThreadError);
+    await expect(comparer.equal('1', '2')).rejects.toThrow(ThreadError);
     await comparer.close();
   });
 
@@ -75,7 +82,7 @@ describe('a thread', () => {
     const pool = new PythonPool();
     const tool = pythonTool(pool.session());
     await expect(callTool([tool], { name: 'python', arguments: { code: '1' } })).rejects.toThrow(message);
-    await expect(pool.runProgram('1', '')).rejects.toThrow(workers.ThreadError);
+    await expect(pool.runProgram('1', '')).rejects.toThrow(ThreadError);
     await pool.close();
   });
 

@@ -46,7 +46,7 @@ class Terminal {
 test('a conversation: tools live, Ctrl-C stops an answer and not the program, Ctrl-D leaves', async () => {
   const model = await weatherModel();
   const options = ['--tools', tools, '--temperature', '0'];
-  const terminal = new Terminal([process.execPath, cli, 'chat', model, ...options]);
+  const terminal = new Terminal([process.execPath, '--import', 'tsx', cli, 'chat', model, ...options]);
   await terminal.shows('> ');
 
   terminal.type('How warm is it in Oslo?\r');

@@ -62,9 +62,10 @@ const control = (out: string, changes: Partial<CompareOptions> = {}): CompareOpt
   ...changes,
 });
 
+const file = comparisonFile();
+const out = temporaryFolder();
+
 test('every method is trained for every seed from the same checkpoint, measured, and never twice', async () => {
-  const file = comparisonFile();
-  const out = temporaryFolder();
   const plan = readPlan(file, join(out, 'full'), { quick: false });
 
   const interruption = new AbortController();
@@ -119,8 +120,7 @@ test('every method is trained for every seed from the same checkpoint, measured,
 });
 
 test('tuning trains each method at each rate with a seed of its own, and names the best', async () => {
-  const out = temporaryFolder();
-  const plan = readPlan(comparisonFile(), join(out, 'full'), { quick: false, only: ['grpo', 'sod'] });
+  const plan = readPlan(file, join(out, 'full'), { quick: false, only: ['grpo', 'sod'] });
   const tuned = await tune(plan, control(out));
   expect(tuned!.map(({ method, averages }) => [method, averages.map(({ learningRate }) => learningRate)])).toEqual([
     ['grpo', [1e-4, 1e-3]],

@@ -43,14 +43,15 @@ def _bootstrap():
     set_limit = sys.setrecursionlimit
     sys.setrecursionlimit = lambda limit: set_limit(min(limit, 100_000))
 
-    # A sleep in one piece would not heed the interrupt.
+    # A sleep in one piece would not heed the interrupt. Its pieces are those that it asks for, not those that the clock leaves: on a
+    # busy machine fewer would be counted.
     nap = time.sleep
 
     def sleep(seconds):
-        end = time.monotonic() + seconds
         nap(0 if seconds >= 0 else seconds)
-        while (left := end - time.monotonic()) > 0:
-            nap(min(left, 0.01))
+        while seconds > 0:
+            nap(min(seconds, 0.01))
+            seconds -= 0.01
 
     time.sleep = sleep
 

@@ -55,9 +55,9 @@ async function gradientNorm(trainer: Trainer, parts: Part[]): Promise<number> {
     for (const [start, end] of ranges) weights.fill(1, start, end);
     return { tokens, weights, advantages, behaviourLogprobs: logprobs };
   });
-  await trainer.forwardBackward(data, { kind: 'importance_sampling', aggregation: 'seq-mean-token-sum' });
+  await trainer.forwardBackward(data, { kind: 'importance_sampling' });
   const { gradNorm } = await trainer.optimStep(standstill);
-  return gradNorm * data.length;
+  return gradNorm;
 }
 
 /** Clears the gradient and leaves the weights as they are. */

@@ -1,5 +1,6 @@
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Datum, LossSpec, Scores } from '../engine/types.ts';
+import { type Aggregation, lossWeights } from '../methods/aggregation.ts';
 import { aroundErrors, distillationDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
 import type { StepWeighting } from '../methods/method.ts';
 import { Clock } from './clock.ts';
@@ -20,7 +21,8 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio & Practice): Lea
   const { training } = recipe;
   const { trainer, run } = studio;
   const method = methodOf(recipe);
-  const loss: LossSpec = { kind: 'ppo', ...recipe.loss };
+  const { clipLow, clipHigh, dualClip } = recipe.loss;
+  const loss: LossSpec = { kind: 'ppo', clipLow, clipHigh, dualClip };
   const updatesPerIteration = training.promptsPerIteration / training.promptsPerUpdate;
   const updates = training.iterations * updatesPerIteration;
   let chosen: number[] | undefined;
@@ -41,12 +43,13 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio & Practice): Lea
       const teacherLogprobs = scores?.map(group => group.map(({ logprobs }) => logprobs));
 
       const learned = groups.map((group, g) => method.advantages(group, teacherLogprobs?.[g]));
-      const data = groups.map((group, g) => group.map((trajectory, i) => datum(trajectory, learned[g].advantages[i])));
 
       const updateMetrics: UpdateMetrics[] = [];
       await clock.time('update', async () => {
         for (let first = 0; first < groups.length; first += training.promptsPerUpdate) {
-          const batch = data.slice(first, first + training.promptsPerUpdate).flat();
+          const last = first + training.promptsPerUpdate;
+          const advantages = learned.slice(first, last).flatMap(group => group.advantages);
+          const batch = minibatch(groups.slice(first, last).flat(), advantages, recipe.loss.aggregation);
           const index = iteration * updatesPerIteration + updateMetrics.length;
           updateMetrics.push(await update(trainer, batch, loss, recipe.optimizer, index, updates));
           studio.onProgress({ phase: 'update', done: updateMetrics.length, total: updatesPerIteration });
@@ -70,8 +73,17 @@ export function onPolicy(recipe: OnPolicyRecipe, studio: Studio & Practice): Lea
   };
 }
 
-function datum({ tokens, mask, logprobs }: Trajectory, advantages: Float32Array): Datum {
-  return { tokens, weights: Float32Array.from(mask), advantages, behaviourLogprobs: logprobs };
+function minibatch(trajectories: Trajectory[], advantages: Float32Array[], aggregation: Aggregation): Datum[] {
+  const weights = lossWeights(
+    trajectories.map(({ mask }) => mask),
+    aggregation,
+  );
+  return trajectories.map(({ tokens, logprobs }, i) => ({
+    tokens,
+    weights: weights[i],
+    advantages: advantages[i],
+    behaviourLogprobs: logprobs,
+  }));
 }
 
 function distillationMetrics(trajectories: Trajectory[], scores: Scores[], steps: StepWeighting[], epsilon: number) {

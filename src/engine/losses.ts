@@ -2,10 +2,9 @@
  * The losses by name, as functions of the trained tokens' log-probabilities alone. Backward into the model is therefore
  * one number per token: the gradient of the batch's loss with respect to that token's log-probability.
  *
- * A batch may be processed one sequence at a time: each sequence's part is scaled by what the whole batch fixes
- * (`normalizer`), so that parts add up exactly to the loss of the batch.
+ * The loss of a batch is the plain sum over its tokens, each with its weight: sequences may come one at a time.
  */
-import type { Aggregation, LossSpec } from './types.ts';
+import type { LossSpec } from './types.ts';
 
 /** The arrays of a `Datum` that a loss reads; tokens whose weight is 0 are not trained. */
 export interface LossInputs {
@@ -40,33 +39,8 @@ const METRICS: Record<LossSpec['kind'], string[]> = {
   ppo: ['approxKl', 'clipFraction', 'clipFractionLower'],
 };
 
-/** By how much each token of a sequence counts in the loss of the batch `data`; sequences without trained tokens do not count. */
-export function normalizer(data: readonly LossInputs[], aggregation: Aggregation = 'token-mean') {
-  const lengths = data.map(trainedTokens);
-  const tokens = lengths.reduce((sum, length) => sum + length, 0);
-  const sequences = lengths.filter(length => length > 0).length;
-  return (sequence: LossInputs): number => {
-    switch (aggregation) {
-      case 'token-mean':
-        return 1 / tokens;
-      case 'seq-mean-token-mean':
-        return 1 / (sequences * trainedTokens(sequence));
-      case 'seq-mean-token-sum':
-        return 1 / sequences;
-    }
-  };
-}
-
-/**
- * Loss, gradient and metrics of one sequence, given its log-probabilities under the current weights and
- * its `scale = normalizer(batch, loss.aggregation)(sequence)`.
- */
-export function sequenceLoss(
-  sequence: LossInputs,
-  logprobs: ArrayLike<number>,
-  loss: LossSpec,
-  scale: number,
-): SequenceLoss {
+/** Loss, gradient and metrics of one sequence, given its log-probabilities under the current weights. */
+export function sequenceLoss(sequence: LossInputs, logprobs: ArrayLike<number>, loss: LossSpec): SequenceLoss {
   const { weights } = sequence;
   const gradient = new Float32Array(weights.length);
   const metricSums = Object.fromEntries(METRICS[loss.kind].map(name => [name, 0]));
@@ -77,21 +51,25 @@ export function sequenceLoss(
     if (weights[t] === 0) continue;
     tokens++;
     const token = tokenLoss(t);
-    total += token.loss * weights[t] * scale;
-    gradient[t] = token.gradient * weights[t] * scale;
+    total += token.loss;
+    gradient[t] = token.gradient;
   }
   return { loss: total, gradient, tokens, metricSums };
 }
 
+/**
+ * The loss of a token with its weight. The policy losses are as large as their advantage, so weight and advantage enter as
+ * one number, rounded to what travels to an engine elsewhere: who is sent only their product computes the same.
+ */
 function tokenLossOf(
   sequence: LossInputs,
   logprobs: ArrayLike<number>,
   loss: LossSpec,
   sums: Record<string, number>,
 ): (t: number) => TokenLoss {
-  if (loss.kind === 'cross_entropy') return t => ({ loss: -logprobs[t], gradient: -1 });
+  const { weights, advantages, behaviourLogprobs } = sequence;
+  if (loss.kind === 'cross_entropy') return t => ({ loss: -logprobs[t] * weights[t], gradient: -weights[t] });
 
-  const { advantages, behaviourLogprobs } = sequence;
   if (!advantages || !behaviourLogprobs) {
     throw new Error(`The loss ${loss.kind} needs advantages and behaviourLogprobs with every sequence`);
   }
@@ -100,7 +78,8 @@ function tokenLossOf(
     const cut = Math.min(Math.max(logRatio, -MAX_LOG_RATIO), MAX_LOG_RATIO);
     sums.approxKl -= cut;
     const ratio = Math.exp(cut);
-    const token = loss.kind === 'ppo' ? ppo(advantages[t], ratio, loss, sums) : unclipped(advantages[t], ratio);
+    const coefficient = Math.fround(advantages[t] * weights[t]);
+    const token = loss.kind === 'ppo' ? ppo(coefficient, ratio, loss, sums) : unclipped(coefficient, ratio);
     return { loss: token.loss, gradient: cut === logRatio ? token.gradient : 0 };
   };
 }
@@ -123,17 +102,11 @@ function ppo(
 ): TokenLoss {
   const free = -advantage * ratio;
   const bounded = -advantage * Math.min(Math.max(ratio, 1 - clipLow), 1 + clipHigh);
-  const ceiling = -advantage * dualClip;
+  const ceiling = dualClip === 'off' ? Number.POSITIVE_INFINITY : -advantage * dualClip;
   const clipped = bounded > free;
   const worse = Math.max(free, bounded);
   const clippedLower = advantage < 0 && worse > ceiling;
   if (clipped) sums.clipFraction++;
   if (clippedLower) sums.clipFractionLower++;
   return { loss: clippedLower ? ceiling : worse, gradient: clipped || clippedLower ? 0 : free };
-}
-
-function trainedTokens({ weights }: LossInputs): number {
-  let count = 0;
-  for (let t = 0; t < weights.length; t++) if (weights[t] !== 0) count++;
-  return count;
 }

@@ -113,7 +113,7 @@ export interface Scorer {
 /** One training sequence. All arrays are as long as `tokens`. */
 export interface Datum {
   tokens: TokenIds;
-  /** Weight of each token's loss; 0 where nothing is learned. */
+  /** What each token's loss is multiplied by in the loss of the batch, means included; 0 where nothing is learned. */
   weights: Float32Array;
   /** Needed by the policy losses. */
   advantages?: Float32Array;
@@ -121,12 +121,15 @@ export interface Datum {
   behaviourLogprobs?: Float32Array;
 }
 
-export type Aggregation = 'token-mean' | 'seq-mean-token-mean' | 'seq-mean-token-sum';
-
+/**
+ * The loss of a batch is the plain sum over its tokens of weight × the token's loss. Policy losses take weight × advantage as
+ * one number, rounded to fp32, so that it is all that an engine elsewhere has to be sent.
+ */
 export type LossSpec =
-  | { kind: 'cross_entropy'; aggregation?: Aggregation }
-  | { kind: 'importance_sampling'; aggregation?: Aggregation }
-  | { kind: 'ppo'; aggregation?: Aggregation; clipLow: number; clipHigh: number; dualClip: number };
+  | { kind: 'cross_entropy' }
+  | { kind: 'importance_sampling' }
+  /** `dualClip`: where the advantage is negative, no ratio counts more than this. */
+  | { kind: 'ppo'; clipLow: number; clipHigh: number; dualClip: number | 'off' };
 
 export interface LossOutput {
   loss: number;

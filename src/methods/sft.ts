@@ -4,7 +4,7 @@ export interface DemonstrationTokens {
   mask: Uint8Array;
 }
 
-/** Supervised fine-tuning: what cross-entropy learns from, the expert's own tokens alone; the end beyond `maxTokens` is cut off. */
-export function sft({ tokens, mask }: DemonstrationTokens, maxTokens = Number.POSITIVE_INFINITY) {
-  return { tokens: tokens.slice(0, maxTokens), weights: Float32Array.from(mask.subarray(0, maxTokens)) };
+/** Supervised fine-tuning: cross-entropy learns the expert's own tokens alone; the end beyond `maxTokens` is cut off. */
+export function sft({ tokens, mask }: DemonstrationTokens, maxTokens = Number.POSITIVE_INFINITY): DemonstrationTokens {
+  return { tokens: tokens.slice(0, maxTokens), mask: mask.slice(0, maxTokens) };
 }

@@ -6,6 +6,7 @@ import { promptsSchema } from '../data/prompts.ts';
 import { readYaml } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { hubName } from '../hubName.ts';
+import { aggregations } from '../methods/aggregation.ts';
 import { methods } from '../methods/registry.ts';
 import { equivalences } from '../rewards/equivalences.ts';
 import { firstIssue, nearestName, section } from '../schema.ts';
@@ -147,8 +148,9 @@ const onPolicy = {
   loss: section({
     clipLow: z.number().positive().max(1).default(0.2),
     clipHigh: z.number().positive().default(0.28),
-    dualClip: z.number().gt(1).default(3),
-    aggregation: z.enum(['token-mean', 'seq-mean-token-mean', 'seq-mean-token-sum']).default('token-mean'),
+    /** Where the advantage is negative, no ratio counts more than this. */
+    dualClip: z.union([z.number().gt(1), z.literal('off')], 'expected a number >1, or off').default(3),
+    aggregation: z.enum(aggregations).default('token-mean'),
   }).prefault({}),
   reward: section({
     /** Of a dataset's answers: exact is the paper's; math also takes equal values in other notation. */

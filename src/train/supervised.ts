@@ -1,10 +1,10 @@
-import type { Datum } from '../engine/types.ts';
-import { sft } from '../methods/sft.ts';
+import { lossWeights } from '../methods/aggregation.ts';
+import { type DemonstrationTokens, sft } from '../methods/sft.ts';
 import type { Chat } from '../text/chat.ts';
 import type { Message } from '../text/message.ts';
 import { Clock } from './clock.ts';
 import type { Demonstrations } from './demonstrations.ts';
-import type { Learner, Phase, Studio } from './learner.ts';
+import type { Learner, LearnerContext, Phase } from './learner.ts';
 import { taskIndices } from './order.ts';
 import type { SftRecipe } from './recipe.ts';
 import { update } from './update.ts';
@@ -13,12 +13,12 @@ import { update } from './update.ts';
  * Supervised fine-tuning: the cold start. The policy learns to say what an expert said. An iteration is one update from
  * one batch of demonstrations.
  */
-export function supervised(recipe: SftRecipe, studio: Studio, demonstrations: Demonstrations): Learner {
-  const { trainer } = studio;
+export function supervised(recipe: SftRecipe, context: LearnerContext, demonstrations: Demonstrations): Learner {
+  const { trainer } = context;
   const { epochs, batchSize, maxTokens } = recipe.training;
   const count = Math.min(recipe.training.demonstrations, demonstrations.size ?? Infinity);
   const updates = Math.ceil((count * epochs) / batchSize);
-  const lessons = lessonsOf(demonstrations, count, maxTokens, studio);
+  const lessons = lessonsOf(demonstrations, count, maxTokens, context);
 
   return {
     iterations: updates,
@@ -29,8 +29,10 @@ export function supervised(recipe: SftRecipe, studio: Studio, demonstrations: De
       const size = Math.min(batchSize, count * epochs - iteration * batchSize);
       const indices = taskIndices(recipe.seed, iteration * batchSize, size, count);
       const batch = await clock.time('demonstrations', () => lessons(indices));
+      const weights = lossWeights(batch.map(({ mask }) => mask));
+      const data = batch.map(({ tokens }, i) => ({ tokens, weights: weights[i] }));
       const metrics = await clock.time('update', () =>
-        update(trainer, batch, { kind: 'cross_entropy' }, recipe.optimizer, iteration, updates),
+        update(trainer, data, { kind: 'cross_entropy' }, recipe.optimizer, iteration, updates),
       );
       const leftOut = batch.filter(hasNoLesson).length;
       return { ...metrics, ...(leftOut > 0 && { leftOut }), seconds: clock.seconds };
@@ -47,18 +49,18 @@ function lessonsOf(
   demonstrations: Demonstrations,
   count: number,
   maxTokens: number,
-  { chat, signal, onProgress, onNotice }: Studio,
-): (indices: readonly number[]) => Promise<Datum[]> {
-  const made = new Map<number, Datum>();
+  { chat, signal, onProgress, onNotice }: LearnerContext,
+): (indices: readonly number[]) => Promise<DemonstrationTokens[]> {
+  const made = new Map<number, DemonstrationTokens>();
   let isTold = false;
   return async indices => {
     for (const index of indices) {
       if (made.has(index)) continue;
       signal.throwIfAborted();
       const { messages, solution, tools } = await demonstrations.get(index);
-      const datum = sft(demonstrationTokens(chat, chat.prompt(messages, tools), solution), maxTokens);
-      made.set(index, datum);
-      if (hasNoLesson(datum) && !isTold) {
+      const lesson = sft(demonstrationTokens(chat, chat.prompt(messages, tools), solution), maxTokens);
+      made.set(index, lesson);
+      if (hasNoLesson(lesson) && !isTold) {
         isTold = true;
         onNotice(
           `left out: demonstration ${index}, in which nothing is said within training.maxTokens, ${maxTokens} tokens; ` +
@@ -72,12 +74,12 @@ function lessonsOf(
 }
 
 /** Whether nothing is learned from it: the update is then made from the others. */
-function hasNoLesson({ weights }: Datum): boolean {
-  return weights.every(weight => weight === 0);
+function hasNoLesson({ mask }: DemonstrationTokens): boolean {
+  return mask.every(said => said === 0);
 }
 
 /** An expert's dialogue as the policy would have sampled it; `mask` is 1 on the expert's turns. */
-export function demonstrationTokens(chat: Chat, prompt: number[], solution: readonly Message[]) {
+export function demonstrationTokens(chat: Chat, prompt: number[], solution: readonly Message[]): DemonstrationTokens {
   const tokens = [...prompt];
   const turns: [start: number, end: number][] = [];
   for (const message of solution) {

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type LossInputs, normalizer, sequenceLoss } from '../../src/engine/losses.ts';
+import { type LossInputs, sequenceLoss } from '../../src/engine/losses.ts';
 import type { LossSpec } from '../../src/engine/types.ts';
+import { type Aggregation, lossWeights } from '../../src/methods/aggregation.ts';
 import vectors from '../vectors/policyLoss.json' with { type: 'json' };
 
 function batchLoss(data: LossInputs[], logprobs: number[][], loss: LossSpec) {
-  const scale = normalizer(data, loss.aggregation);
-  const parts = data.map((datum, i) => sequenceLoss(datum, logprobs[i], loss, scale(datum)));
+  const parts = data.map((datum, i) => sequenceLoss(datum, logprobs[i], loss));
   const sum = (value: (part: (typeof parts)[number]) => number) => parts.reduce((total, p) => total + value(p), 0);
   const tokens = sum(p => p.tokens);
   return {
@@ -17,14 +17,14 @@ function batchLoss(data: LossInputs[], logprobs: number[][], loss: LossSpec) {
 }
 
 test.each(vectors.map((vector, index) => ({ index, vector })))('policy loss vector $index', ({ vector }) => {
-  const data = vector.mask.map((weights, i) => ({
+  const weights = lossWeights(vector.mask, vector.aggregation as Aggregation);
+  const data = weights.map((weights, i) => ({
     weights,
     advantages: vector.advantages[i],
     behaviourLogprobs: vector.oldLogprobs[i],
   }));
   const { clipLow, clipHigh, dualClip } = vector;
-  const aggregation = vector.aggregation as LossSpec['aggregation'];
-  const result = batchLoss(data, vector.newLogprobs, { kind: 'ppo', aggregation, clipLow, clipHigh, dualClip });
+  const result = batchLoss(data, vector.newLogprobs, { kind: 'ppo', clipLow, clipHigh, dualClip });
   expect(Math.abs(result.loss - vector.loss)).toBeLessThan(1e-6);
   for (const metric of ['clipFraction', 'approxKl', 'clipFractionLower'] as const) {
     expect(Math.abs(result.metric(metric) - vector[metric])).toBeLessThan(1e-6);
@@ -51,14 +51,11 @@ const batch = fc
     })),
     logprobs: sequences.map(s => s.map(t => t.logprob)),
   }));
-const aggregations = ['token-mean', 'seq-mean-token-mean', 'seq-mean-token-sum'] as const;
-const losses: fc.Arbitrary<LossSpec> = fc.constantFrom(
-  ...aggregations.flatMap((aggregation): LossSpec[] => [
-    { kind: 'cross_entropy', aggregation },
-    { kind: 'importance_sampling', aggregation },
-    { kind: 'ppo', aggregation, clipLow: 0.2, clipHigh: 0.28, dualClip: 3 },
-  ]),
-);
+const ppo: LossSpec = { kind: 'ppo', clipLow: 0.2, clipHigh: 0.28, dualClip: 3 };
+const losses = fc.constantFrom<LossSpec[]>({ kind: 'cross_entropy' }, { kind: 'importance_sampling' }, ppo, {
+  ...ppo,
+  dualClip: 'off',
+});
 
 test('the gradient is the slope of the loss', () => {
   fc.assert(
@@ -78,21 +75,43 @@ test('the gradient is the slope of the loss', () => {
 
 test('on the sampling policy itself importance sampling and ppo agree', () => {
   fc.assert(
-    fc.property(batch, fc.constantFrom(...aggregations), ({ data }, aggregation) => {
+    fc.property(batch, ({ data }) => {
       const logprobs = data.map(d => d.behaviourLogprobs);
-      const ppo = batchLoss(data, logprobs, { kind: 'ppo', aggregation, clipLow: 0.2, clipHigh: 0.28, dualClip: 3 });
-      const sampled = batchLoss(data, logprobs, { kind: 'importance_sampling', aggregation });
-      expect(ppo.loss).toBeCloseTo(sampled.loss, 10);
-      expect(ppo.gradients).toEqual(sampled.gradients);
-      expect(ppo.metric('clipFraction')).toBe(0);
+      const clipped = batchLoss(data, logprobs, ppo);
+      const sampled = batchLoss(data, logprobs, { kind: 'importance_sampling' });
+      expect(clipped.loss).toBeCloseTo(sampled.loss, 10);
+      expect(clipped.gradients).toEqual(sampled.gradients);
+      expect(clipped.metric('clipFraction')).toBe(0);
     }),
   );
 });
 
-const policyLosses: LossSpec[] = [
-  { kind: 'ppo', clipLow: 0.2, clipHigh: 0.28, dualClip: 1e12 },
-  { kind: 'importance_sampling' },
-];
+test('an engine that is sent weight × advantage as the advantage computes the same, bit for bit', () => {
+  const policyLosses = fc.constantFrom<LossSpec[]>({ kind: 'importance_sampling' }, ppo, { ...ppo, dualClip: 'off' });
+  fc.assert(
+    fc.property(batch, policyLosses, ({ data, logprobs }, loss) => {
+      const folded = data.map(({ weights, advantages, behaviourLogprobs }) => ({
+        weights: weights.map(weight => (weight === 0 ? 0 : 1)),
+        advantages: Float32Array.from(advantages, (advantage, t) => advantage * weights[t]),
+        behaviourLogprobs,
+      }));
+      const [here, elsewhere] = [data, folded].map(sent => batchLoss(sent, logprobs, loss));
+      expect(elsewhere.loss).toBe(here.loss);
+      expect(elsewhere.gradients).toEqual(here.gradients);
+    }),
+  );
+});
+
+test('without the dual clip, a much more probable token of a negative advantage counts as its ratio says', () => {
+  const worse = [{ weights: [1], advantages: [-1], behaviourLogprobs: [-3] }];
+  expect(batchLoss(worse, [[-1]], ppo).loss).toBe(3);
+  const free = batchLoss(worse, [[-1]], { ...ppo, dualClip: 'off' });
+  expect(free.loss).toBeCloseTo(Math.exp(2), 10);
+  expect(free.gradients[0][0]).toBeCloseTo(Math.exp(2), 5);
+  expect(free.metric('clipFractionLower')).toBe(0);
+});
+
+const policyLosses: LossSpec[] = [{ ...ppo, dualClip: 'off' }, { kind: 'importance_sampling' }];
 
 test.each(policyLosses)('$kind: a log-ratio beyond 20 neither overflows nor teaches', loss => {
   const over = (advantage: number, behaviour: number) =>
@@ -110,5 +129,5 @@ test.each(policyLosses)('$kind: a log-ratio beyond 20 neither overflows nor teac
 });
 
 test('a policy loss without advantages is refused', () => {
-  expect(() => sequenceLoss({ weights: [1] }, [-1], { kind: 'importance_sampling' }, 1)).toThrow(/needs advantages/);
+  expect(() => sequenceLoss({ weights: [1] }, [-1], { kind: 'importance_sampling' })).toThrow(/needs advantages/);
 });

@@ -113,6 +113,6 @@ test('without the outcome, rewards change nothing; naive opd is that with unifor
 
 test('sft learns the expert’s own tokens, as far as they fit', () => {
   const demonstration = { tokens: [5, 6, 7, 8], mask: Uint8Array.of(0, 1, 0, 1) };
-  expect(sft(demonstration)).toEqual({ tokens: [5, 6, 7, 8], weights: Float32Array.of(0, 1, 0, 1) });
-  expect(sft(demonstration, 3)).toEqual({ tokens: [5, 6, 7], weights: Float32Array.of(0, 1, 0) });
+  expect(sft(demonstration)).toEqual({ tokens: [5, 6, 7, 8], mask: Uint8Array.of(0, 1, 0, 1) });
+  expect(sft(demonstration, 3)).toEqual({ tokens: [5, 6, 7], mask: Uint8Array.of(0, 1, 0) });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { UserError } from '../../src/errors.ts';
-import { formatRecipe, parseRecipe } from '../../src/train/recipe.ts';
+import { formatRecipe, type OnPolicyRecipe, parseRecipe } from '../../src/train/recipe.ts';
 
 const sod = { method: 'sod', model: 'student', teacher: 'teacher' };
 const message = (input: unknown) => {
@@ -34,7 +34,17 @@ test('a recipe written out reads back as itself', () => {
   expect(parseRecipe(parse(formatRecipe(recipe)))).toEqual(recipe);
 });
 
+test('the clips of the loss and of the gradient can be left out', () => {
+  const { loss, optimizer } = parseRecipe({
+    ...sod,
+    loss: { dualClip: 'off' },
+    optimizer: { clipNorm: 0 },
+  }) as OnPolicyRecipe;
+  expect([loss.dualClip, optimizer.clipNorm]).toEqual(['off', 0]);
+});
+
 test.each([
+  [{ ...sod, loss: { dualClip: 'none' } }, /^r\.yaml: loss\.dualClip: expected a number >1, or off$/],
   [
     { ...sod, optimizer: { learningrate: 1 } },
     /^r\.yaml: optimizer: unknown key 'learningrate', did you mean 'learningRate'\? Allowed: learningRate, /,

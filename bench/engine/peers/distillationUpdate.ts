@@ -1,4 +1,5 @@
 import type { AdamParams, Completion, Datum, Sampler, Scorer, Trainer } from '../../../src/engine/types.ts';
+import { lossWeights } from '../../../src/methods/aggregation.ts';
 import { distillationAdvantages } from '../../../src/methods/distillation.ts';
 import { stepRanges } from '../../../src/methods/stepwise.ts';
 import { Clock } from '../../../src/train/clock.ts';
@@ -26,7 +27,8 @@ export async function distillationUpdate(
   const trajectories = asked.map((prompt, i) => trajectory(prompt, completions[i]));
   const scores = await clock.time('teacher', () => teacher.score(trajectories));
   await clock.time('update', async () => {
-    const data = trajectories.map((taken, i) => datum(taken, scores[i].logprobs));
+    const weights = lossWeights(trajectories.map(({ mask }) => mask));
+    const data = trajectories.map((taken, i) => datum(taken, weights[i], scores[i].logprobs));
     await trainer.forwardBackward(data, { kind: 'importance_sampling' });
     await trainer.optimStep(adam);
   });
@@ -49,10 +51,10 @@ function trajectory(prompt: readonly number[], { tokens, logprobs }: Completion)
   };
 }
 
-function datum({ tokens, mask, logprobs }: Trajectory, teacher: Float32Array): Datum {
+function datum({ tokens, mask, logprobs }: Trajectory, weights: Float32Array, teacher: Float32Array): Datum {
   return {
     tokens,
-    weights: Float32Array.from(mask),
+    weights,
     advantages: distillationAdvantages(stepRanges(mask), [1], 0, logprobs, teacher),
     behaviourLogprobs: logprobs,
   };

@@ -3,7 +3,7 @@ import type { Weights } from '../../model/weights.ts';
 import { adamw, globalNorm } from '../../tensor/ops.ts';
 import { Tape } from '../../tensor/tape.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
-import { normalizer, sequenceLoss } from '../losses.ts';
+import { sequenceLoss } from '../losses.ts';
 import type { AdamParams, Datum, LossOutput, LossSpec } from '../types.ts';
 import { microBatches, pass } from './pass.ts';
 
@@ -18,7 +18,6 @@ export function forwardBackward(
   loss: LossSpec,
   rowsPerPass: number,
 ): LossOutput {
-  const scaleOf = normalizer(data, loss.aggregation);
   const output: LossOutput = { loss: 0, tokens: 0, logprobs: [], metrics: {} };
   const sums: Record<string, number> = { entropy: 0 };
   for (const batch of microBatches(data, rowsPerPass)) {
@@ -26,7 +25,7 @@ export function forwardBackward(
       const targets = batch.map(({ tokens, weights }) => ({ tokens, wanted: weights }));
       const { logprobs, entropies, backward } = pass(weights, rotary, targets, new Tape());
       const gradients = batch.map((datum, i) => {
-        const part = sequenceLoss(datum, logprobs[i], loss, scaleOf(datum));
+        const part = sequenceLoss(datum, logprobs[i], loss);
         output.loss += part.loss;
         output.tokens += part.tokens;
         for (const [name, sum] of Object.entries(part.metricSums)) sums[name] = (sums[name] ?? 0) + sum;

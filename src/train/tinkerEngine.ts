@@ -1,4 +1,4 @@
-import { unsupported } from '../engine/tinker/dialect.ts';
+import { dialects, unsupported } from '../engine/tinker/dialect.ts';
 import type { TinkerEngine } from '../engine/tinker/engine.ts';
 import { UserError } from '../errors.ts';
 import type { Recipe } from './recipe.ts';
@@ -22,7 +22,14 @@ export async function startTinkerEngine(
   const { method, optimizer } = recipe;
   const loss = 'loss' in recipe ? recipe.loss : undefined;
   const refusals = method && optimizer ? unsupported(engine.dialect, engine.rank, { method, optimizer, loss }) : [];
-  if (refusals.length === 0) return engine;
+  if (refusals.length === 0) {
+    if (!dialects[engine.dialect].takesAdam) {
+      onNotice?.(
+        `${settings.url}: betas, epsilon and weight decay are what the server was started with, not the recipe's`,
+      );
+    }
+    return engine;
+  }
   await engine.close();
   throw new UserError(`${settings.url} (${engine.dialect}) has ${refusals.join('; ')}`);
 }

@@ -121,8 +121,8 @@ export class TinkerService {
   train(request: ForwardBackwardRequest, body: Uint8Array): string {
     const model = this.model(request.modelId);
     return model.repeats.once(request.seqId || undefined, body, () => {
-      const data = trainingData(request, model.base.config);
       const loss = lossSpec(request);
+      const data = trainingData(request, model.base.config);
       const work = async () =>
         request.forwardOnly
           ? forwardResult(data, loss, await model.forward(data))
@@ -135,8 +135,8 @@ export class TinkerService {
   score(request: ForwardBackwardRequest, body: Uint8Array): string {
     const { base, from, repeats } = this.#sampling(request.modelId);
     return repeats.once(request.seqId, body, () => {
-      const data = trainingData(request, base.config);
       const loss = lossSpec(request);
+      const data = trainingData(request, base.config);
       const score = (sampler: LocalSampler) => sampler.score(data.map(scored));
       const work = async () => {
         const scores = 'model' in from ? await from.model.sample(score) : await this.#samplers.use(from.folder, score);

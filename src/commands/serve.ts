@@ -4,14 +4,16 @@ import { interruptible } from './interrupt.ts';
 import { byteCount, nonNegativeInteger, portNumber, positiveInteger, positiveNumber } from './options.ts';
 
 interface Options {
+  tinker?: boolean;
+  state: string;
   name?: string;
   host: string;
   port: number;
   apiKey?: string;
   allowOrigin: string[];
-  maxBody: number;
+  maxBody?: number;
   maxBatch: number;
-  maxQueue: number;
+  maxQueue?: number;
   maxContext?: number;
   cacheGib: number;
   dtype: 'auto' | 'f32' | 'bf16';
@@ -19,8 +21,12 @@ interface Options {
 
 export const serveCommand = () =>
   new Command('serve')
-    .description("Serve a model by OpenAI's API, to the clients and agents that you already have.")
-    .argument('<checkpoint>', 'folder of a model in Hugging Face layout')
+    .description(
+      "Serve a model by OpenAI's API, to the clients and agents that you already have; or be trained, by Tinker's.",
+    )
+    .argument('<checkpoint...>', 'folder of a model in Hugging Face layout; with --tinker, of several')
+    .option('--tinker', 'the Tinker API: clients train copies of the models, sample from them and save them')
+    .option('--state <folder>', 'with --tinker, where they are saved', 'runs/tinker')
     .option('--port <port>', 'port to listen on', portNumber, 8000)
     .option('--host <address>', 'address to listen on; others than this machine can reach 0.0.0.0', '127.0.0.1')
     .option('--name <name>', "what clients call the model (default: its folder's or run's name)")
@@ -33,8 +39,12 @@ export const serveCommand = () =>
     )
     .option('--max-context <tokens>', 'most tokens of a prompt and its answer', positiveInteger)
     .option('--max-batch <count>', 'sequences sampled side by side', positiveInteger, 64)
-    .option('--max-queue <count>', 'sequences that may wait beside them', nonNegativeInteger, 256)
-    .option('--max-body <bytes>', 'longest body of a request', byteCount, 1 << 20)
+    .option(
+      '--max-queue <count>',
+      'sequences that may wait beside them (default: 256, with --tinker 1024)',
+      nonNegativeInteger,
+    )
+    .option('--max-body <bytes>', 'longest body of a request (default: 1 MiB, with --tinker 128 MiB)', byteCount)
     .option(
       '--cache-gib <size>',
       'memory for keys and values, filled before anything in it is forgotten',
@@ -48,42 +58,68 @@ export const serveCommand = () =>
 Examples:
   sod serve runs/demo/student-sod/final
   sod serve models/Qwen3-0.6B --port 9000 --api-key secret
+  sod serve models/student models/teacher --tinker
 
   curl http://127.0.0.1:8000/v1/chat/completions -H 'content-type: application/json' \\
     -d '{"model": "student-sod", "messages": [{"role": "user", "content": "Hello"}]}'
 
-Serves /v1/chat/completions, /v1/completions, /v1/models, /health and /metrics. Ctrl-C lets answers under way finish.`,
+Serves /v1/chat/completions, /v1/completions, /v1/models, /health and /metrics; with --tinker what is below /api/v1, to
+recipes with "engine: {kind: tinker, url: …}" and to Tinker's SDK, whose keys begin with tml-. Ctrl-C lets answers under way
+finish.`,
     )
-    .action(async (checkpoint: string, options: Options) => {
+    .action(async (checkpoints: string[], options: Options) => {
       if (!['auto', 'f32', 'bf16'].includes(options.dtype)) {
         throw new UserError(`--dtype is ${options.dtype}; it must be auto, f32 or bf16`);
       }
-      const { serve } = await import('../serve/server.ts');
-      const server = await serve({
-        checkpoint,
-        name: options.name,
-        host: options.host,
-        port: options.port,
-        apiKey: options.apiKey ?? process.env.SOD_API_KEY,
-        allowOrigins: options.allowOrigin,
-        maxBodyBytes: options.maxBody,
-        maxQueue: options.maxQueue,
-        maxContext: options.maxContext,
-        engine: {
-          maxBatch: options.maxBatch,
-          cacheBytes: Math.ceil(options.cacheGib * 2 ** 30),
-          dtype: options.dtype,
-          onNotice: console.error,
-        },
-        onError: error => console.error(error.stack),
-      });
-      console.log(`${server.model} at ${server.url}/v1, up to ${server.contextTokens} tokens a request; Ctrl-C stops`);
+      const server = options.tinker ? await startTinker(checkpoints, options) : await start(checkpoints, options);
       await interruptible(
         signal => new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true })),
         'Letting the answers under way finish; once more to stop at once.',
       );
       await server.close();
     });
+
+async function start([checkpoint, ...others]: string[], options: Options) {
+  if (others.length > 0)
+    throw new UserError(`OpenAI's API serves one model, not also ${others[0]}: give --tinker, or one`);
+  const { serve } = await import('../serve/server.ts');
+  const server = await serve({
+    ...common(options),
+    checkpoint,
+    name: options.name,
+    maxContext: options.maxContext,
+  });
+  console.log(`${server.model} at ${server.url}/v1, up to ${server.contextTokens} tokens a request; Ctrl-C stops`);
+  return server;
+}
+
+async function startTinker(checkpoints: string[], options: Options) {
+  if (options.name !== undefined || options.maxContext !== undefined) {
+    throw new UserError("--name and --max-context are of OpenAI's API, not of --tinker");
+  }
+  const { serveTinker } = await import('../serve/tinker/server.ts');
+  const server = await serveTinker({ ...common(options), checkpoints, stateFolder: options.state });
+  console.log(`${server.models.join(', ')} to be trained at ${server.url}, saved in ${options.state}; Ctrl-C stops`);
+  return server;
+}
+
+function common(options: Options) {
+  return {
+    host: options.host,
+    port: options.port,
+    apiKey: options.apiKey ?? process.env.SOD_API_KEY,
+    allowOrigins: options.allowOrigin,
+    maxBodyBytes: options.maxBody,
+    maxQueue: options.maxQueue,
+    engine: {
+      maxBatch: options.maxBatch,
+      cacheBytes: Math.ceil(options.cacheGib * 2 ** 30),
+      dtype: options.dtype,
+      onNotice: console.error,
+    },
+    onError: (error: Error) => console.error(error.stack),
+  };
+}
 
 /** An origin as browsers write it. */
 function parseOrigin(text: string): string {

@@ -14,8 +14,9 @@ loopback.addAddress('::1', 'ipv6');
  * What it may send without asking first is refused as well: a body that is not called JSON.
  * @param allowed origins such as `https://example.org` whose pages may ask, and by whose host's name the server may be asked; `*`: all
  * @param name a further name of this machine
+ * @param types of bodies, beside JSON; pages have to ask before they send one
  */
-export function keepOut(allowed: readonly string[], name?: string): MiddlewareHandler {
+export function keepOut(allowed: readonly string[], name?: string, types: readonly string[] = []): MiddlewareHandler {
   const everybody = allowed.includes('*');
   const names = new Set([name, ...allowed.map(hostOf)]);
   const isAllowed = (origin: string, c: Context) =>
@@ -33,7 +34,7 @@ export function keepOut(allowed: readonly string[], name?: string): MiddlewareHa
     if (origin !== undefined && !isAllowed(origin, c)) {
       throw forbidden(`Pages of ${JSON.stringify(origin)} may not ask this server.`);
     }
-    if (c.req.method === 'POST' && !/^application\/json *(;|$)/i.test(type)) {
+    if (c.req.method === 'POST' && !/^application\/json *(;|$)/i.test(type) && !types.includes(type)) {
       throw new ApiError(415, 'Send JSON, and the header "content-type: application/json".', {
         code: 'unsupported_media_type',
       });

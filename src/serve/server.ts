@@ -1,8 +1,4 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
 import { LocalEngine, type LocalEngineOptions } from '../engine/local/engine.ts';
-import { UserError } from '../errors.ts';
 import { readCheckpoint } from '../model/checkpoint.ts';
 import { modelName } from '../modelName.ts';
 import { loadChat } from '../text/loadChat.ts';
@@ -10,6 +6,7 @@ import { readVocabulary } from '../text/vocabulary.ts';
 import { Admission } from './admission.ts';
 import { ApiError } from './apiError.ts';
 import { createApp } from './app.ts';
+import { listen } from './listen.ts';
 import { ServerMetrics } from './metrics.ts';
 import { ReadingThread } from './readingThread.ts';
 import { ServedModel } from './servedModel.ts';
@@ -45,12 +42,6 @@ export interface RunningServer {
 }
 
 const defaultBodyBytes = 1 << 20;
-/** Time for a client to send its whole request. */
-const requestTimeoutMs = 30_000;
-const maxConnections = 4096;
-/** Longer than clients and proxies keep a connection: who closes first must not be the one who is about to be asked. */
-const keepAliveTimeoutMs = 75_000;
-
 /**
  * Serves a checkpoint by OpenAI's API until it is closed.
  * @throws UserError where the checkpoint cannot be loaded or the address not be taken.
@@ -80,13 +71,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       maxBodyBytes: options.maxBodyBytes ?? defaultBodyBytes,
       onError: options.onError ?? (error => console.error(error)),
     });
-    const server = createServer(
-      { requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs },
-      getRequestListener(app.fetch),
-    );
-    server.maxConnections = maxConnections;
-    server.on('clientError', refuseGarbage);
-    const url = await listen(server, host, options.port ?? 8000);
+    const { server, url } = await listen(app.fetch, host, options.port ?? 8000, (status, message) => {
+      return new ApiError(status, message).body;
+    });
     return {
       url,
       model: model.name,
@@ -123,47 +110,4 @@ async function openModel(engine: LocalEngine, options: ServeOptions) {
     contextTokens: Math.min(config.maxPositions, cacheTokens, options.maxContext ?? Number.POSITIVE_INFINITY),
   });
   return { model, vocabularySize: config.vocabSize };
-}
-
-function listen(server: Server, host: string, port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const why =
-        error.code === 'EADDRINUSE'
-          ? 'another program has that port; give another --port'
-          : error.code === 'EACCES'
-            ? 'this user may not take that port; take one above 1023'
-            : error.message;
-      reject(new UserError(`cannot listen on ${host}:${port}: ${why}`));
-    });
-    server.listen(port, host, () => {
-      const address = server.address() as AddressInfo;
-      const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-      resolve(`http://${name}:${address.port}`);
-    });
-  });
-}
-
-/** What is no HTTP at all, or too much of it, is answered in the same shape as everything else. */
-function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const [status, text] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? [431, 'Request Header Fields Too Large']
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, 'Request Timeout']
-        : [400, 'Bad Request'];
-  const body = JSON.stringify(
-    new ApiError(status as number, `No HTTP request that can be read: ${error.message}`).body,
-  );
-  const head = [
-    `HTTP/1.1 ${status} ${text}`,
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { datasetSchema } from '../data/dataset.ts';
 import { promptsSchema } from '../data/prompts.ts';
 import { readYaml } from '../documents.ts';
+import { dialectNames } from '../engine/tinker/dialect.ts';
 import { UserError } from '../errors.ts';
 import { hubName } from '../hubName.ts';
 import { aggregations } from '../methods/aggregation.ts';
@@ -41,7 +42,8 @@ export const initSchema = section({
 });
 export type Init = z.infer<typeof initSchema>;
 
-const engine = section({
+const localEngine = section({
+  kind: z.literal('local').optional(),
   dtype: z.enum(['auto', 'f32', 'bf16']).default('auto'),
   /** Default: all cores. */
   threads: count.max(1024).optional(),
@@ -51,7 +53,21 @@ const engine = section({
   cacheBytes: count.optional(),
   /** Most sequences that are sampled at once. */
   maxBatch: count.optional(),
-}).prefault({});
+});
+
+/** A server that speaks the Tinker API. Its key is taken from TINKER_API_KEY. */
+const tinkerEngine = section({
+  kind: z.literal('tinker'),
+  url: z.url({ protocol: /^https?$/, error: 'must be the address of a server, such as http://127.0.0.1:8000' }),
+  /** Needed where a server does not say what it is; `sod serve --tinker` does. */
+  dialect: z.enum(dialectNames).optional(),
+  /** Of the adapter that is trained; 0: all weights. Default: 0 where the server can, else 32. */
+  rank: z.int().nonnegative().max(4096).optional(),
+  /** What the server calls models, by the names of their folders here. Default: the same. */
+  models: z.record(z.string(), z.string().min(1)).optional(),
+});
+
+const engine = z.discriminatedUnion('kind', [localEngine, tinkerEngine], 'kind must be local or tinker').prefault({});
 
 const save = section({
   /** Iterations between two resumable checkpoints. */

@@ -15,6 +15,7 @@ import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftReci
 import { goOn } from './resume.ts';
 import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
 import { supervised } from './supervised.ts';
+import { startTinkerEngine } from './tinkerEngine.ts';
 import { openTrainingData, type TrainingData } from './trainingData.ts';
 
 export interface TrainOptions {
@@ -189,11 +190,13 @@ async function teacherOf(recipe: Recipe, checkpoint: string, engine: Engine): Pr
   return engine.scorer(checkpoint);
 }
 
-/** A local engine as a recipe describes it. */
+/** The engine that a recipe describes. @throws UserError where it cannot do what the recipe asks for */
 export async function startEngine(
-  { engine }: Pick<Recipe, 'engine'>,
+  recipe: Pick<Recipe, 'engine'> & Partial<Recipe>,
   onNotice?: (notice: string) => void,
 ): Promise<Engine> {
+  const { engine } = recipe;
+  if (engine.kind === 'tinker') return startTinkerEngine(engine, recipe, onNotice);
   const { LocalEngine } = await import('../engine/local/engine.ts');
   return LocalEngine.start({ ...engine, onNotice });
 }

@@ -72,7 +72,7 @@ export class LocalEngine implements Engine {
     return new LocalEngine({ ...engineDefaults, ...options }, onNotice);
   }
 
-  async trainer(checkpoint: string): Promise<Trainer> {
+  async trainer(checkpoint: string): Promise<LocalTrainer> {
     return new LocalTrainer(this, await this.#load(checkpoint, true));
   }
 
@@ -195,6 +195,11 @@ export class LocalSampler implements Sampler, Scorer {
   async open(prompt: TokenIds): Promise<Conversation> {
     return new LocalConversation(this.#engine, this.#model, prompt);
   }
+
+  /** Frees its model, which nobody may be using any more. */
+  free(): Promise<void> {
+    return this.#engine.call({ kind: 'free', model: this.#model });
+  }
 }
 
 /** Only tokens: the engine finds their keys and values again in its page cache. */
@@ -236,7 +241,7 @@ class LocalConversation implements Conversation {
   }
 }
 
-class LocalTrainer implements Trainer {
+export class LocalTrainer implements Trainer {
   readonly #engine: LocalEngine;
   readonly #model: number;
 
@@ -253,7 +258,8 @@ class LocalTrainer implements Trainer {
     return this.#engine.call({ kind: 'optimStep', model: this.#model, adam });
   }
 
-  async sampler(): Promise<Sampler> {
+  /** One for all: whoever has it samples from the weights as they are. */
+  async sampler(): Promise<LocalSampler> {
     return new LocalSampler(this.#engine, this.#model);
   }
 

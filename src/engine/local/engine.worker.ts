@@ -15,7 +15,8 @@ import { type FromWorker, precisionOf, type Request, type ToWorker, type WorkerO
 const port = parentPort!;
 const options = workerData as WorkerOptions;
 if (options.threads > 0) native.setThreads(options.threads);
-const models: LocalModel[] = [];
+const models = new Map<number, LocalModel>();
+let opened = 0;
 /** Conversations between two turns: for them a tool may be at work. */
 const away = new Set<number>();
 /** What a conversation goes on with that has become as long as it can be. */
@@ -28,7 +29,7 @@ const told: { id: number; token: SampledToken }[] = [];
 
 port.on('message', async (message: ToWorker) => {
   if ('abort' in message) {
-    for (const model of models) if (model.generating) model.generator.abort(message.abort);
+    for (const model of models.values()) if (model.generating) model.generator.abort(message.abort);
     return;
   }
   if ('closed' in message) {
@@ -51,7 +52,8 @@ function answer(message: FromWorker): void {
 function handle(id: number, request: Request): unknown {
   if (request.kind !== 'status') idle.refresh();
   if (request.kind === 'open') return open(request.checkpoint, request.trainable);
-  const model = models[request.model];
+  const model = models.get(request.model);
+  if (!model) throw new Error('the model was freed');
   switch (request.kind) {
     case 'generate': {
       const { prompt, options, conversation } = request;
@@ -76,13 +78,16 @@ function handle(id: number, request: Request): unknown {
       return model.save(request.dir, request.optimizer);
     case 'load':
       return load(model, request.dir, request.optimizer);
+    case 'free':
+      models.delete(request.model);
+      return model.free();
   }
 }
 
 function open(checkpoint: string, trainable: boolean): number {
   const dtype = precisionOf(options.dtype);
   const model = new LocalModel(checkpoint, { ...options, dtype, trainable, onMask: advance });
-  models.push(model);
+  models.set(opened, model);
   const need = Object.values(model.need).reduce((sum, bytes) => sum + bytes, 0);
   const { isa, bf16, threads } = native.cpu();
   const products = dtype === 'f32' || bf16 ? dtype : 'bf16, multiplied as f32';
@@ -91,7 +96,7 @@ function open(checkpoint: string, trainable: boolean): number {
       `${checkpoint}: ${products}, kernels for ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ` +
       `up to ${inGiB(need)} GiB; ${inGiB(availableMemory())} GiB are free`,
   });
-  return models.length - 1;
+  return opened++;
 }
 
 function load(model: LocalModel, dir: string, optimizer: boolean): void {
@@ -110,7 +115,7 @@ function advance(): void {
   if (advancing) return;
   advancing = true;
   const turn = () => {
-    const busy = models.filter(model => model.generating);
+    const busy = [...models.values()].filter(model => model.generating);
     const more = busy.map(model => model.generator.step(away.size === 0));
     if (told.length > 0) answer({ told: told.splice(0) });
     advancing = more.includes(true);

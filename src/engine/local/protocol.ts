@@ -20,7 +20,8 @@ export type Request =
   | { kind: 'forwardBackward'; model: number; data: Datum[]; loss: LossSpec }
   | { kind: 'optimStep'; model: number; adam: AdamParams }
   | { kind: 'save'; model: number; dir: string; optimizer: boolean }
-  | { kind: 'load'; model: number; dir: string; optimizer: boolean };
+  | { kind: 'load'; model: number; dir: string; optimizer: boolean }
+  | { kind: 'free'; model: number };
 
 /** What a sampler's model has under way. */
 export interface SamplerStatus {

@@ -1,0 +1,154 @@
+import { z } from 'zod';
+import type { AdamParams, Datum, LossOutput, LossSpec, Sampler, StepStats, Trainer } from '../types.ts';
+import type { Answer, Connection } from './connection.ts';
+import type { Dialect } from './dialect.ts';
+import { jsonOf, result, submit } from './futures.ts';
+import { bringHome } from './home.ts';
+import { lossOutput, together } from './lossOutput.ts';
+import { forwardBackwardRequest } from './messages.ts';
+import { type ModelLimits, type SamplingSession, TinkerSampler } from './sampler.ts';
+import { readPlace, writePlace } from './savedPlace.ts';
+import { divide, lossConfig, wireDatum } from './trainingData.ts';
+
+export interface TrainerOptions {
+  connection: Connection;
+  dialect: Dialect;
+  limits: ModelLimits;
+  /** Folder of the model here, from which the server starts as well. */
+  checkpoint: string;
+  /** Makes a fresh copy of the model on the server. @returns its id */
+  create: () => Promise<string>;
+}
+
+const path = z.object({ path: z.string() });
+const samplingSession = z.object({ sampling_session_id: z.string() });
+const stepped = z.object({ metrics: z.record(z.string(), z.number().nullable()).nullable() });
+const loaded = z.object({ type: z.literal('load_weights') });
+
+/**
+ * A model that a server trains. What changes it goes there in order and under growing numbers, so that a request that is sent
+ * twice is done once.
+ */
+export class TinkerTrainer implements Trainer {
+  readonly #options: TrainerOptions;
+  readonly #sampler: TinkerSampler;
+  #model: string;
+  #number = 0;
+  #lastSent: Promise<unknown> = Promise.resolve();
+  /** Updates made. */
+  #version = 0;
+  /** Of the weights as they are. */
+  #sampling: Promise<SamplingSession> | undefined;
+
+  private constructor(options: TrainerOptions, model: string) {
+    const { connection, dialect, limits } = options;
+    this.#options = options;
+    this.#model = model;
+    this.#sampler = new TinkerSampler(connection, dialect, limits, () => {
+      this.#sampling ??= this.#openSampling();
+      return this.#sampling;
+    });
+  }
+
+  static async create(options: TrainerOptions): Promise<TinkerTrainer> {
+    return new TinkerTrainer(options, await options.create());
+  }
+
+  get model(): string {
+    return this.#model;
+  }
+
+  async forwardBackward(data: Datum[], loss: LossSpec): Promise<LossOutput> {
+    const { dialect } = this.#options;
+    const parts = divide(data, dialect).map(part => this.#learn(part, loss, data.length));
+    return together(await Promise.all(parts));
+  }
+
+  async optimStep({ learningRate, betas, epsilon, weightDecay, clipNorm }: AdamParams): Promise<StepStats> {
+    const adam_params = {
+      learning_rate: learningRate,
+      beta1: betas[0],
+      beta2: betas[1],
+      eps: epsilon,
+      weight_decay: weightDecay,
+      grad_clip_norm: clipNorm,
+    };
+    const told = await this.#ask('optim_step', { adam_params }, stepped);
+    this.#sampling = undefined;
+    this.#version++;
+    const norms = Object.entries(told.metrics ?? {}).filter(([name]) => /grad_norm/.test(name));
+    return { gradNorm: norms[0]?.[1] ?? Number.NaN, version: this.#version };
+  }
+
+  async sampler(): Promise<Sampler> {
+    return this.#sampler;
+  }
+
+  /** With `optimizer`, the server keeps what is needed to go on, and `dir` says where; without, the weights come to `dir`. */
+  async save(dir: string, options: { optimizer?: boolean } = {}): Promise<void> {
+    const { connection, checkpoint } = this.#options;
+    const name = `update-${this.#version}`;
+    if (!options.optimizer) {
+      const saved = await this.#ask('save_weights_for_sampler', { path: name }, path);
+      await bringHome(connection, saved.path, checkpoint, dir);
+      return;
+    }
+    const saved = await this.#ask('save_weights', { path: name, overwrite: true }, path);
+    writePlace(dir, { url: connection.url, path: saved.path, version: this.#version });
+  }
+
+  async load(dir: string, options: { optimizer?: boolean } = {}): Promise<void> {
+    const place = readPlace(dir);
+    // Many servers load only into a model that has done nothing yet.
+    if (this.#number > 0) {
+      await this.unload();
+      this.#model = await this.#options.create();
+      this.#number = 0;
+    }
+    await this.#ask('load_weights', { path: place.path, optimizer: options.optimizer ?? false }, loaded);
+    this.#version = place.version;
+    this.#sampling = undefined;
+  }
+
+  /** Gives the server its memory back; one that cannot be reached finds out by itself. */
+  async unload(): Promise<void> {
+    await this.#options.connection.tell('unload_model', { model_id: this.#model, type: 'unload_model' });
+  }
+
+  async #openSampling(): Promise<SamplingSession> {
+    const session = await this.#ask('save_weights_for_sampler', {}, samplingSession);
+    return { id: session.sampling_session_id, next: 0 };
+  }
+
+  async #learn(data: Datum[], loss: LossSpec, sequences: number): Promise<LossOutput> {
+    const { connection, dialect } = this.#options;
+    const request = (number: number) =>
+      forwardBackwardRequest.encode({
+        modelId: this.#model,
+        seqId: number,
+        data: data.map(datum => wireDatum(datum, loss, dialect, sequences)),
+        lossFn: loss.kind,
+        lossFnConfig: lossConfig(loss),
+      });
+    return this.#inOrder('forward_backward', request, answer => lossOutput(data, loss, answer, connection.url));
+  }
+
+  #ask<T>(type: string, body: object, schema: z.ZodType<T>): Promise<T> {
+    const request = (seq_id: number) => ({ model_id: this.#model, seq_id, type, ...body });
+    return this.#inOrder(type, request, answer => schema.parse(jsonOf(answer)));
+  }
+
+  /** Sends a request when the server has taken on the one before, without waiting for what that comes to. */
+  async #inOrder<T>(
+    path: string,
+    request: (number: number) => object | Uint8Array,
+    read: (answer: Answer) => T,
+  ): Promise<T> {
+    const { connection } = this.#options;
+    const body = request(++this.#number);
+    const again = () => submit(connection, path, body);
+    const sent = this.#lastSent.then(again);
+    this.#lastSent = sent.catch(() => {});
+    return result(connection, await sent, again, read);
+  }
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UserError } from '../../errors.ts';
+import { ApiError } from '../apiError.ts';
+
+/** What came of a request, in the form that its client reads. */
+export interface Result {
+  json(): object;
+  protobuf?(): Uint8Array;
+}
+
+/** What a future has come to. */
+export type Outcome = { result: Result } | { error: string; category: 'user' | 'server' };
+
+interface Future {
+  outcome: Promise<Outcome>;
+  /** When it was settled. */
+  settledAt?: number;
+}
+
+/** An answer may be lost on its way and be asked for again. */
+const keptMs = 600_000;
+const mostKept = 20_000;
+
+/** Requests under way and their results, each by an id by which it is asked for until it is there. */
+export class Futures {
+  readonly #futures = new Map<string, Future>();
+  readonly #onError: (error: Error) => void;
+
+  /** @param onError told what failed without a client being at fault */
+  constructor(onError: (error: Error) => void) {
+    this.#onError = onError;
+  }
+
+  /** @returns the id of what `work` will come to */
+  begin(work: Promise<Result>): string {
+    this.#forget();
+    const id = randomUUID();
+    const future: Future = {
+      outcome: work.then(
+        result => ({ result }),
+        error => this.#failure(error),
+      ),
+    };
+    future.outcome.then(() => {
+      future.settledAt = Date.now();
+    });
+    this.#futures.set(id, future);
+    return id;
+  }
+
+  /**
+   * Waits for a future, but not longer than a client or a proxy holds a connection.
+   * @returns undefined where it is still under way
+   * @throws ApiError 404 where there is none, or it is too long ago
+   */
+  async retrieve(id: string, waitMs: number): Promise<Outcome | undefined> {
+    const future = this.#futures.get(id);
+    if (!future) throw new ApiError(404, `There is no request ${JSON.stringify(id.slice(0, 100))} under way.`);
+    const timer = new AbortController();
+    const late = sleep(waitMs, undefined, { signal: timer.signal }).catch(() => undefined);
+    try {
+      return await Promise.race([future.outcome, late]);
+    } finally {
+      timer.abort();
+    }
+  }
+
+  #failure(error: Error): Outcome {
+    if (error instanceof ApiError || error instanceof UserError) return { error: error.message, category: 'user' };
+    this.#onError(error);
+    return { error: 'The server failed to answer.', category: 'server' };
+  }
+
+  /** The oldest results go: those that nobody will ask for any more, and more than may be kept. */
+  #forget(): void {
+    const dueBefore = Date.now() - keptMs;
+    for (const [id, { settledAt }] of this.#futures) {
+      if (settledAt === undefined) continue;
+      if (settledAt > dueBefore && this.#futures.size < mostKept) break;
+      this.#futures.delete(id);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { smallSodRun, writeSmallModels } from '../../../bench/smallSodRun.ts';
+import { serveTinker } from '../../../src/serve/tinker/server.ts';
+import { parseRecipe } from '../../../src/train/recipe.ts';
+import { readMetrics, readTrajectories } from '../../../src/train/runDirectory.ts';
+import { train } from '../../../src/train/train.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sod-tinker-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const models = await writeSmallModels(folder);
+const input = { ...smallSodRun(models), training: { iterations: 10, promptsPerIteration: 4, promptsPerUpdate: 2 } };
+
+const weightsOf = (checkpoint: string) => readFileSync(join(checkpoint, 'model.safetensors'));
+
+test('a run through the API is the run on the local engine: trajectories, advantages, losses and weights, bit for bit', async () => {
+  const server = await serveTinker({
+    checkpoints: [models.student, models.teacher],
+    stateFolder: join(folder, 'state'),
+    port: 0,
+  });
+  try {
+    const here = join(folder, 'here');
+    const there = join(folder, 'there');
+    const local = await train(parseRecipe(input), { runDir: here });
+    const recipe = parseRecipe({ ...input, engine: { kind: 'tinker', url: server.url } });
+    const remote = await train(recipe, { runDir: there });
+
+    expect(weightsOf(remote.checkpoint).equals(weightsOf(local.checkpoint))).toBe(true);
+    expect(readTrajectories(there)).toEqual(readTrajectories(here));
+    const told = (run: string) => readMetrics(run).map(({ seconds, ...metrics }) => metrics);
+    expect(told(there)).toEqual(told(here));
+    expect(told(here)).toHaveLength(10);
+  } finally {
+    await server.close();
+  }
+});

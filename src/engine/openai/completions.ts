@@ -2,24 +2,27 @@ import { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import type { Completion, TokenIds } from '../types.ts';
 import { type Call, Passing } from './connection.ts';
-import { type Dialect, refuseOtherIds, type Sampling, type ToldScores, understood } from './dialect.ts';
+import {
+  type Dialect,
+  refuseOtherCount,
+  refuseOtherIds,
+  type Sampling,
+  type ToldScores,
+  understood,
+} from './dialect.ts';
 
 const path = '/v1/completions';
 const ids = z.array(z.int().nonnegative());
 
-const scoredAnswer = z.object({
-  choices: z
-    .array(
-      z.object({
-        /** By token id: the given one, and perhaps others. */
-        prompt_logprobs: z.array(
-          z.record(z.string(), z.object({ logprob: z.number(), decoded_token: z.string().nullish() })).nullable(),
-        ),
-        prompt_entropies: z.array(z.number().nullable()).optional(),
-      }),
-    )
-    .length(1),
+const scoredChoice = z.object({
+  /** By token id: the given one, and perhaps others. */
+  prompt_logprobs: z.array(
+    z.record(z.string(), z.object({ logprob: z.number(), decoded_token: z.string().nullish() })).nullable(),
+  ),
+  prompt_entropies: z.array(z.number().nullable()).optional(),
 });
+type ScoredChoice = z.output<typeof scoredChoice>;
+const scoredAnswer = z.object({ choices: z.array(scoredChoice) });
 
 const sampledAnswer = z.object({
   choices: z
@@ -36,23 +39,37 @@ const sampledAnswer = z.object({
 
 /** vLLM's extension of `/v1/completions`: prompts as token ids, `prompt_logprobs`, `return_token_ids`. */
 export const vllm: Dialect = {
+  scoredTogether: 0,
   // A prompt alone is no request there: one token is sampled, and not looked at.
-  score: (model, tokens) => scoring(tokens, { model, max_tokens: 1, temperature: 0 }),
+  score: (model, sequences) => scoring(sequences, { model, max_tokens: 1, temperature: 0 }),
   sample,
 };
 
-/** The same of `sod serve`, which also tells entropies, and scores to the last bit as the engine does in training. */
+/**
+ * The same of `sod serve`, which also tells entropies. Sequences that share a beginning are sent together: it is computed once,
+ * and what comes of it is to the last bit what the engine computes of them in training.
+ */
 export const sod: Dialect = {
-  score: (model, tokens) => scoring(tokens, { model, max_tokens: 0, prompt_entropies: true }),
+  // Within the largest body that it takes by default.
+  scoredTogether: 100_000,
+  score: (model, sequences) => scoring(sequences, { model, max_tokens: 0, prompt_entropies: true }),
   sample,
 };
 
-function scoring(tokens: TokenIds, more: object): Call<ToldScores> {
-  return { path, body: { prompt: tokens, prompt_logprobs: 0, ...more }, read: answer => scoresIn(answer, tokens) };
+function scoring(sequences: readonly TokenIds[], more: object): Call<ToldScores[]> {
+  return {
+    path,
+    body: { prompt: sequences, prompt_logprobs: 0, ...more },
+    read(answer) {
+      const { choices } = understood(scoredAnswer, answer);
+      refuseOtherCount(sequences.length, choices.length);
+      return choices.map((choice, i) => scoresIn(choice, sequences[i]));
+    },
+  };
 }
 
-function scoresIn(answer: unknown, tokens: TokenIds): ToldScores {
-  const [{ prompt_logprobs: told, prompt_entropies: entropies }] = understood(scoredAnswer, answer).choices;
+function scoresIn(choice: ScoredChoice, tokens: TokenIds): ToldScores {
+  const { prompt_logprobs: told, prompt_entropies: entropies } = choice;
   const given = told.map((entries, t) => (t === 0 ? undefined : entries?.[tokens[t]]));
   // Where the token that was sent is not among those told of, another stood in its place.
   const read = told.map((entries, t) => (t === 0 || given[t] ? tokens[t] : Number(Object.keys(entries ?? {})[0])));

@@ -17,7 +17,9 @@ export type Sampling = Pick<SamplingOptions, 'maxTokens' | 'temperature' | 'topP
 
 /** How one kind of server is asked. */
 export interface Dialect {
-  score(model: string, tokens: TokenIds): Call<ToldScores>;
+  /** Most tokens of sequences that are scored in one request; whatever has more has a request of its own. */
+  scoredTogether: number;
+  score(model: string, sequences: readonly TokenIds[]): Call<ToldScores[]>;
   sample(model: string, prompt: TokenIds, options: Sampling): Call<Completion>;
 }
 
@@ -29,6 +31,11 @@ export function understood<T>(schema: z.ZodType<T>, answer: unknown): T {
     `its answer lacks what was asked for (${firstIssue(result.error)}): wanted is a server that takes token ids and ` +
       'tells ids and log-probabilities, such as vLLM, SGLang or sod serve',
   );
+}
+
+/** @throws UserError where the answer is about another number of sequences than were sent. */
+export function refuseOtherCount(sent: number, told: number): void {
+  if (told !== sent) throw new UserError(`its answer is about ${told} of ${sent} sequences`);
 }
 
 /** @throws UserError where the server has read other tokens than were sent. */

@@ -25,6 +25,9 @@ type Listed = z.output<typeof modelList>['data'][number];
 /** By what servers say of themselves in their list of models; whoever says something else is asked as vLLM is. */
 const dialects: Record<string, Dialect> = { sod, vllm, sglang };
 
+/** Sequences that are scored in one request. */
+const mostTogether = 64;
+
 /** A model behind OpenAI's API, by token ids alone. */
 export class ServedModel implements Sampler, Scorer {
   /** What the server calls it. */
@@ -55,18 +58,24 @@ export class ServedModel implements Sampler, Scorer {
   }
 
   async score(sequences: ScoredSequence[]): Promise<Scores[]> {
-    return Promise.all(
-      sequences.map(async ({ tokens, mask }) => {
-        const { logprobs, entropies } = await this.told(tokens);
-        const masked = (values: Float32Array) => values.map((value, t) => (mask[t] === 0 ? 0 : value));
-        return { logprobs: masked(logprobs), entropies: entropies && masked(entropies) };
-      }),
+    // Nothing behind the last token that is wanted matters.
+    const told = await this.told(
+      sequences.map(({ tokens, mask }) => tokens.slice(0, 1 + Math.max(mask.lastIndexOf(1), 0))),
     );
+    return told.map(({ logprobs, entropies }, i) => {
+      const wanted = ({ mask }: ScoredSequence, values: Float32Array) =>
+        Float32Array.from(mask, (isWanted, t) => (isWanted ? values[t] : 0));
+      return { logprobs: wanted(sequences[i], logprobs), entropies: entropies && wanted(sequences[i], entropies) };
+    });
   }
 
   /** All that the server says of given tokens. */
-  told(tokens: TokenIds): Promise<ToldScores> {
-    return this.#connection.ask(this.#dialect.score(this.name, tokens));
+  async told(sequences: readonly TokenIds[]): Promise<ToldScores[]> {
+    const requests = together(sequences, this.#dialect.scoredTogether);
+    const told = await Promise.all(
+      requests.map(request => this.#connection.ask(this.#dialect.score(this.name, request))),
+    );
+    return told.flat();
   }
 
   /** Samples none where the prompt is as long as it can be. Tokens are told when all are sampled. */
@@ -112,6 +121,21 @@ export class ServedModel implements Sampler, Scorer {
   close(): void {
     this.#connection.close();
   }
+}
+
+/** Neighbours with at most so many tokens in all; whoever has more is alone. */
+function together(sequences: readonly TokenIds[], mostTokens: number): TokenIds[][] {
+  const requests: TokenIds[][] = [];
+  let room = 0;
+  for (const tokens of sequences) {
+    room -= tokens.length;
+    if (room < 0 || requests.at(-1)!.length === mostTogether) {
+      room = mostTokens - tokens.length;
+      requests.push([]);
+    }
+    requests.at(-1)!.push(tokens);
+  }
+  return requests;
 }
 
 function chosen(listed: readonly Listed[], name: string | undefined): Listed {

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import type { Completion, TokenIds } from '../types.ts';
 import { Passing } from './connection.ts';
-import { type Dialect, refuseOtherIds, understood } from './dialect.ts';
+import { type Dialect, refuseOtherCount, refuseOtherIds, understood } from './dialect.ts';
 
 const path = '/generate';
 
 /** Log-probability, id, text. */
 const loggedToken = z.tuple([z.number().nullable(), z.int().nonnegative(), z.string().nullish()]);
-const scoredAnswer = z.object({ meta_info: z.object({ input_token_logprobs: z.array(loggedToken) }) });
+const scoredAnswer = z.array(z.object({ meta_info: z.object({ input_token_logprobs: z.array(loggedToken) }) }));
 const sampledAnswer = z.object({
   meta_info: z.object({
     prompt_tokens: z.int(),
@@ -18,23 +18,29 @@ const sampledAnswer = z.object({
 
 /** SGLang's own `/generate`: its OpenAI API takes token ids, but does not tell any. */
 export const sglang: Dialect = {
-  score: (_, tokens) => ({
+  scoredTogether: 0,
+  score: (_, sequences) => ({
     path,
     body: {
-      input_ids: tokens,
+      input_ids: sequences,
       sampling_params: { max_new_tokens: 1, temperature: 0 },
       return_logprob: true,
       logprob_start_len: 0,
       return_text_in_logprobs: true,
     },
     read(answer) {
-      const { input_token_logprobs: told } = understood(scoredAnswer, answer).meta_info;
-      const ids = told.map(([, id]) => id);
-      refuseOtherIds(tokens, ids);
-      return {
-        logprobs: Float32Array.from(told, ([logprob]) => logprob ?? 0),
-        texts: told.map(([, , text]) => text ?? undefined),
-      };
+      const told = understood(scoredAnswer, answer).map(({ meta_info }) => meta_info.input_token_logprobs);
+      refuseOtherCount(sequences.length, told.length);
+      return told.map((logged, i) => {
+        refuseOtherIds(
+          sequences[i],
+          logged.map(([, id]) => id),
+        );
+        return {
+          logprobs: Float32Array.from(logged, ([logprob]) => logprob ?? 0),
+          texts: logged.map(([, , text]) => text ?? undefined),
+        };
+      });
     },
   }),
 

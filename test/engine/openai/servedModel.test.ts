@@ -38,8 +38,9 @@ function tokens(length: number, name: string): number[] {
 
 describe('a served teacher', () => {
   test('says of given tokens, to the last bit, what the local one says, entropies too', async () => {
-    const sequences = [3, 40, 700].map(length => ({
-      tokens: tokens(length, `score ${length}`),
+    const sequences = [3, 40, 700, 720, 740].map(length => ({
+      // The last ones share a prompt, as the answers of a group do.
+      tokens: [...tokens(Math.min(length, 600), 'prompt'), ...tokens(length, `answer ${length}`)].slice(0, length),
       mask: Uint8Array.from({ length }, (_, t) => (t > 1 && t % 3 > 0 ? 1 : 0)),
     }));
     const [here, there]: Scorer[] = [await local.scorer(models.teacher), await served.scorer(models.student)];

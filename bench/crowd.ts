@@ -34,7 +34,8 @@ const settled = Math.min(200, Math.floor(trajectories / 2));
 const mostGrowth = 0.1;
 
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-const args = [cli, 'serve', checkpoint, '--port', '0', '--max-queue', String(concurrency)];
+// A cache so small that it is full before the measurement begins: it keeps what it has room for.
+const args = [cli, 'serve', checkpoint, '--port', '0', '--max-queue', String(concurrency), '--cache-gib', '0.125'];
 const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
 process.once('exit', () => server.kill('SIGKILL'));
 const [, url] = /at (\S+)\/v1/.exec(await firstLine())!;

@@ -2,13 +2,15 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { smallSodRun, writeSmallModels } from '../../bench/smallSodRun.ts';
+import { Random } from '../../src/random.ts';
 import { type RunningServer, serve } from '../../src/serve/server.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
 import { formatPlan, planTraining } from '../../src/train/plan.ts';
 import { loadRecipe, parseRecipe, type Recipe } from '../../src/train/recipe.ts';
 import { readMetrics } from '../../src/train/runDirectory.ts';
-import { train } from '../../src/train/train.ts';
+import { type TrainEvent, train } from '../../src/train/train.ts';
 import { openWorld } from '../../src/worlds/open.ts';
+import { faultyProxy, sometimes } from '../engine/openai/faultyProxy.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
 
 const key = 'a-key-that-nobody-may-read';
@@ -55,6 +57,20 @@ test('a run with a served teacher ends with the weights of one whose teacher is 
   const files = readdirSync(runs.remote, { recursive: true }).map(file => join(runs.remote, String(file)));
   for (const file of files.filter(file => statSync(file).isFile()))
     expect(readFileSync(file).includes(key)).toBe(false);
+});
+
+test('what breaks on the way to a teacher changes nothing, and the person is told', async () => {
+  const proxy = await faultyProxy(await served(models.teacher));
+  proxy.next = sometimes(Random.of('teacher'), 0.4);
+  const notices: string[] = [];
+  const onProgress = (event: TrainEvent) => event.kind === 'notice' && notices.push(event.notice);
+  const shaken = await train(sod(proxy.url), { runDir: join(folder, 'shaken'), onProgress });
+  await proxy.close();
+  expect([...proxy.made.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(3);
+  expect(notices).toContainEqual(expect.stringMatching(/^http:.*: trying again until it answers$/));
+  const quiet = await train(sod(models.teacher), { runDir: join(folder, 'quiet') });
+  const weights = (checkpoint: string) => readFileSync(join(checkpoint, 'model.safetensors'));
+  expect(weights(shaken.checkpoint).equals(weights(quiet.checkpoint))).toBe(true);
 });
 
 test('a served teacher that lacks tokens of its student is refused', async () => {

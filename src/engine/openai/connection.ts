@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -71,9 +72,11 @@ export class Connection {
       maxFreeSockets: concurrency,
     });
     this.#patienceMs = patienceMs;
-    this.#apiKey = options.apiKey ?? process.env.SOD_API_KEY;
+    this.#apiKey = (options.apiKey ?? process.env.SOD_API_KEY)?.trim();
     this.#onNotice = onNotice;
     this.#signal = signal;
+    // Every request under way listens.
+    if (signal) setMaxListeners(0, signal);
   }
 
   /** @throws UserError in the server's words where it refuses, or does not answer for too long; AbortError. */
@@ -110,8 +113,8 @@ export class Connection {
     };
     signal?.throwIfAborted();
     const request = { url: this.#url + path, agent: this.#agent, headers, body, signal };
-    const answer = await exchange(request).catch((error: NodeJS.ErrnoException) => {
-      throw error.name === 'AbortError' ? error : new Passing(`cannot be reached (${error.code ?? error.message})`);
+    const answer = await exchange(request).catch(error => {
+      throw explained(error);
     });
     return read(contentOf(answer, path, this.#apiKey !== undefined));
   }
@@ -132,6 +135,14 @@ export class Connection {
     }
     await sleep(waitMs, undefined, { signal });
   }
+}
+
+/** What broke a connection: the network, which may pass, or certificates and the like, which do not. */
+function explained(error: NodeJS.ErrnoException): Error {
+  if (error.name === 'AbortError' || error instanceof UserError) return error;
+  const what = `cannot be reached (${error.code ?? error.message})`;
+  const mayPass = error.code === undefined || /^(E(?!RR_|PROTO)|HPE_)/.test(error.code);
+  return mayPass ? new Passing(what) : new UserError(what);
 }
 
 function contentOf({ status, headers, text }: Answer, path: string, hasKey: boolean): unknown {

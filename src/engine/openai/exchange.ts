@@ -1,5 +1,7 @@
 import { type Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request as overHttp } from 'node:http';
 import { request as overHttps } from 'node:https';
+import { sizeText } from '../../bytes.ts';
+import { UserError } from '../../errors.ts';
 
 /** One request on the wire. */
 export interface Exchange {
@@ -23,7 +25,8 @@ const mostBytes = 2 ** 28;
 
 /**
  * Sends one request and waits for the whole answer. Not `fetch`, which gives up on an answer after five minutes.
- * @throws what broke the connection, with the system's `code` where it has one; AbortError when the signal fires.
+ * @throws what broke the connection, with the system's `code` where it has one; UserError where the answer is too long;
+ *   AbortError when the signal fires.
  */
 export function exchange({ url, agent, headers, body, signal }: Exchange): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -35,7 +38,7 @@ export function exchange({ url, agent, headers, body, signal }: Exchange): Promi
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
         bytes += chunk.length;
-        if (bytes > mostBytes) request.destroy(new Error(`its answer has more than ${mostBytes} bytes`));
+        if (bytes > mostBytes) request.destroy(new UserError(`its answer has more than ${sizeText(mostBytes)}`));
       });
       response.on('error', reject);
       response.on('end', () => {

@@ -35,10 +35,12 @@ async function open(url: string, more: object = {}): Promise<ServedModel> {
 
 test('whatever goes wrong on the way, each request gets its answer, and the person is told', async () => {
   const notices: string[] = [];
-  const [direct, shaken] = [
-    await open(server.url),
-    await open(proxy.url, { onNotice: (n: string) => notices.push(n) }),
-  ];
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
+  const { signal } = new AbortController();
+  const direct = await open(server.url);
+  const shaken = await open(proxy.url, { signal, onNotice: (notice: string) => notices.push(notice) });
   proxy.next = sometimes(Random.of('faults'), 0.4);
   const count = 60;
   const numbers = Array.from({ length: count }, (_, i) => i);
@@ -52,6 +54,8 @@ test('whatever goes wrong on the way, each request gets its answer, and the pers
   for (const i of numbers) expect(sampled[i]).toEqual(await direct.generate(prompt(i), options(i)));
   for (const i of numbers) expect(scores[i]).toEqual(await direct.score([sequences[i]]));
   expect([...proxy.made.keys()].sort()).toEqual([...faults].sort());
+  process.off('warning', onWarning);
+  expect(warnings).toEqual([]);
   expect(notices.length).toBeGreaterThan(0);
   for (const notice of notices) {
     expect(notice).toMatch(/^http:\S+ (answered|cannot be reached).*: trying again until it answers$/);

@@ -1,3 +1,5 @@
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeSmallModels } from '../../../bench/smallSodRun.ts';
 import { LocalEngine } from '../../../src/engine/local/engine.ts';
@@ -46,6 +48,19 @@ describe('a served teacher', () => {
     const [here, there]: Scorer[] = [await local.scorer(models.teacher), await served.scorer(models.student)];
     expect(await there.score(sequences)).toEqual(await here.score(sequences));
   });
+});
+
+test('a server whose tokens have other ids than those of the student is refused', async () => {
+  const other = join(temporaryFolder(), 'other');
+  cpSync(models.student, other, { recursive: true });
+  const file = join(other, 'tokenizer.json');
+  const tokenizer = JSON.parse(readFileSync(file, 'utf8'));
+  const { vocab } = tokenizer.model;
+  [vocab['7'], vocab['8']] = [vocab['8'], vocab['7']];
+  writeFileSync(file, JSON.stringify(tokenizer));
+  const message = /^http:\S+ has another tokenizer than \S+: token \d+ is '[78]', where it is '[78]'\. Both must read/;
+  await expect(served.scorer(other)).rejects.toThrow(message);
+  await expect(served.sampler(other)).rejects.toThrow(message);
 });
 
 describe('a served policy', () => {

@@ -7,6 +7,8 @@ export type { DatasetReference, DownloadControl } from './data/dataset.ts';
 export type { CodeTests, Task } from './data/task.ts';
 export { openDemonstrations, openTasks } from './data/tasks.ts';
 export { LocalEngine, type LocalEngineOptions } from './engine/local/engine.ts';
+export type { ConnectionOptions } from './engine/openai/connection.ts';
+export { OpenAIEngine } from './engine/openai/engine.ts';
 export type * from './engine/types.ts';
 export { UserError } from './errors.ts';
 export { type Benchmark, parseBenchmarks } from './eval/benchmarks.ts';

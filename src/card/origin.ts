@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { hubName } from '../hubName.ts';
+import { isServerUrl } from '../serverUrl.ts';
 import { methodOf } from '../train/method.ts';
 import type { Init, Recipe } from '../train/recipe.ts';
 import { readMetrics, readRecipe } from '../train/runDirectory.ts';
@@ -8,6 +9,8 @@ import { readMetrics, readRecipe } from '../train/runDirectory.ts';
 /** Where a model comes from, as far as what lies beside it tells. */
 export type Origin =
   | { kind: 'hub'; name: string }
+  /** A teacher behind an address, which is nobody's business. */
+  | { kind: 'served' }
   /** Random weights of a run's `init`. */
   | { kind: 'fresh'; init: Init }
   | { kind: 'run'; stage: Stage; model: Origin }
@@ -29,6 +32,7 @@ export interface Stage {
 export function originOf(reference: string, base?: string, followed: readonly string[] = []): Origin {
   const name = hubName(reference);
   if (name) return { kind: 'hub', name };
+  if (isServerUrl(reference)) return { kind: 'served' };
   const path = resolve(reference);
   const place = placeInRun(path);
   if (!place || followed.includes(path)) {

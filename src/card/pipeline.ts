@@ -50,6 +50,8 @@ export function describe(origin: Origin): string {
   switch (origin.kind) {
     case 'hub':
       return hubLink(origin.name);
+    case 'served':
+      return 'a model on a server, whose making is not recorded';
     case 'fresh': {
       const { layers, hiddenSize } = origin.init;
       return `random weights (${count(layers, 'layer')} of width ${hiddenSize})`;

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeSync } from 'node:fs';
 import { z } from 'zod';
+import type { RolloutsOptions } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Engine } from '../engine/types.ts';
 import { Journal } from '../eval/journal.ts';
@@ -26,10 +27,11 @@ export interface CollectOptions {
   minScore: number;
   /** What tells these tasks from others, besides the settings. */
   source: string;
+  /** What a server calls the model, where it has the weights. */
+  servedAs?: string;
 }
 
-export interface CollectControl {
-  signal?: AbortSignal;
+export interface CollectControl extends RolloutsOptions {
   onProgress?: (progress: CollectProgress) => void;
 }
 
@@ -57,14 +59,14 @@ export async function collect(
   checkpoint: string,
   range: TaskRange,
   settings: SamplingSettings,
-  { out, minScore, source }: CollectOptions,
-  { signal, onProgress }: CollectControl = {},
+  { out, minScore, source, servedAs }: CollectOptions,
+  { onProgress, ...control }: CollectControl = {},
 ): Promise<CollectProgress> {
   const { world, split, tasks } = range;
   refuseTooMany(tasks, settings.samples, settings.runs);
   const chat = loadChat(checkpoint);
   const policy = { chat, sampler: await engine.sampler(checkpoint) };
-  const model = await checkpointDigest(checkpoint);
+  const model = await checkpointDigest(checkpoint, servedAs);
   const partial = `${out}.partial`;
   mkdirSync(partial, { recursive: true });
   const unlock = lockFolder(partial);
@@ -82,7 +84,7 @@ export async function collect(
       const total = settings.runs * tasks * settings.samples;
       let kept = [...journal.records()].filter(({ row }) => row).length;
       await sampleMissing(policy, range, settings, journal, recordOf, {
-        signal,
+        ...control,
         onRecord: ({ row }) => {
           if (row) kept++;
           onProgress?.({ done: journal.size, total, kept });

@@ -4,11 +4,12 @@ import { UserError } from '../errors.ts';
 import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
 import { interruptible } from './interrupt.ts';
 import { number, positiveInteger } from './options.ts';
+import { openPolicy, type PolicyOptions, serverHelp, withPolicy } from './policyOptions.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
 import { showDownload } from './showDownload.ts';
 
-interface Options extends SamplingOptions {
+interface Options extends SamplingOptions, PolicyOptions {
   tasks?: string;
   dataset?: string;
   limit?: number;
@@ -20,20 +21,21 @@ interface Options extends SamplingOptions {
 
 export const collectCommand = () =>
   withSampling(
-    new Command('collect')
-      .description('Let a model solve tasks with its tools, and keep what it did well as demonstrations for sft.')
-      .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or hf: and its name on the Hub')
-      .option('--tasks <world:count>', 'a world, and how many of its training tasks')
-      .option('--dataset <source>', 'instead of a world: a file or folder of problems, or hf: and a name on the Hub')
-      .option('--limit <problems>', 'of a dataset: only the first problems', positiveInteger)
-      .option('--samples <samples>', 'trajectories a task', positiveInteger, 4)
-      .option('--min-score <score>', 'least score that is kept; 1 is right, less is not', number, 1)
-      .addOption(
-        new Option('--equivalence <how>', 'of a dataset: whether equal values in other notation count')
-          .choices(equivalences)
-          .default('exact'),
-      )
-      .requiredOption('--out <file>', 'JSON lines with messages and tools'),
+    withPolicy(
+      new Command('collect')
+        .description('Let a model solve tasks with its tools, and keep what it did well as demonstrations for sft.')
+        .option('--tasks <world:count>', 'a world, and how many of its training tasks')
+        .option('--dataset <source>', 'instead of a world: a file or folder of problems, or hf: and a name on the Hub')
+        .option('--limit <problems>', 'of a dataset: only the first problems', positiveInteger)
+        .option('--samples <samples>', 'trajectories a task', positiveInteger, 4)
+        .option('--min-score <score>', 'least score that is kept; 1 is right, less is not', number, 1)
+        .addOption(
+          new Option('--equivalence <how>', 'of a dataset: whether equal values in other notation count')
+            .choices(equivalences)
+            .default('exact'),
+        )
+        .requiredOption('--out <file>', 'JSON lines with messages and tools'),
+    ),
   )
     .addHelpText(
       'after',
@@ -44,39 +46,39 @@ Examples:
   sod train my-sft.yaml --set dataset=demonstrations.jsonl
 
 Trajectories that a limit ended, or in which a call could not be parsed, are not kept, whatever their score.
-Ctrl-C stops, and the same command goes on; the file is written when all is sampled.`,
+Ctrl-C stops, and the same command goes on; the file is written when all is sampled.
+${serverHelp}`,
     )
     .action(async (checkpoint: string, options: Options) => {
       if (!options.tasks === !options.dataset)
         throw new UserError('give either --tasks, such as shop:1000, or --dataset, such as problems.jsonl');
-      const [{ LocalEngine }, { localCheckpoint }, { collect }, { existsSync }] = await Promise.all([
-        import('../engine/local/engine.ts'),
-        import('../hub/checkpoint.ts'),
-        import('../collect/collect.ts'),
-        import('node:fs'),
-      ]);
+      const [{ collect }, { existsSync }] = await Promise.all([import('../collect/collect.ts'), import('node:fs')]);
       const { out, minScore, samples, temperature, topP, maxTurns, maxPromptTokens, maxTokens, seed } = options;
       if (existsSync(out)) throw new UserError(`${out} already exists: choose another file or remove it`);
-      const folder = await localCheckpoint(checkpoint, { onDownload: showDownload, onNotice: console.error });
       const { range, source, close } = options.tasks ? await openTaskRange(options.tasks) : await openProblems(options);
-      const engine = await LocalEngine.start({ onNotice: console.error });
-      const sampling = { temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens: maxTokens, seed };
-      const { kept, total } = await interruptible(
-        signal =>
-          collect(
-            engine,
-            folder,
-            range,
-            { samples, runs: 1, ...sampling },
-            { out, minScore, source },
-            {
-              signal,
-              onProgress: ({ done, total, kept }) => showCount(`${kept} kept of`, done, total),
-            },
-          ),
-        'Stopping; the same command goes on from here. Once more to stop at once.',
-      ).finally(() => Promise.all([engine.close(), close()]));
-      console.log(`${out} holds ${kept} demonstrations, of ${total} trajectories`);
+      try {
+        const { engine, folder, servedAs } = await openPolicy(checkpoint, options);
+        const sampling = { temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens: maxTokens, seed };
+        const { kept, total } = await interruptible(
+          signal =>
+            collect(
+              engine,
+              folder,
+              range,
+              { samples, runs: 1, ...sampling },
+              { out, minScore, source, servedAs },
+              {
+                signal,
+                concurrency: options.concurrency,
+                onProgress: ({ done, total, kept }) => showCount(`${kept} kept of`, done, total),
+              },
+            ),
+          'Stopping; the same command goes on from here. Once more to stop at once.',
+        ).finally(() => engine.close());
+        console.log(`${out} holds ${kept} demonstrations, of ${total} trajectories`);
+      } finally {
+        await close();
+      }
     });
 
 async function openTaskRange(tasks: string) {

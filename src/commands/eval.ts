@@ -1,5 +1,4 @@
 import { Command, Option } from 'commander';
-import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { benchmarkNames } from '../eval/benchmarks.ts';
 import type { KeptEvaluation } from '../eval/keptEvaluations.ts';
@@ -8,11 +7,11 @@ import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
 import { evalBenchmarks } from './evalBenchmarks.ts';
 import { interruptible } from './interrupt.ts';
 import { positiveInteger } from './options.ts';
+import { type OpenPolicy, openPolicy, type PolicyOptions, serverHelp, withPolicy } from './policyOptions.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
-import { showDownload } from './showDownload.ts';
 
-export interface EvalOptions extends SamplingOptions {
+export interface EvalOptions extends SamplingOptions, PolicyOptions {
   tasks: string;
   benchmark?: string;
   samples: number;
@@ -27,27 +26,28 @@ export interface EvalOptions extends SamplingOptions {
 
 export const evalCommand = () =>
   withSampling(
-    new Command('eval')
-      .description("Measure a model on a world's held-out tasks or on benchmarks: average@k, pass@k and maj@k.")
-      .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or hf: and its name on the Hub')
-      .option('--tasks <world[:count]>', 'world, and how many of its held-out tasks', 'shop:100')
-      .option(
-        '--benchmark <names>',
-        `instead of a world, benchmarks: ${benchmarkNames.join(', ')}; name=file is your own`,
-      )
-      .option('--samples <samples>', 'samples a task (also: --k)', positiveInteger, 32)
-      .addOption(new Option('--k <samples>').argParser(positiveInteger).hideHelp())
-      .option('--runs <runs>', 'of a benchmark: repetitions, for the deviation', positiveInteger, 1)
-      .addOption(
-        new Option('--equivalence <how>', 'of a benchmark: whether equal values in other notation count')
-          .choices(equivalences)
-          .default('exact'),
-      )
-      .option('--test-timeout <seconds>', 'of a benchmark: most time of one test of a program', positiveInteger, 10)
-      .option('--prompts <file>', 'of a benchmark: YAML with templates for kinds of problem')
-      .option('--limit <problems>', 'of a benchmark: only the first problems', positiveInteger)
-      .option('--out <folder>', 'of a benchmark: where samples and results are kept (default: runs/eval/<name>)')
-      .option('--json', 'print the result as JSON; of a world, with the answers to each task'),
+    withPolicy(
+      new Command('eval')
+        .description("Measure a model on a world's held-out tasks or on benchmarks: average@k, pass@k and maj@k.")
+        .option('--tasks <world[:count]>', 'world, and how many of its held-out tasks', 'shop:100')
+        .option(
+          '--benchmark <names>',
+          `instead of a world, benchmarks: ${benchmarkNames.join(', ')}; name=file is your own`,
+        )
+        .option('--samples <samples>', 'samples a task (also: --k)', positiveInteger, 32)
+        .addOption(new Option('--k <samples>').argParser(positiveInteger).hideHelp())
+        .option('--runs <runs>', 'of a benchmark: repetitions, for the deviation', positiveInteger, 1)
+        .addOption(
+          new Option('--equivalence <how>', 'of a benchmark: whether equal values in other notation count')
+            .choices(equivalences)
+            .default('exact'),
+        )
+        .option('--test-timeout <seconds>', 'of a benchmark: most time of one test of a program', positiveInteger, 10)
+        .option('--prompts <file>', 'of a benchmark: YAML with templates for kinds of problem')
+        .option('--limit <problems>', 'of a benchmark: only the first problems', positiveInteger)
+        .option('--out <folder>', 'of a benchmark: where samples and results are kept (default: runs/eval/<name>)')
+        .option('--json', 'print the result as JSON; of a world, with the answers to each task'),
+    ),
   )
     .addHelpText(
       'after',
@@ -57,26 +57,26 @@ Examples:
   sod eval runs/demo/student-sod/final --tasks shop:20 --samples 8 --json
   sod eval models/Qwen3-0.6B --benchmark aime24,aime25,gpqa-diamond,livecodebench-v6 --samples 32 --runs 5
   sod eval runs/mine/final --benchmark mine=problems.jsonl --equivalence math
+  sod eval models/Qwen3-0.6B --benchmark aime24 --server http://gpu-7:8000 --concurrency 2000
 
 average@k is the mean accuracy over all samples; pass@k: at least one of k is right; maj@k: the most frequent answer is
 right. The defaults are the paper's sampling settings: 32 samples, temperature 1.0, top-p 0.6.
 Benchmarks keep every trajectory in --out; Ctrl-C stops, and the same command goes on. The figures of a model in a folder are
-kept beside it (<folder>.evaluations.json) for its model card, see sod card.`,
+kept beside it (<folder>.evaluations.json) for its model card, see sod card; not those of a server's.
+${serverHelp}`,
     )
     .action(async (checkpoint: string, given: EvalOptions & { k?: number }) => {
       const options = { ...given, samples: given.k ?? given.samples };
-      const { localCheckpoint } = await import('../hub/checkpoint.ts');
-      const folder = await localCheckpoint(checkpoint, { onDownload: showDownload, onNotice: console.error });
-      const { LocalEngine } = await import('../engine/local/engine.ts');
-      const engine = await LocalEngine.start({ onNotice: console.error });
+      const policy = await openPolicy(checkpoint, options);
       try {
         const evaluations =
           options.benchmark === undefined
-            ? await evalWorld(engine, folder, options)
-            : await evalBenchmarks(engine, checkpoint, folder, options);
-        if (folder === checkpoint) await keep(folder, evaluations);
+            ? await evalWorld(policy, options)
+            : await evalBenchmarks(policy, checkpoint, options);
+        const isHere = policy.folder === checkpoint && policy.servedAs === undefined;
+        if (isHere) await keep(checkpoint, evaluations);
       } finally {
-        await engine.close();
+        await policy.engine.close();
       }
     });
 
@@ -90,7 +90,7 @@ async function keep(checkpoint: string, evaluations: KeptEvaluation[]): Promise<
 }
 
 /** Measures a model on a world's held-out tasks and prints the result. */
-async function evalWorld(engine: Engine, checkpoint: string, options: EvalOptions): Promise<KeptEvaluation[]> {
+async function evalWorld({ engine, folder }: OpenPolicy, options: EvalOptions): Promise<KeptEvaluation[]> {
   const [, worldName, count] = /^(.+?)(?::(\d+))?$/.exec(options.tasks) ?? [];
   if (!worldName || count === '0')
     throw new UserError(`--tasks ${options.tasks}: give a world and a number, such as shop:20`);
@@ -106,9 +106,10 @@ async function evalWorld(engine: Engine, checkpoint: string, options: EvalOption
   refuseTooMany(settings.tasks, samples);
   const { world, close } = await openWorld(worldName);
   const result = await interruptible(signal =>
-    evaluateCheckpoint(engine, checkpoint, world, settings, {
+    evaluateCheckpoint(engine, folder, world, settings, {
       signal,
-      onProgress: (done, total) => showCount(checkpoint, done, total),
+      concurrency: options.concurrency,
+      onProgress: (done, total) => showCount(folder, done, total),
     }),
   ).finally(close);
   const kept = [worldEvaluation(worldName, settings, result)];

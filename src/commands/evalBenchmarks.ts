@@ -1,18 +1,17 @@
 import { basename, dirname, join } from 'node:path';
 import cliProgress from 'cli-progress';
-import type { Engine } from '../engine/types.ts';
 import type { BenchmarkProgress } from '../eval/evaluateBenchmarks.ts';
 import type { KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { percentText } from '../report/numbers.ts';
 import type { EvalOptions } from './eval.ts';
 import { interruptible } from './interrupt.ts';
+import type { OpenPolicy } from './policyOptions.ts';
 import { showDownload } from './showDownload.ts';
 
-/** Measures the model in folder `checkpoint`, called `name` in the results, and prints the table, or JSON. */
+/** Measures a model, called `name` in the results, and prints the table, or JSON. */
 export async function evalBenchmarks(
-  engine: Engine,
+  { engine, folder, servedAs }: OpenPolicy,
   name: string,
-  checkpoint: string,
   options: EvalOptions,
 ): Promise<KeptEvaluation[]> {
   const [{ parseBenchmarks }, { evaluateBenchmarks }, { formatResults, resultsJson }, { readPrompts }, kept] =
@@ -43,12 +42,13 @@ export async function evalBenchmarks(
     signal =>
       evaluateBenchmarks(
         engine,
-        checkpoint,
+        folder,
         benchmarks,
         settings,
-        { out, name, equivalence, testTimeoutMs: 1000 * testTimeout, prompts, limit },
+        { out, name, servedAs, equivalence, testTimeoutMs: 1000 * testTimeout, prompts, limit },
         {
           signal,
+          concurrency: options.concurrency,
           onDownload: showDownload,
           onNotice: console.error,
           onProgress: state => progress.show(state),

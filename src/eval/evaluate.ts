@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defaultPromptTokens } from '../agent/rollout.ts';
-import { rollouts } from '../agent/rollouts.ts';
+import { type RolloutsOptions, rollouts } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Sampler } from '../engine/types.ts';
 import { type RolloutDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
@@ -36,8 +36,7 @@ export interface EvaluationSettings extends z.output<typeof evaluationSchema> {
   seed: number;
 }
 
-export interface EvaluationControl {
-  signal?: AbortSignal;
+export interface EvaluationControl extends RolloutsOptions {
   /** Trajectories so far, and in all. */
   onProgress?: (done: number, total: number) => void;
 }
@@ -66,7 +65,7 @@ export async function evaluate(
   chat: Chat,
   world: World,
   settings: EvaluationSettings,
-  { signal, onProgress }: EvaluationControl = {},
+  { onProgress, ...control }: EvaluationControl = {},
 ): Promise<Evaluation> {
   const { k, seed, firstTask = 0 } = settings;
   const tasks = Array.from({ length: settings.tasks }, (_, index) => world.task('test', firstTask + index));
@@ -77,7 +76,7 @@ export async function evaluate(
     ),
   );
   const trajectories = await rollouts(requests, {
-    signal,
+    ...control,
     onTrajectory: (_, done, total) => onProgress?.(done, total),
   });
   return summarizeSamples(tasks.map((_, t) => trajectories.slice(t * k, (t + 1) * k)));

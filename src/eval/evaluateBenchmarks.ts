@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { RolloutsOptions } from '../agent/rollouts.ts';
 import type { DownloadControl } from '../data/dataset.ts';
 import type { PromptTemplates } from '../data/prompts.ts';
 import type { Engine } from '../engine/types.ts';
@@ -28,6 +29,8 @@ export interface BenchmarkOptions {
   out: string;
   /** What the model is called in the results. Default: its folder. */
   name?: string;
+  /** What a server calls the model, where it has the weights: samples of others are not mixed with its own. */
+  servedAs?: string;
   equivalence: Equivalence;
   /** Of one test of a program. */
   testTimeoutMs: number;
@@ -36,7 +39,7 @@ export interface BenchmarkOptions {
   limit?: number;
 }
 
-export interface BenchmarkControl extends DownloadControl {
+export interface BenchmarkControl extends DownloadControl, RolloutsOptions {
   onProgress?: (progress: BenchmarkProgress) => void;
 }
 
@@ -73,7 +76,7 @@ export async function evaluateBenchmarks(
   let unlock: (() => void) | undefined;
   try {
     for (const { problems } of problemSets) refuseTooMany(problems.world.size, settings.samples, settings.runs);
-    const model = await checkpointDigest(checkpoint);
+    const model = await checkpointDigest(checkpoint, options.servedAs);
     const policy = { chat: loadChat(checkpoint), sampler: await engine.sampler(checkpoint) };
     mkdirSync(out, { recursive: true });
     unlock = lockFolder(out);
@@ -120,7 +123,7 @@ async function measure(
   folder: string,
   policy: Policy,
   settings: SamplingSettings,
-  { signal, onProgress }: BenchmarkControl,
+  { signal, concurrency, onProgress }: BenchmarkControl,
 ): Promise<Summary> {
   const total = settings.runs * world.size * settings.samples;
   const placeOf = (sample: Sample) => placeNumber(sample, world.size, settings.samples);
@@ -137,7 +140,7 @@ async function measure(
       tell();
     };
     const range: TaskRange = { world, split: 'test', tasks: world.size };
-    await sampleMissing(policy, range, settings, journal, sampleOf, { signal, onRecord });
+    await sampleMissing(policy, range, settings, journal, sampleOf, { signal, concurrency, onRecord });
     journal.finish();
     return await summarize(journal, world.size, settings, hasTests ? undefined : sameAnswer);
   } finally {

@@ -42,9 +42,13 @@ function readSettings(file: string): Record<string, unknown> | undefined {
   }
 }
 
-/** SHA-256 of a checkpoint's files: those that say what it answers. */
-export async function checkpointDigest(checkpoint: string): Promise<string> {
+/**
+ * SHA-256 of a checkpoint's files: those that say what it answers.
+ * @param servedAs what a server calls the model, where it has the weights
+ */
+export async function checkpointDigest(checkpoint: string, servedAs?: string): Promise<string> {
   const hash = createHash('sha256');
+  if (servedAs !== undefined) hash.update(`served as ${servedAs}\n`);
   for (const name of readdirSync(checkpoint).sort()) {
     if (!/\.(json|safetensors|jinja|txt)$/.test(name) || /^(README|LICEN[CS]E|NOTICE)\b/i.test(name)) continue;
     hash.update(`${name}\n`);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Rollout } from '../agent/rollout.ts';
-import { eachRollout } from '../agent/rollouts.ts';
+import { eachRollout, type RolloutsOptions } from '../agent/rollouts.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Sampler } from '../engine/types.ts';
@@ -68,8 +68,7 @@ export function placeNumber({ run, task, sample }: Place, tasks: number, samples
   return (run * tasks + task) * samples + sample;
 }
 
-export interface SamplingControl<T> {
-  signal?: AbortSignal;
+export interface SamplingControl<T> extends RolloutsOptions {
   onRecord?: (record: T) => void;
 }
 
@@ -86,7 +85,7 @@ export async function sampleMissing<T>(
   settings: SamplingSettings,
   journal: Journal<T>,
   recordOf: (place: Place, trajectory: Trajectory) => T,
-  { signal, onRecord }: SamplingControl<T> = {},
+  { onRecord, ...control }: SamplingControl<T> = {},
 ): Promise<void> {
   const places = [...allPlaces(tasks, settings)].filter(
     place => !journal.has(placeNumber(place, tasks, settings.samples)),
@@ -102,7 +101,7 @@ export async function sampleMissing<T>(
       yield judgedRollout(policy, world, world.task(split, index), settings, seed);
     }
   };
-  await eachRollout(requests(), { signal }, (trajectory, i) => {
+  await eachRollout(requests(), control, (trajectory, i) => {
     const record = recordOf(places[i], trajectory);
     journal.add(record);
     onRecord?.(record);

@@ -18,8 +18,14 @@ export interface CompletionWork {
 export function readCompletion(model: PromptModel, body: unknown): CompletionWork {
   const { prompt, response_format, ...request } = parseCompletionRequest(body);
   refuseOtherName(model, request.model);
-  if (request.stream && request.prompt_logprobs != null) {
-    throw badRequest('prompt_logprobs: cannot be streamed', 'prompt_logprobs');
+  for (const field of ['prompt_logprobs', 'prompt_entropies', 'return_token_ids'] as const) {
+    if (request.stream && request[field] != null) throw badRequest(`${field}: cannot be streamed`, field);
+  }
+  if (request.prompt_entropies && request.prompt_logprobs !== 0) {
+    throw badRequest(
+      'prompt_entropies: needs prompt_logprobs 0: it tells no ranks and other tokens',
+      'prompt_entropies',
+    );
   }
   const grammar = outputGrammar({ format: response_format ?? { type: 'text' }, vocabulary: model.vocabulary });
   if (grammar && request.ignore_eos)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { RankedToken, SampledToken } from '../engine/types.ts';
+import type { RankedToken, SampledToken, Scores } from '../engine/types.ts';
 import { TextStream } from '../text/textStream.ts';
 import { TokenStream } from '../text/tokenStream.ts';
 import type { Answering } from './answering.ts';
@@ -30,8 +30,9 @@ export function answerCompletion(model: ServedModel, work: CompletionWork): Answ
     streamed: request.stream ?? false,
     async whole(signal, onToken) {
       const written = Array.from({ length: texts.count }, (_, choice) => texts.echo(choice));
-      const [ranked, ended] = await Promise.all([
+      const [ranked, scores, ended] = await Promise.all([
         texts.rank(signal),
+        texts.score(),
         texts.sample(signal, onToken, (choice, text) => {
           written[choice] += text;
         }),
@@ -42,8 +43,12 @@ export function answerCompletion(model: ServedModel, work: CompletionWork): Answ
         logprobs:
           request.logprobs == null ? null : model.logprobs.completion([...texts.echoed(index, ranked), ...sampled], 0),
         finish_reason: reason,
-        ...(request.prompt_logprobs != null && {
-          prompt_logprobs: model.logprobs.prompt(ranked![texts.promptOf(index)], request.prompt_logprobs),
+        ...(request.prompt_logprobs != null &&
+          ranked && { prompt_logprobs: model.logprobs.prompt(ranked[texts.promptOf(index)], request.prompt_logprobs) }),
+        ...(scores && model.logprobs.scored(texts.prompt(index), scores[texts.promptOf(index)])),
+        ...(request.return_token_ids && {
+          token_ids: sampled.map(({ token }) => token),
+          prompt_token_ids: texts.prompt(index),
         }),
       }));
       return { ...head, choices, usage: usage(texts.promptTokens, ended) };
@@ -97,15 +102,19 @@ class Texts {
     return Math.floor(choice / this.#each);
   }
 
+  prompt(choice: number): number[] {
+    return this.#work.prompts[this.promptOf(choice)];
+  }
+
   sample(
     signal: AbortSignal,
     onToken: () => void,
     tell: (choice: number, text: string, sampled?: SampledToken) => void,
   ): Promise<(Ended & { sampled: SampledToken[] })[]> {
     const { chat, vocabulary, contextTokens } = this.#model;
-    const { request, prompts, grammar } = this.#work;
+    const { request, grammar } = this.#work;
     const one = async (_: unknown, choice: number) => {
-      const prompt = prompts[this.promptOf(choice)];
+      const prompt = this.prompt(choice);
       const sampled: SampledToken[] = [];
       const decoded = new TokenStream(vocabulary);
       const text = new TextStream(request.stop);
@@ -157,10 +166,19 @@ class Texts {
 
   /** Log-probabilities of the prompts' own tokens, where they are asked for. */
   async rank(signal: AbortSignal): Promise<RankedToken[][] | undefined> {
-    const { prompt_logprobs, echo, logprobs } = this.#work.request;
-    const wanted = [prompt_logprobs, echo ? logprobs : undefined].filter(count => count != null);
+    const { prompt_logprobs, prompt_entropies, echo, logprobs } = this.#work.request;
+    const wanted = [prompt_entropies ? undefined : prompt_logprobs, echo ? logprobs : undefined].filter(
+      count => count != null,
+    );
     if (wanted.length === 0) return undefined;
     const alternatives = Math.max(...wanted);
     return Promise.all(this.#work.prompts.map(prompt => this.#model.sampler.rank(prompt, alternatives, signal)));
+  }
+
+  /** The prompts as training scores them, where that is asked for. */
+  async score(): Promise<Scores[] | undefined> {
+    if (!this.#work.request.prompt_entropies) return undefined;
+    const { prompts } = this.#work;
+    return this.#model.sampler.score(prompts.map(tokens => ({ tokens, mask: new Uint8Array(tokens.length).fill(1) })));
   }
 }

@@ -1,4 +1,4 @@
-import type { RankedToken, SampledToken, TokenLogprob } from '../engine/types.ts';
+import type { RankedToken, SampledToken, Scores, TokenIds, TokenLogprob } from '../engine/types.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
 
 /** A token of a completion; the first of a text has nothing before it that could make it likely. */
@@ -40,6 +40,17 @@ export class LogprobFormat {
   /** vLLM's `prompt_logprobs`: by token id, the given token and the `most` best; the first place has nothing before it. */
   prompt(ranked: readonly RankedToken[], most: number) {
     return [null, ...ranked.map(token => this.#ranked(token, most))];
+  }
+
+  /** The same without ranks, and the entropy of each place in nats. */
+  scored(tokens: TokenIds, { logprobs, entropies }: Scores) {
+    const entry = (token: number, t: number) => ({
+      [token]: { logprob: finite(logprobs[t]), decoded_token: this.text(token) },
+    });
+    return {
+      prompt_logprobs: tokens.map((token, t) => (t === 0 ? null : entry(token, t))),
+      prompt_entropies: tokens.map((_, t) => (t === 0 ? null : entropies![t])),
+    };
   }
 
   /** A token as text; bytes that are no whole character become U+FFFD. */

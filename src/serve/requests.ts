@@ -139,6 +139,10 @@ const completionRequest = z.object({
   max_tokens: z.int().min(0).nullish(),
   logprobs: z.int().min(0).max(maxAlternatives).nullish(),
   prompt_logprobs: z.int().min(0).max(maxAlternatives).nullish(),
+  /** Of our own: the prompt is scored in one pass, as training does it, and the entropy of each place told as well. */
+  prompt_entropies: z.boolean().nullish(),
+  /** Of vLLM: prompt and answer as token ids. */
+  return_token_ids: z.boolean().nullish(),
   echo: z.boolean().nullish(),
   suffix: notServed('text is only continued at its end'),
   best_of: only(1, 'take n'),

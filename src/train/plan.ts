@@ -11,6 +11,7 @@ import { hubName } from '../hubName.ts';
 import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
 import { forwardFlops, trainingFlops } from '../model/flops.ts';
 import { publishedConfigs } from '../model/published.ts';
+import { isServerUrl } from '../serverUrl.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
@@ -26,6 +27,8 @@ export interface TrainingPlan {
   maxTokens: number;
   model: ModelConfig;
   teacher?: ModelConfig;
+  /** The address of a teacher that another machine computes. */
+  servedTeacher?: string;
   /** Of the whole run, at most. */
   flops: { what: string; flops: number }[];
   /** Bytes on a machine of this engine's kind … */
@@ -76,7 +79,8 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig): TrainingPlan {
 function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig): TrainingPlan {
   const { training, rollout } = recipe;
   const { teacher: kind } = methodOf(recipe);
-  const teacher = kind === 'model' ? shapeOf(recipe.teacher!) : kind && model;
+  const servedTeacher = recipe.teacher && isServerUrl(recipe.teacher) ? recipe.teacher : undefined;
+  const teacher = servedTeacher ? undefined : kind === 'model' ? shapeOf(recipe.teacher!) : kind && model;
   const sequences = training.iterations * training.promptsPerIteration * rollout.groupSize;
   const maxTokens = rollout.maxPromptTokens + rollout.maxResponseTokens;
   const targets = sequences * rollout.maxResponseTokens;
@@ -89,6 +93,7 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig): TrainingPlan 
     maxTokens,
     model,
     teacher,
+    servedTeacher,
     flops: [
       { what: 'rollouts', flops: forwardFlops(model, sequences, maxTokens, targets) },
       ...(teacher ? [{ what: 'teacher', flops: forwardFlops(teacher, sequences, maxTokens, targets) }] : []),
@@ -165,16 +170,17 @@ function downloads(recipe: Recipe, model: ModelConfig, teacher?: ModelConfig): T
 
 /** The plan as people read it. */
 export function formatPlan(plan: TrainingPlan): string {
-  const { method, iterations, updates, sequences, maxTokens, model, teacher, flops, downloads } = plan;
+  const { method, iterations, updates, sequences, maxTokens, model, teacher, servedTeacher, flops, downloads } = plan;
   const total = flops.reduce((sum, part) => sum + part.flops, 0);
   const here = sum(plan.memory);
   const there = sum(plan.acceleratorMemory);
   const available = availableMemory();
   const fits = here <= available ? 'fits' : 'does not fit';
   const cards = accelerators.map(({ name, gib }) => `${Math.ceil(there / (gib * 2 ** 30))} × ${name} ${gib} GiB`);
+  const taught = teacher ? `, teacher ${billions(teacher)}` : servedTeacher ? `, teacher at ${servedTeacher}` : '';
   const lines: [string, string][] = [
     ['method', method],
-    ['model', `${billions(model)} parameters${teacher ? `, teacher ${billions(teacher)}` : ''}`],
+    ['model', `${billions(model)} parameters${taught}`],
     ['updates', `${updates}${iterations === updates ? '' : ` in ${iterations} iterations`}`],
     ['sequences', `${sequences}, of at most ${maxTokens} tokens: at most ${scientific(sequences * maxTokens)} tokens`],
     [

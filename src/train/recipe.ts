@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { datasetSchema } from '../data/dataset.ts';
 import { promptsSchema } from '../data/prompts.ts';
 import { readYaml } from '../documents.ts';
+import { parseAddress } from '../engine/openai/address.ts';
 import { dialectNames } from '../engine/tinker/dialect.ts';
 import { UserError } from '../errors.ts';
 import { hubName } from '../hubName.ts';
@@ -11,6 +12,7 @@ import { aggregations } from '../methods/aggregation.ts';
 import { methods } from '../methods/registry.ts';
 import { equivalences } from '../rewards/equivalences.ts';
 import { firstIssue, nearestName, section } from '../schema.ts';
+import { isServerUrl } from '../serverUrl.ts';
 import { isSection, merge, type Section } from './overrides.ts';
 
 /**
@@ -184,7 +186,8 @@ const onPolicy = {
   }).prefault({}),
 };
 
-const teacher = z.string("must be the teacher's checkpoint folder").min(1);
+/** A folder, hf: and its name on the Hub, or the address of a server that has it, such as http://127.0.0.1:8000. */
+const teacher = z.string("must be the teacher's checkpoint folder, or the address of a server").min(1);
 
 type MethodName = keyof typeof methods;
 
@@ -242,6 +245,7 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
   if (recipe.method !== 'sft' && recipe.training.promptsPerIteration % recipe.training.promptsPerUpdate) {
     throw new UserError(`${source}: training.promptsPerIteration must be a multiple of training.promptsPerUpdate`);
   }
+  if (recipe.method !== 'sft' && recipe.teacher && isServerUrl(recipe.teacher)) parseAddress(recipe.teacher);
   refuseTooMany(recipe, source);
   return recipe;
 }
@@ -281,7 +285,7 @@ function atAbsolutePaths(recipe: Recipe): Recipe {
 }
 
 function atAbsolutePath(reference: string): string {
-  return hubName(reference) ? reference : resolve(reference);
+  return hubName(reference) || isServerUrl(reference) ? reference : resolve(reference);
 }
 
 /** The recipe with every default written out, to keep beside what it produced. */

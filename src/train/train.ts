@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import type { DownloadControl } from '../data/dataset.ts';
+import type { ConnectionOptions } from '../engine/openai/connection.ts';
 import type { Engine, Scorer } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { localCheckpoint } from '../hub/checkpoint.ts';
+import { isServerUrl } from '../serverUrl.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { refuseOtherTokens } from '../text/sameTokens.ts';
 import { openWorld } from '../worlds/open.ts';
@@ -109,12 +111,11 @@ async function runLearner(
     await initialize(run.initial, recipe.init, recipe, data);
   }
   const base = checkpoints.model ?? run.initial;
-  if (checkpoints.teacher) refuseOtherTokens(base, checkpoints.teacher);
   const trainer = await engine.trainer(base);
   const context: LearnerContext = {
     run,
     trainer,
-    teacher: await teacherOf(recipe, checkpoints.teacher ?? base, engine),
+    teacher: await teacherOf(recipe, checkpoints.teacher, base, engine, { signal, onNotice }),
     chat: loadChat(base),
     signal,
     onNotice,
@@ -169,7 +170,7 @@ function learnerOf(recipe: Recipe, context: LearnerContext, data: TrainingData):
   return onPolicy(recipe as OnPolicyRecipe, { ...context, world: data.world });
 }
 
-/** The folders of a recipe's models. */
+/** The folders of a recipe's models; a teacher may have the address of a server instead. */
 interface Checkpoints {
   model?: string;
   teacher?: string;
@@ -180,14 +181,29 @@ async function localCheckpoints(recipe: Recipe, control: DownloadControl): Promi
   const teacher = recipe.method === 'sft' ? undefined : recipe.teacher;
   return {
     model: recipe.model && (await localCheckpoint(recipe.model, control)),
-    teacher: teacher && (await localCheckpoint(teacher, control)),
+    teacher: teacher && !isServerUrl(teacher) ? await localCheckpoint(teacher, control) : teacher,
   };
 }
 
-/** The model in `checkpoint` as the teacher; nobody where the method needs none. */
-async function teacherOf(recipe: Recipe, checkpoint: string, engine: Engine): Promise<Scorer | undefined> {
+/**
+ * The recipe's teacher, or the student's own first checkpoint as its teacher; nobody where the method needs none.
+ * @throws UserError if it reads other tokens than the student writes.
+ */
+async function teacherOf(
+  recipe: Recipe,
+  teacher: string | undefined,
+  student: string,
+  engine: Engine,
+  control: ConnectionOptions,
+): Promise<Scorer | undefined> {
   if (recipe.method === 'sft' || !methodOf(recipe).teacher) return undefined;
-  return engine.scorer(checkpoint);
+  if (teacher === undefined) return engine.scorer(student);
+  if (!isServerUrl(teacher)) {
+    refuseOtherTokens(student, teacher);
+    return engine.scorer(teacher);
+  }
+  const { OpenAIEngine } = await import('../engine/openai/engine.ts');
+  return (await OpenAIEngine.open(teacher, control)).scorer(student);
 }
 
 /** The engine that a recipe describes. @throws UserError where it cannot do what the recipe asks for */

@@ -119,6 +119,12 @@ describe('the card of a run', () => {
     expect(card).not.toContain('- how the model');
   });
 
+  test('does not say where a teacher was served', async () => {
+    const card = await cardOf(run('taught', { method: 'sod', init, teacher: 'http://gpu-7.example:8000/v1#private' }));
+    expect(card).toContain('| Teacher | a model on a server, whose making is not recorded |');
+    expect(card).not.toMatch(/gpu-7|private/);
+  });
+
   test('says of random weights that they are', async () => {
     const final = run('fresh', { method: 'sft', init, world: '/home/me/my-world.mjs' });
     const card = await cardOf(final);

@@ -216,6 +216,58 @@ describe('a completion', () => {
   });
 });
 
+describe('by token ids', () => {
+  const prompt = [5, 17, 33, 64];
+  const complete = async (more: object) => {
+    const { choices } = await client.completions.create({ model, prompt, seed: 3, ...more } as never);
+    return choices as unknown as Record<string, unknown>[];
+  };
+
+  test('what was read and what was sampled comes back, stop token included', async () => {
+    const [choice] = await complete({ max_tokens: 6, logprobs: 0, return_token_ids: true });
+    expect(choice.prompt_token_ids).toEqual(prompt);
+    expect(choice.token_ids).toHaveLength(6);
+    const [stopped] = await complete({
+      max_tokens: 6,
+      return_token_ids: true,
+      stop_token_ids: [(choice.token_ids as number[])[2]],
+    });
+    expect(stopped.token_ids).toEqual((choice.token_ids as number[]).slice(0, 3));
+    expect(stopped.finish_reason).toBe('stop');
+    expect(await complete({ max_tokens: 6, logprobs: 0 })).toEqual([
+      { ...choice, prompt_token_ids: undefined, token_ids: undefined },
+    ]);
+  });
+
+  test('prompts are scored as training scores them, with entropies', async () => {
+    const prompts = [
+      [...prompt, 7, 9],
+      [...prompt, 8],
+    ];
+    const choices = await complete({ prompt: prompts, max_tokens: 0, prompt_logprobs: 0, prompt_entropies: true });
+    const engine = await LocalEngine.start({ dtype: 'f32' });
+    const scorer = await engine.scorer(checkpoint);
+    const scores = await scorer.score(prompts.map(tokens => ({ tokens, mask: new Uint8Array(tokens.length).fill(1) })));
+    await engine.close();
+    prompts.forEach((tokens, i) => {
+      const { prompt_logprobs, prompt_entropies } = choices[i] as Record<string, (object | null)[]>;
+      const told = prompt_logprobs.map(
+        (entry, t) => (entry as Record<number, { logprob: number }>)?.[tokens[t]].logprob,
+      );
+      expect(told.slice(1)).toEqual([...scores[i].logprobs.slice(1)]);
+      expect(prompt_entropies).toEqual([null, ...scores[i].entropies!.slice(1)]);
+    });
+  });
+
+  test('what does not go together is refused', async () => {
+    await expect(complete({ prompt_entropies: true })).rejects.toMatchObject({ param: 'prompt_entropies' });
+    await expect(complete({ prompt_entropies: true, prompt_logprobs: 2 })).rejects.toMatchObject({ status: 400 });
+    await expect(complete({ return_token_ids: true, stream: true })).rejects.toMatchObject({
+      param: 'return_token_ids',
+    });
+  });
+});
+
 describe('what is wrong is said in the shape of OpenAI', () => {
   test.each([
     [{ ...ask('x'), temperature: -1 }, 'temperature'],

@@ -57,7 +57,10 @@ test.each([
   ],
   [{ ...sod, teecher: 'x' }, /unknown key 'teecher', did you mean 'teacher'\?/],
   [{ method: 'sft', model: 'x', rollout: {} }, /^r\.yaml: unknown key 'rollout'/],
-  [{ method: 'sod', model: 'x' }, /^r\.yaml: teacher: must be the teacher's checkpoint folder$/],
+  [
+    { method: 'sod', model: 'x' },
+    /^r\.yaml: teacher: must be the teacher's checkpoint folder, or the address of a server$/,
+  ],
   [
     { method: 'sid' },
     /^r\.yaml: method: 'sid' is unknown, did you mean 'sod'\? Allowed: sft, grpo, opd, naive-opd, opsd-gt, opsd-hint, sod$/,

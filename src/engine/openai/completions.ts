@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { UserError } from '../../errors.ts';
+import type { Completion, TokenIds } from '../types.ts';
+import { type Call, Passing } from './connection.ts';
+import {
+  type Dialect,
+  refuseOtherCount,
+  refuseOtherIds,
+  type Sampling,
+  type ToldScores,
+  understood,
+} from './dialect.ts';
+
+const path = '/v1/completions';
+const ids = z.array(z.int().nonnegative());
+
+const scoredChoice = z.object({
+  /** By token id: the given one, and perhaps others. */
+  prompt_logprobs: z.array(
+    z.record(z.string(), z.object({ logprob: z.number(), decoded_token: z.string().nullish() })).nullable(),
+  ),
+  prompt_entropies: z.array(z.number().nullable()).optional(),
+});
+type ScoredChoice = z.output<typeof scoredChoice>;
+const scoredAnswer = z.object({ choices: z.array(scoredChoice) });
+
+const sampledAnswer = z.object({
+  choices: z
+    .array(
+      z.object({
+        token_ids: ids,
+        prompt_token_ids: ids,
+        logprobs: z.object({ token_logprobs: z.array(z.number()) }),
+        finish_reason: z.string(),
+      }),
+    )
+    .length(1),
+});
+
+/** vLLM's extension of `/v1/completions`: prompts as token ids, `prompt_logprobs`, `return_token_ids`. */
+export const vllm: Dialect = {
+  scoredTogether: 0,
+  // A prompt alone is no request there: one token is sampled, and not looked at.
+  score: (model, sequences) => scoring(sequences, { model, max_tokens: 1, temperature: 0 }),
+  sample,
+};
+
+/**
+ * The same of `sod serve`, which also tells entropies. Sequences that share a beginning are sent together: it is computed once,
+ * and what comes of it is to the last bit what the engine computes of them in training.
+ */
+export const sod: Dialect = {
+  // Within the largest body that it takes by default.
+  scoredTogether: 100_000,
+  score: (model, sequences) => scoring(sequences, { model, max_tokens: 0, prompt_entropies: true }),
+  sample,
+};
+
+function scoring(sequences: readonly TokenIds[], more: object): Call<ToldScores[]> {
+  return {
+    path,
+    body: { prompt: sequences, prompt_logprobs: 0, ...more },
+    read(answer) {
+      const { choices } = understood(scoredAnswer, answer);
+      refuseOtherCount(sequences.length, choices.length);
+      return choices.map((choice, i) => scoresIn(choice, sequences[i]));
+    },
+  };
+}
+
+function scoresIn(choice: ScoredChoice, tokens: TokenIds): ToldScores {
+  const { prompt_logprobs: told, prompt_entropies: entropies } = choice;
+  const given = told.map((entries, t) => (t === 0 ? undefined : entries?.[tokens[t]]));
+  // Where the token that was sent is not among those told of, another stood in its place.
+  const read = told.map((entries, t) => (t === 0 || given[t] ? tokens[t] : Number(Object.keys(entries ?? {})[0])));
+  refuseOtherIds(tokens, read);
+  return {
+    logprobs: Float32Array.from(given, entry => entry?.logprob ?? 0),
+    entropies: entropies && Float32Array.from(entropies, entropy => entropy ?? 0),
+    texts: given.map(entry => entry?.decoded_token ?? undefined),
+  };
+}
+
+function sample(model: string, prompt: TokenIds, options: Sampling): Call<Completion> {
+  const { maxTokens, temperature = 1, topP = 1, topK = 0, stop = [], seed = 0 } = options;
+  const body = {
+    model,
+    prompt,
+    max_tokens: maxTokens,
+    // All is said: what is not, a server takes from the model's generation_config.json.
+    temperature,
+    top_p: topP,
+    top_k: topK || -1,
+    min_p: 0,
+    repetition_penalty: 1,
+    seed,
+    stop_token_ids: stop,
+    ignore_eos: true,
+    logprobs: 0,
+    return_token_ids: true,
+  };
+  return { path, body, read: answer => completionIn(answer, prompt) };
+}
+
+function completionIn(answer: unknown, prompt: TokenIds): Completion {
+  const [choice] = understood(sampledAnswer, answer).choices;
+  const { token_ids: tokens, logprobs, finish_reason: reason } = choice;
+  refuseOtherIds(prompt, choice.prompt_token_ids);
+  if (reason !== 'stop' && reason !== 'length') throw new Passing(`ended an answer early (${reason})`);
+  if (logprobs.token_logprobs.length !== tokens.length) {
+    throw new UserError(
+      `its answer has ${tokens.length} tokens and ${logprobs.token_logprobs.length} log-probabilities`,
+    );
+  }
+  return { tokens, logprobs: logprobs.token_logprobs, stopReason: reason };
+}

@@ -1,0 +1,53 @@
+import type { z } from 'zod';
+import { UserError } from '../../errors.ts';
+import { firstIssue } from '../../schema.ts';
+import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
+import type { Call } from './connection.ts';
+
+/** What a server says of given tokens. All arrays are as long as the tokens; the first has nothing before it. */
+export interface ToldScores {
+  logprobs: Float32Array;
+  /** In nats, where the server tells them. */
+  entropies?: Float32Array;
+  /** How the server spells each token, where it tells that. */
+  texts: (string | undefined)[];
+}
+
+export type Sampling = Pick<SamplingOptions, 'maxTokens' | 'temperature' | 'topP' | 'topK' | 'stop' | 'seed'>;
+
+/** How one kind of server is asked. */
+export interface Dialect {
+  /** Most tokens of sequences that are scored in one request; whatever has more has a request of its own. */
+  scoredTogether: number;
+  score(model: string, sequences: readonly TokenIds[]): Call<ToldScores[]>;
+  sample(model: string, prompt: TokenIds, options: Sampling): Call<Completion>;
+}
+
+/** @throws UserError that says which part of the answer is another than was asked for. */
+export function understood<T>(schema: z.ZodType<T>, answer: unknown): T {
+  const result = schema.safeParse(answer);
+  if (result.success) return result.data;
+  throw new UserError(
+    `its answer lacks what was asked for (${firstIssue(result.error)}): wanted is a server that takes token ids and ` +
+      'tells ids and log-probabilities, such as vLLM, SGLang or sod serve',
+  );
+}
+
+/** @throws UserError where the answer is about another number of sequences than were sent. */
+export function refuseOtherCount(sent: number, told: number): void {
+  if (told !== sent) throw new UserError(`its answer is about ${told} of ${sent} sequences`);
+}
+
+/** @throws UserError where the server has read other tokens than were sent. */
+export function refuseOtherIds(sent: TokenIds, read: TokenIds): void {
+  const place = sent.findIndex((token, t) => read[t] !== token);
+  if (place < 0 && read.length === sent.length) return;
+  const what =
+    read.length === sent.length
+      ? `token ${place} was ${sent[place]} and came back as ${read[place]}`
+      : `${sent.length} tokens were sent and ${read.length} came back`;
+  throw new UserError(
+    `it re-tokenizes: ${what}. What a student has sampled is scored by its ids alone: take a server that keeps them, ` +
+      'such as vLLM, SGLang or sod serve',
+  );
+}

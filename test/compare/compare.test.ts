@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { type CompareOptions, compare } from '../../src/compare/compare.ts';
 import { readPlan } from '../../src/compare/plan.ts';
@@ -42,8 +42,7 @@ const comparison = {
 };
 
 /** The folder of a comparison's files; `changes` go over the comparison. */
-function comparisonFile(changes: Record<string, unknown> = {}): string {
-  const folder = temporaryFolder();
+function comparisonFile(changes: Record<string, unknown> = {}, folder = temporaryFolder()): string {
   const write = (name: string, content: unknown) => writeFileSync(join(folder, name), stringify(content));
   write('teacher.yaml', supervised);
   write('start.yaml', { ...supervised, world: 'calm-shop', init: { ...init, tokenizer: 'careful-shop' }, seed: 1 });
@@ -62,8 +61,8 @@ const control = (out: string, changes: Partial<CompareOptions> = {}): CompareOpt
   ...changes,
 });
 
-const file = comparisonFile();
-const out = temporaryFolder();
+const file = comparisonFile({}, temporaryFolder(afterAll));
+const out = temporaryFolder(afterAll);
 
 test('every method is trained for every seed from the same checkpoint, measured, and never twice', async () => {
   const plan = readPlan(file, join(out, 'full'), { quick: false });

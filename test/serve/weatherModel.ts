@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { demoSized, writeRandomQwen3 } from '../../bench/randomQwen3.ts';
 import { parseRecipe, type RecipeInput } from '../../src/train/recipe.ts';
 import { train } from '../../src/train/train.ts';
@@ -72,7 +73,9 @@ async function learned(name: string, start: (folder: string) => Promise<Partial<
   if (existsSync(model)) return model;
   mkdirSync(folder, { recursive: true });
   const dataset = join(folder, 'lessons.jsonl');
-  writeFileSync(dataset, lessons.map(messages => `${JSON.stringify({ messages, tools: [weatherTool] })}\n`).join(''));
+  const draft = `${dataset}.${process.pid}`;
+  writeFileSync(draft, lessons.map(messages => `${JSON.stringify({ messages, tools: [weatherTool] })}\n`).join(''));
+  renameSync(draft, dataset);
   const recipe = parseRecipe({
     method: 'sft',
     dataset,
@@ -80,6 +83,10 @@ async function learned(name: string, start: (folder: string) => Promise<Partial<
     training: { epochs: 150, batchSize: 8 },
     optimizer: { learningRate: 3e-3 },
   });
-  await train(recipe, { runDir });
+  await train(recipe, { runDir }).catch(async (error: Error) => {
+    if (!/ is in use by process /.test(error.message)) throw error;
+    // Another file's tests make it at this moment.
+    while (!existsSync(model)) await sleep(100);
+  });
   return model;
 }

@@ -21,7 +21,7 @@ let models: { student: string; teacher: string };
 beforeAll(async () => {
   vi.stubEnv('SOD_API_KEY', key);
   models = await writeSmallModels(folder);
-});
+}, 180_000);
 afterAll(async () => {
   await Promise.all(servers.map(server => server.close(0)));
   vi.unstubAllEnvs();

@@ -1,13 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { writeSmallModels } from '../../../bench/smallSodRun.ts';
 import { OpenAIEngine } from '../../../src/engine/openai/engine.ts';
 import { ServedModel } from '../../../src/engine/openai/servedModel.ts';
 import { UserError } from '../../../src/errors.ts';
 import { Random } from '../../../src/random.ts';
 import { type RunningServer, serve } from '../../../src/serve/server.ts';
-import { temporaryFolder } from '../tinyModel.ts';
+import { weatherModel } from '../../serve/weatherModel.ts';
 import { type FaultyProxy, faults, faultyProxy, sometimes } from './faultyProxy.ts';
 
 let checkpoint: string;
@@ -15,10 +14,10 @@ let server: RunningServer;
 let proxy: FaultyProxy;
 
 beforeAll(async () => {
-  checkpoint = (await writeSmallModels(temporaryFolder(afterAll))).teacher;
+  checkpoint = await weatherModel();
   server = await serve({ checkpoint, port: 0, maxContext: 1024, engine: { dtype: 'f32' } });
   proxy = await faultyProxy(server.url);
-});
+}, 180_000);
 afterAll(async () => {
   await proxy.close();
   await server.close(0);
@@ -106,7 +105,7 @@ test('what a request is refused for is said at once, in the words of the server'
   await expect(model.generate([1_000_000], options(0))).rejects.toThrow(
     /^http:\S+: answered 400 \(prompt: there is no token 1000000; the last is \d+\)$/,
   );
-  await expect(open(`${server.url}#another`)).rejects.toThrow(/^http:\S+: it has no model another; it has teacher$/);
+  await expect(open(`${server.url}#another`)).rejects.toThrow(/^http:\S+: it has no model another; it has weather$/);
   const locked = await serve({ checkpoint, port: 0, apiKey: 'secret' });
   onTestFinished(() => locked.close(0));
   await expect(open(locked.url)).rejects.toThrow(/answered 401 .*: set SOD_API_KEY to the key that it asks for$/);

@@ -1,24 +1,26 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { writeSmallModels } from '../../../bench/smallSodRun.ts';
 import { LocalEngine } from '../../../src/engine/local/engine.ts';
+import { vllm } from '../../../src/engine/openai/completions.ts';
+import { Connection } from '../../../src/engine/openai/connection.ts';
 import { OpenAIEngine } from '../../../src/engine/openai/engine.ts';
 import { ServedModel } from '../../../src/engine/openai/servedModel.ts';
 import type { Sampler, Scorer } from '../../../src/engine/types.ts';
 import { Random } from '../../../src/random.ts';
 import { type RunningServer, serve } from '../../../src/serve/server.ts';
+import { weatherModel } from '../../serve/weatherModel.ts';
 import { temporaryFolder } from '../tinyModel.ts';
 
-let models: { student: string; teacher: string };
+let checkpoint: string;
 let server: RunningServer;
 let local: LocalEngine;
 let served: OpenAIEngine;
 
 beforeAll(async () => {
-  models = await writeSmallModels(temporaryFolder(afterAll));
+  checkpoint = await weatherModel();
   server = await serve({
-    checkpoint: models.teacher,
+    checkpoint,
     port: 0,
     apiKey: 'secret',
     maxContext: 1024,
@@ -26,7 +28,7 @@ beforeAll(async () => {
   });
   local = await LocalEngine.start({ dtype: 'f32' });
   served = await OpenAIEngine.open(server.url, { apiKey: 'secret' });
-});
+}, 180_000);
 afterAll(async () => {
   await served.close();
   await local.close();
@@ -45,14 +47,26 @@ describe('a served teacher', () => {
       tokens: [...tokens(Math.min(length, 600), 'prompt'), ...tokens(length, `answer ${length}`)].slice(0, length),
       mask: Uint8Array.from({ length }, (_, t) => (t > 1 && t % 3 > 0 ? 1 : 0)),
     }));
-    const [here, there]: Scorer[] = [await local.scorer(models.teacher), await served.scorer(models.student)];
+    const [here, there]: Scorer[] = [await local.scorer(checkpoint), await served.scorer(checkpoint)];
     expect(await there.score(sequences)).toEqual(await here.score(sequences));
   });
 });
 
+test("what vLLM is asked means the same here: its answer is that of a server's own samples", async () => {
+  const connection = new Connection(server.url, { apiKey: 'secret' });
+  const prompt = tokens(40, 'vllm');
+  const sampled = await connection.ask(vllm.sample('weather', prompt, { maxTokens: 12, seed: 4, stop: [7] }));
+  const [scored] = await connection.ask(vllm.score('weather', [[...prompt, ...sampled.tokens]]));
+  sampled.logprobs.forEach((logprob, i) => {
+    expect(scored.logprobs[prompt.length + i]).toBeCloseTo(logprob, 5);
+  });
+  expect(scored.entropies).toBeUndefined();
+  connection.close();
+});
+
 test('a server whose tokens have other ids than those of the student is refused', async () => {
   const other = join(temporaryFolder(), 'other');
-  cpSync(models.student, other, { recursive: true });
+  cpSync(checkpoint, other, { recursive: true });
   const file = join(other, 'tokenizer.json');
   const tokenizer = JSON.parse(readFileSync(file, 'utf8'));
   const { vocab } = tokenizer.model;
@@ -67,7 +81,7 @@ describe('a served policy', () => {
   const options = { maxTokens: 40, temperature: 1.3, topP: 0.9, topK: 50, stop: [7, 9] };
 
   test('samples with a seed what the local one samples, with its log-probabilities', async () => {
-    const [here, there]: Sampler[] = [await local.sampler(models.teacher), await served.sampler(models.student)];
+    const [here, there]: Sampler[] = [await local.sampler(checkpoint), await served.sampler(checkpoint)];
     const prompts = [1, 30, 200].map(length => tokens(length, `sample ${length}`));
     for (const [seed, prompt] of prompts.entries()) {
       expect(await there.generate(prompt, { ...options, seed })).toEqual(
@@ -89,7 +103,7 @@ describe('a served policy', () => {
       conversation.close();
       return completions;
     };
-    expect(await talk(await served.sampler(models.student))).toEqual(await talk(await local.sampler(models.teacher)));
+    expect(await talk(await served.sampler(checkpoint))).toEqual(await talk(await local.sampler(checkpoint)));
   });
 
   test('samples nothing where the context is full, and no more than there is room for', async () => {

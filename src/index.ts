@@ -7,6 +7,7 @@ export type { DatasetReference, DownloadControl } from './data/dataset.ts';
 export type { CodeTests, Task } from './data/task.ts';
 export { openDemonstrations, openTasks } from './data/tasks.ts';
 export { LocalEngine, type LocalEngineOptions } from './engine/local/engine.ts';
+export { TinkerEngine, type TinkerEngineOptions } from './engine/tinker/engine.ts';
 export type * from './engine/types.ts';
 export { UserError } from './errors.ts';
 export { type Benchmark, parseBenchmarks } from './eval/benchmarks.ts';
@@ -45,6 +46,7 @@ export {
 export { MathComparer } from './rewards/equivalence/comparer.ts';
 export { lastBoxed, mathReward } from './rewards/math.ts';
 export { type RunningServer, type ServeOptions, serve } from './serve/server.ts';
+export { type RunningTinkerServer, serveTinker, type TinkerServeOptions } from './serve/tinker/server.ts';
 export type { Chat, ParsedTurn } from './text/chat.ts';
 export { type ChatOptions, loadChat } from './text/loadChat.ts';
 export type { Message, ToolCall, ToolSchema } from './text/message.ts';

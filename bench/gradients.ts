@@ -12,10 +12,10 @@ import { LocalEngine } from '../src/engine/local/engine.ts';
 import type { AdamParams, Scores, Trainer } from '../src/engine/types.ts';
 import { stepDivergences, stepRanges } from '../src/methods/stepwise.ts';
 import { loadChat } from '../src/text/loadChat.ts';
-import { sampleGroups, scoreGroups } from '../src/train/experience.ts';
 import { methodOf } from '../src/train/method.ts';
-import { iterationTasks, practiceTasks } from '../src/train/practiceTasks.ts';
+import { sampleGroups, scoreGroups } from '../src/train/onPolicy.ts';
 import type { OnPolicyRecipe } from '../src/train/recipe.ts';
+import { iterationTasks, trainingTasks } from '../src/train/trainingTasks.ts';
 import { openWorld } from '../src/worlds/open.ts';
 
 const program = new Command('bench:gradients')
@@ -85,7 +85,7 @@ const { world, close } = await openWorld(recipe.world);
 const engine = await LocalEngine.start();
 try {
   const trainer = await engine.trainer(recipe.model!);
-  const practice = {
+  const context = {
     trainer,
     teacher: await engine.scorer(recipe.teacher!),
     chat: loadChat(recipe.model!),
@@ -94,15 +94,15 @@ try {
     onProgress: () => {},
     onNotice: console.error,
   };
-  const chosen = await practiceTasks(recipe, practice);
+  const chosen = await trainingTasks(recipe, context);
 
   const groups: Trajectory[][] = [];
   const groupScores: Scores[][] = [];
   for (let iteration = 0; iteration < options.iterations; iteration++) {
     const tasks = iterationTasks(chosen, recipe, world, iteration);
-    const sampled = await sampleGroups(recipe, practice, tasks, iteration);
+    const sampled = await sampleGroups(recipe, tasks, iteration, context);
     groups.push(...sampled);
-    groupScores.push(...(await scoreGroups('model', tasks, sampled, practice)));
+    groupScores.push(...(await scoreGroups('model', tasks, sampled, context)));
   }
   const trajectories = groups.flat();
   const scores = groupScores.flat();

@@ -21,6 +21,7 @@ export {
 export { evaluateCheckpoint } from './eval/evaluateCheckpoint.ts';
 export { majority, passAtK } from './eval/metrics.ts';
 export type { SamplingSettings } from './eval/sampling.ts';
+export { type Aggregation, lossWeights } from './methods/aggregation.ts';
 export { type DistillationOptions, distill } from './methods/distillation.ts';
 export { grpo } from './methods/grpo.ts';
 export {

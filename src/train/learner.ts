@@ -1,9 +1,10 @@
 import type { Scorer, Trainer } from '../engine/types.ts';
 import type { Chat } from '../text/chat.ts';
+import type { World } from '../worlds/world.ts';
 import type { Metrics, RunDirectory } from './runDirectory.ts';
 
-/** What a run consists of, beside its recipe. */
-export interface Studio {
+/** What a run works with, beside its recipe. */
+export interface LearnerContext {
   run: RunDirectory;
   trainer: Trainer;
   teacher?: Scorer;
@@ -14,6 +15,14 @@ export interface Studio {
   /** What the person may want to know. */
   onNotice: (notice: string) => void;
 }
+
+/** … and the world that the policy acts in. */
+export interface OnPolicyContext extends LearnerContext {
+  world: World;
+}
+
+/** What sampling and scoring take: no run has to be under way. */
+export type SamplingContext = Omit<OnPolicyContext, 'run'>;
 
 export type Phase = 'prompts' | 'demonstrations' | 'rollout' | 'teacher' | 'update' | 'save';
 

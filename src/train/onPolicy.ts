@@ -1,117 +1,163 @@
-import type { Trajectory } from '../agent/trajectory.ts';
-import type { Datum, LossSpec, Scores } from '../engine/types.ts';
-import { type Aggregation, lossWeights } from '../methods/aggregation.ts';
-import { aroundErrors, distillationDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
-import type { StepWeighting } from '../methods/method.ts';
-import { Clock } from './clock.ts';
-import { type Practice, sampleGroups, scoreGroups } from './experience.ts';
-import type { Learner, Phase, Studio } from './learner.ts';
-import { methodOf } from './method.ts';
-import { iterationTasks, practiceTasks } from './practiceTasks.ts';
-import type { OnPolicyRecipe } from './recipe.ts';
-import { sampleTrajectories } from './sample.ts';
-import { summarize, type UpdateMetrics, update } from './update.ts';
-
 /**
- * Reinforcement learning and on-policy distillation. An iteration:
- * the policy answers prompts, outcomes are rewarded, the teacher scores what the policy said,
- * the method turns both into an advantage for every sampled token, and the policy learns from them in mini-batches.
+ * On-policy distillation and reinforcement learning: the algorithm of SOD (arXiv 2605.07725, section 4), and with another
+ * method that of what it is compared with. An iteration:
+ *
+ *     sample       G trajectories for each of P prompts, from the policy as it is
+ *     reward       each trajectory by its outcome                                          r
+ *     teacher      scores the very tokens that the policy sampled                          q_t beside the policy's s_t
+ *     step weights by how far student and teacher are apart in each step                   d_k, w_k
+ *     advantages   of all sampled tokens                                                   A_t = A(r) + λ w_k (q_t − s_t)
+ *     updates      of the policy, one from each mini-batch of prompts
+ *
+ * Step weights and advantages are the method's (`src/methods/`). Shapes in the comments: [P][G] trajectories of T tokens and
+ * K steps, both of each trajectory's own; what is kept for tokens is aligned with them, 0 where they were not sampled.
  */
-export function onPolicy(recipe: OnPolicyRecipe, studio: Studio & Practice): Learner {
-  const { training } = recipe;
-  const { trainer, run } = studio;
+import { rollouts } from '../agent/rollouts.ts';
+import type { Trajectory } from '../agent/trajectory.ts';
+import type { Task } from '../data/task.ts';
+import type { Datum, Scores } from '../engine/types.ts';
+import { lossWeights } from '../methods/aggregation.ts';
+import type { GroupAdvantages, Teacher } from '../methods/method.ts';
+import { Random } from '../random.ts';
+import { judge } from '../worlds/judge.ts';
+import { Clock } from './clock.ts';
+import { refuseNonFinite } from './finite.ts';
+import { iterationMetrics, readableTrajectories } from './iterationMetrics.ts';
+import type { Learner, OnPolicyContext, Phase, SamplingContext } from './learner.ts';
+import { methodOf } from './method.ts';
+import type { OnPolicyRecipe } from './recipe.ts';
+import { rewardOf } from './reward.ts';
+import { rolloutLimits } from './rolloutLimits.ts';
+import { scoreTrajectories, teacherPrompt } from './teacher.ts';
+import { iterationTasks, trainingTasks } from './trainingTasks.ts';
+import { type UpdateMetrics, update } from './update.ts';
+
+export function onPolicy(recipe: OnPolicyRecipe, context: OnPolicyContext): Learner {
+  const { training, save } = recipe;
   const method = methodOf(recipe);
-  const { clipLow, clipHigh, dualClip } = recipe.loss;
-  const loss: LossSpec = { kind: 'ppo', clipLow, clipHigh, dualClip };
-  const updatesPerIteration = training.promptsPerIteration / training.promptsPerUpdate;
-  const updates = training.iterations * updatesPerIteration;
   let chosen: number[] | undefined;
 
   return {
     iterations: training.iterations,
-    updatesPerIteration,
+    updatesPerIteration: updatesPerIteration(recipe),
 
     async iterate(iteration) {
       const clock = new Clock<Phase>();
+      chosen ??= await trainingTasks(recipe, context);
+      const tasks = iterationTasks(chosen, recipe, context.world, iteration); // [P]
 
-      chosen ??= await practiceTasks(recipe, studio);
-      const tasks = iterationTasks(chosen, recipe, studio.world, iteration);
-      const groups = await clock.time('rollout', () => sampleGroups(recipe, studio, tasks, iteration));
-
+      // [P][G]: tokens, mask and s [T], the reward r, and the steps [K] with what the tools answered
+      const groups = await clock.time('rollout', () => sampleGroups(recipe, tasks, iteration, context));
+      // [P][G], where the method has a teacher: q [T], and its entropies [T] where the engine can tell
       const scores =
-        method.teacher && (await clock.time('teacher', () => scoreGroups(method.teacher!, tasks, groups, studio)));
-      const teacherLogprobs = scores?.map(group => group.map(({ logprobs }) => logprobs));
+        method.teacher && (await clock.time('teacher', () => scoreGroups(method.teacher!, tasks, groups, context)));
+      // [P]: A [G][T]; d and w [G][K], where the method weighs steps
+      const learned = groups.map((group, g) => method.advantages(group, scores && logprobsOf(scores[g])));
+      const updates = await clock.time('update', () => updatePolicy(recipe, groups, learned, iteration, context));
 
-      const learned = groups.map((group, g) => method.advantages(group, teacherLogprobs?.[g]));
-
-      const updateMetrics: UpdateMetrics[] = [];
-      await clock.time('update', async () => {
-        for (let first = 0; first < groups.length; first += training.promptsPerUpdate) {
-          const last = first + training.promptsPerUpdate;
-          const advantages = learned.slice(first, last).flatMap(group => group.advantages);
-          const batch = minibatch(groups.slice(first, last).flat(), advantages, recipe.loss.aggregation);
-          const index = iteration * updatesPerIteration + updateMetrics.length;
-          updateMetrics.push(await update(trainer, batch, loss, recipe.optimizer, index, updates));
-          studio.onProgress({ phase: 'update', done: updateMetrics.length, total: updatesPerIteration });
-        }
-      });
-
-      const { epsilon } = recipe.report;
       const steps = learned.flatMap(group => group.steps ?? []);
-      if ((iteration + 1) % recipe.save.trajectoriesEvery === 0) {
-        const scored = teacherLogprobs?.flat().map((teacherLogprobs, i) => ({ weighting: steps[i], teacherLogprobs }));
-        run.logTrajectories(iteration + 1, sampleTrajectories(groups.flat(), scored, epsilon, studio.chat));
+      const outcome = { trajectories: groups.flat(), scores: scores?.flat(), steps, epsilon: recipe.report.epsilon };
+      if ((iteration + 1) % save.trajectoriesEvery === 0) {
+        context.run.logTrajectories(iteration + 1, readableTrajectories(outcome, context.chat));
       }
-      return {
-        ...summarize(updateMetrics),
-        ...rolloutDiagnostics(groups.flat()),
-        ...(scores && distillationMetrics(groups.flat(), scores.flat(), steps, epsilon)),
-        rolloutTokens: groups.flat().reduce((sum, { mask }) => sum + count(mask), 0),
-        seconds: clock.seconds,
-      };
+      return { ...iterationMetrics(updates, outcome), seconds: clock.seconds };
     },
   };
 }
 
-function minibatch(trajectories: Trajectory[], advantages: Float32Array[], aggregation: Aggregation): Datum[] {
-  const weights = lossWeights(
-    trajectories.map(({ mask }) => mask),
-    aggregation,
+function logprobsOf(scores: readonly Scores[]): Float32Array[] {
+  return scores.map(({ logprobs }) => logprobs);
+}
+
+function updatesPerIteration({ training }: OnPolicyRecipe): number {
+  return training.promptsPerIteration / training.promptsPerUpdate;
+}
+
+/**
+ * Samples a group of trajectories for each task, and rewards each as soon as it ends.
+ * @returns [P][G]
+ */
+export async function sampleGroups(
+  recipe: OnPolicyRecipe,
+  tasks: readonly Task[],
+  iteration: number,
+  { trainer, chat, world, signal, onProgress }: SamplingContext,
+): Promise<Trajectory[][]> {
+  const { seed, rollout } = recipe;
+  const { groupSize, temperature, topP, concurrency } = rollout;
+  const sampler = await trainer.sampler();
+  const requests = tasks.flatMap((task, position) =>
+    Array.from({ length: groupSize }, (_, sample) => ({
+      task,
+      tools: () => world.tools(task),
+      chat,
+      sampler,
+      sampling: { temperature, topP },
+      limits: rolloutLimits(rollout),
+      seed: Random.of(seed, 'rollout', iteration, position, sample).uint32(),
+      judge: async (trajectory: Trajectory) => {
+        const { score, correct } = await judge(world, task, trajectory);
+        return { reward: rewardOf(recipe, trajectory, score), correct };
+      },
+    })),
   );
-  return trajectories.map(({ tokens, logprobs }, i) => ({
-    tokens,
-    weights: weights[i],
-    advantages: advantages[i],
-    behaviourLogprobs: logprobs,
-  }));
+  const onTrajectory = (_: Trajectory, done: number, total: number) => onProgress({ phase: 'rollout', done, total });
+  const trajectories = await rollouts(requests, { concurrency, signal, onTrajectory });
+  for (const trajectory of trajectories) refuseNonFinite('the policy', trajectory, trajectory.logprobs);
+  return tasks.map((_, g) => trajectories.slice(g * groupSize, (g + 1) * groupSize));
 }
 
-function distillationMetrics(trajectories: Trajectory[], scores: Scores[], steps: StepWeighting[], epsilon: number) {
-  const teacherLogprobs = scores.map(({ logprobs }) => logprobs);
-  return {
-    ...distillationDiagnostics(trajectories, teacherLogprobs, steps, epsilon),
-    teacherEntropy: teacherEntropy(trajectories, scores),
-    aroundError: aroundErrors(
-      trajectories,
-      steps,
-      scores.map(({ entropies }) => entropies),
-    ),
-  };
-}
-
-/** Mean over the sampled tokens, in nats; undefined where the engine cannot tell. */
-function teacherEntropy(trajectories: Trajectory[], scores: Scores[]): number | undefined {
-  let sum = 0;
-  let tokens = 0;
-  for (const [i, { mask }] of trajectories.entries()) {
-    const { entropies } = scores[i];
-    if (!entropies) return undefined;
-    for (let t = 0; t < mask.length; t++) sum += mask[t] * entropies[t];
-    tokens += count(mask);
+/**
+ * What the teacher thinks of the sampled tokens, a group at a time so that the person can see and stop it.
+ * @returns [P][G]
+ */
+export async function scoreGroups(
+  kind: Teacher,
+  tasks: readonly Task[],
+  groups: readonly Trajectory[][],
+  { teacher, chat, world, signal, onProgress }: SamplingContext,
+): Promise<Scores[][]> {
+  const scores: Scores[][] = [];
+  for (const [g, group] of groups.entries()) {
+    signal.throwIfAborted();
+    const scored = await scoreTrajectories(teacher!, group, teacherPrompt(kind, tasks[g], chat, world));
+    for (const [i, { logprobs }] of scored.entries()) refuseNonFinite('the teacher', group[i], logprobs);
+    scores.push(scored);
+    onProgress({ phase: 'teacher', done: scores.length, total: groups.length });
   }
-  return sum / tokens;
+  signal.throwIfAborted();
+  return scores;
 }
 
-function count(mask: Uint8Array): number {
-  return mask.reduce((sum, sampled) => sum + sampled, 0);
+/** The updates of an iteration, from mini-batches of its prompts in their order. */
+async function updatePolicy(
+  recipe: OnPolicyRecipe,
+  groups: readonly Trajectory[][],
+  learned: readonly GroupAdvantages[],
+  iteration: number,
+  { trainer, onProgress }: OnPolicyContext,
+): Promise<UpdateMetrics[]> {
+  const { training, loss, optimizer } = recipe;
+  const { aggregation, ...clips } = loss;
+  const total = updatesPerIteration(recipe);
+  const updates: UpdateMetrics[] = [];
+  for (let first = 0; first < groups.length; first += training.promptsPerUpdate) {
+    const last = first + training.promptsPerUpdate;
+    const trajectories = groups.slice(first, last).flat();
+    const advantages = learned.slice(first, last).flatMap(group => group.advantages);
+    const weights = lossWeights(
+      trajectories.map(({ mask }) => mask),
+      aggregation,
+    );
+    const data: Datum[] = trajectories.map(({ tokens, logprobs }, i) => ({
+      tokens,
+      weights: weights[i],
+      advantages: advantages[i],
+      behaviourLogprobs: logprobs,
+    }));
+    const index = iteration * total + updates.length;
+    updates.push(await update(trainer, data, { kind: 'ppo', ...clips }, optimizer, index, training.iterations * total));
+    onProgress({ phase: 'update', done: updates.length, total });
+  }
+  return updates;
 }

@@ -4,7 +4,7 @@ import type { Chat } from '../text/chat.ts';
 import type { Message } from '../text/message.ts';
 import { Clock } from './clock.ts';
 import type { Demonstrations } from './demonstrations.ts';
-import type { Learner, Phase, Studio } from './learner.ts';
+import type { Learner, LearnerContext, Phase } from './learner.ts';
 import { taskIndices } from './order.ts';
 import type { SftRecipe } from './recipe.ts';
 import { update } from './update.ts';
@@ -13,12 +13,12 @@ import { update } from './update.ts';
  * Supervised fine-tuning: the cold start. The policy learns to say what an expert said. An iteration is one update from
  * one batch of demonstrations.
  */
-export function supervised(recipe: SftRecipe, studio: Studio, demonstrations: Demonstrations): Learner {
-  const { trainer } = studio;
+export function supervised(recipe: SftRecipe, context: LearnerContext, demonstrations: Demonstrations): Learner {
+  const { trainer } = context;
   const { epochs, batchSize, maxTokens } = recipe.training;
   const count = Math.min(recipe.training.demonstrations, demonstrations.size ?? Infinity);
   const updates = Math.ceil((count * epochs) / batchSize);
-  const lessons = lessonsOf(demonstrations, count, maxTokens, studio);
+  const lessons = lessonsOf(demonstrations, count, maxTokens, context);
 
   return {
     iterations: updates,
@@ -49,7 +49,7 @@ function lessonsOf(
   demonstrations: Demonstrations,
   count: number,
   maxTokens: number,
-  { chat, signal, onProgress, onNotice }: Studio,
+  { chat, signal, onProgress, onNotice }: LearnerContext,
 ): (indices: readonly number[]) => Promise<DemonstrationTokens[]> {
   const made = new Map<number, DemonstrationTokens>();
   let isTold = false;

@@ -8,8 +8,7 @@ import { refuseOtherTokens } from '../text/sameTokens.ts';
 import { openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { initializeCheckpoint } from './initialize.ts';
-import type { Learner, PhaseProgress, Studio } from './learner.ts';
-import { type Material, openMaterial } from './material.ts';
+import type { Learner, LearnerContext, PhaseProgress } from './learner.ts';
 import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
 import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
@@ -17,13 +16,14 @@ import { goOn } from './resume.ts';
 import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
 import { supervised } from './supervised.ts';
 import { startTinkerEngine } from './tinkerEngine.ts';
+import { openTrainingData, type TrainingData } from './trainingData.ts';
 
 export interface TrainOptions {
   /** Folder of the run; see `RunDirectory` for what it holds. */
   runDir: string;
   /** Go on with the run in `runDir`, which must have been started with the same recipe. */
   resume?: boolean;
-  /** Default: a local engine as the recipe describes it, closed at the end. */
+  /** Default: the one that the recipe describes, closed at the end. */
   engine?: Engine;
   /** The recipe's world, opened by who calls: it stays open. Default: opened for this run, and closed at the end. */
   world?: World;
@@ -75,12 +75,12 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
       signal,
     };
     const checkpoints = await localCheckpoints(recipe, control);
-    const { material, close } = await openMaterial(recipe, control, options.world);
+    const { data, close } = await openTrainingData(recipe, control, options.world);
     try {
       run.begin();
       const engine = options.engine ?? (await startEngine(recipe, onNotice));
       try {
-        const end = await runLearner(recipe, checkpoints, run, engine, material, signal, onProgress);
+        const end = await runLearner(recipe, checkpoints, run, engine, data, signal, onProgress);
         return { ...end, metrics: readMetrics(runDir) };
       } finally {
         if (!options.engine) await engine.close();
@@ -99,19 +99,19 @@ async function runLearner(
   checkpoints: Checkpoints,
   run: RunDirectory,
   engine: Engine,
-  material: Material,
+  data: TrainingData,
   signal: AbortSignal,
   onProgress: (event: TrainEvent) => void,
 ): Promise<Omit<TrainResult, 'metrics'>> {
   const onNotice = (notice: string) => onProgress({ kind: 'notice', notice });
   if (recipe.init && !existsSync(run.initial)) {
     onNotice("making a fresh model: its tokenizer is learned from an expert's dialogues");
-    await initialize(run.initial, recipe.init, recipe, material);
+    await initialize(run.initial, recipe.init, recipe, data);
   }
   const base = checkpoints.model ?? run.initial;
   if (checkpoints.teacher) refuseOtherTokens(base, checkpoints.teacher);
   const trainer = await engine.trainer(base);
-  const studio: Studio = {
+  const context: LearnerContext = {
     run,
     trainer,
     teacher: await teacherOf(recipe, checkpoints.teacher ?? base, engine),
@@ -120,7 +120,7 @@ async function runLearner(
     onNotice,
     onProgress: progress => onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress }),
   };
-  const learner = learnerOf(recipe, studio, material);
+  const learner = learnerOf(recipe, context, data);
 
   let { iteration, checkpoint } = await goOn(run, trainer, learner, onNotice);
   let saved = iteration;
@@ -152,9 +152,9 @@ async function runLearner(
 }
 
 /** Writes the fresh model that `init` describes, with the tokenizer of the world that the run learns in or of another. */
-async function initialize(dir: string, init: Init, { world, seed }: Recipe, material: Material): Promise<void> {
-  if (!init.tokenizer && 'expert' in material && material.expert) {
-    return initializeCheckpoint(dir, init, material.expert, seed);
+async function initialize(dir: string, init: Init, { world, seed }: Recipe, data: TrainingData): Promise<void> {
+  if (!init.tokenizer && 'expert' in data && data.expert) {
+    return initializeCheckpoint(dir, init, data.expert, seed);
   }
   const opened = await openWorld(init.tokenizer ?? world);
   try {
@@ -164,9 +164,9 @@ async function initialize(dir: string, init: Init, { world, seed }: Recipe, mate
   }
 }
 
-function learnerOf(recipe: Recipe, studio: Studio, material: Material): Learner {
-  if ('demonstrations' in material) return supervised(recipe as SftRecipe, studio, material.demonstrations);
-  return onPolicy(recipe as OnPolicyRecipe, { ...studio, world: material.world });
+function learnerOf(recipe: Recipe, context: LearnerContext, data: TrainingData): Learner {
+  if ('demonstrations' in data) return supervised(recipe as SftRecipe, context, data.demonstrations);
+  return onPolicy(recipe as OnPolicyRecipe, { ...context, world: data.world });
 }
 
 /** The folders of a recipe's models. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Datum, Trainer } from '../../src/engine/types.ts';
 import type { Chat } from '../../src/text/chat.ts';
-import type { PhaseProgress, Studio } from '../../src/train/learner.ts';
+import type { LearnerContext, PhaseProgress } from '../../src/train/learner.ts';
 import { parseRecipe, type SftRecipe } from '../../src/train/recipe.ts';
 import { supervised } from '../../src/train/supervised.ts';
 
@@ -29,14 +29,14 @@ function observed({ signal = new AbortController().signal, promptTokens = (_inde
     },
     optimStep: async () => ({ gradNorm: 0, version: 1 }),
   };
-  const studio: Partial<Studio> = {
+  const context: Partial<LearnerContext> = {
     chat,
     trainer: trainer as Trainer,
     signal,
     onProgress: event => progress.push(event),
     onNotice: notice => notices.push(notice),
   };
-  const learner = supervised(recipe, studio as Studio, {
+  const learner = supervised(recipe, context as LearnerContext, {
     async get(index) {
       made.push(index);
       const messages = [{ role: 'user' as const, content: String(index) }];

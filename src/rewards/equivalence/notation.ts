@@ -1,6 +1,3 @@
-import { Parser } from './parser.ts';
-import { tokenize } from './tokens.ts';
-
 /** A value, with what is done to which operands to get it. */
 export type Expression =
   | { kind: 'number'; digits: string }
@@ -25,27 +22,6 @@ export interface Side {
   value: Answer;
   /** Whether it only names what the other side says: `x`, `f(x)`, `AB`. */
   isName: boolean;
-}
-
-/** Numbers with a comma before each three digits. */
-const grouped = /(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)/g;
-
-/**
- * Reads an answer as it stands in a box: none where it is no mathematics that is known here, and two where its commas can
- * stand between thousands or between items (`100,200`).
- */
-export function readAnswer(text: string): Answer[] {
-  const plain = text
-    .replace(/[\s$]+$/, '')
-    .replace(/(?<!\.)\.$/, '')
-    .replace(grouped, number => (number.includes(',0') ? ungrouped(number) : number));
-  const isBracketed = /[([]|\\\{|\\lbrace/.test(plain);
-  const readings = new Set(isBracketed ? [plain] : [plain.replace(grouped, ungrouped), plain]);
-  return [...readings].flatMap(reading => new Parser(tokenize(reading)).answer() ?? []);
-}
-
-function ungrouped(number: string): string {
-  return number.replaceAll(',', '');
 }
 
 export function apply(name: string, ...operands: Answer[]): Answer {

@@ -1,6 +1,7 @@
 import { isMarked, unknowns } from './evaluate.ts';
 import { areProportional, isIdentity } from './identity.ts';
-import { type Answer, apply, difference, type Expression, readAnswer } from './notation.ts';
+import { type Answer, apply, difference, type Expression } from './notation.ts';
+import { readAnswer } from './read.ts';
 import { sameRealSet } from './realSet.ts';
 import { tokenize } from './tokens.ts';
 import { canonicalUnit } from './units.ts';

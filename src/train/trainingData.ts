@@ -7,11 +7,11 @@ import type { World } from '../worlds/world.ts';
 import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
 import type { OnPolicyRecipe, Recipe, SftRecipe } from './recipe.ts';
 
-/** What a run learns from: dialogues, and the world whose expert leads them where there is one; or problems to practise on. */
-export type Material = { demonstrations: Demonstrations; expert?: World } | { world: World };
+/** What a run learns from: dialogues, and the world whose expert leads them where there is one; or a world of problems. */
+export type TrainingData = { demonstrations: Demonstrations; expert?: World } | { world: World };
 
-export interface OpenMaterial {
-  material: Material;
+export interface OpenTrainingData {
+  data: TrainingData;
   close(): Promise<void>;
 }
 
@@ -20,8 +20,12 @@ export interface OpenMaterial {
  * @param open the recipe's world, where it is open already
  * @throws UserError if what the recipe names is not there, or not fit for the method.
  */
-export async function openMaterial(recipe: Recipe, control: DownloadControl, open?: World): Promise<OpenMaterial> {
-  return recipe.method === 'sft' ? openLessons(recipe, control, open) : openPractice(recipe, control, open);
+export async function openTrainingData(
+  recipe: Recipe,
+  control: DownloadControl,
+  open?: World,
+): Promise<OpenTrainingData> {
+  return recipe.method === 'sft' ? openSupervised(recipe, control, open) : openOnPolicy(recipe, control, open);
 }
 
 /** What is open already stays open. */
@@ -29,27 +33,27 @@ async function worldOf(recipe: Recipe, open?: World, limits?: InterpreterLimits)
   return open ? { world: open, close: async () => {} } : openWorld(recipe.world, limits);
 }
 
-async function openLessons(recipe: SftRecipe, control: DownloadControl, open?: World): Promise<OpenMaterial> {
+async function openSupervised(recipe: SftRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
   const { dataset, training } = recipe;
   if (!dataset) {
     const { world, close } = await worldOf(recipe, open);
-    return { material: { demonstrations: worldDemonstrations(recipe, world), expert: world }, close };
+    return { data: { demonstrations: worldDemonstrations(recipe, world), expert: world }, close };
   }
   if (training.privileged)
     throw new UserError('training.privileged needs a world: a dataset has no answers and hints to show');
   const rows = await openDemonstrations(dataset, control);
-  return { material: { demonstrations: datasetDemonstrations(rows) }, close: async () => rows.close() };
+  return { data: { demonstrations: datasetDemonstrations(rows) }, close: async () => rows.close() };
 }
 
-async function openPractice(recipe: OnPolicyRecipe, control: DownloadControl, open?: World): Promise<OpenMaterial> {
+async function openOnPolicy(recipe: OnPolicyRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
   const { dataset, prompts, rollout, reward } = recipe;
   const limits = { timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
   if (!dataset) {
     const { world, close } = await worldOf(recipe, open, limits);
-    return { material: { world }, close };
+    return { data: { world }, close };
   }
   const { equivalence, testTimeoutMs } = reward;
   const options = { prompts, equivalence, testTimeoutMs, interpreter: limits };
   const { world, close } = await openDatasetWorld(dataset, options, control);
-  return { material: { world }, close };
+  return { data: { world }, close };
 }

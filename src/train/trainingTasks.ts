@@ -3,11 +3,11 @@ import type { Task } from '../data/task.ts';
 import { UserError } from '../errors.ts';
 import { promptLength } from '../worlds/promptLength.ts';
 import type { World } from '../worlds/world.ts';
-import type { Practice } from './experience.ts';
+import type { SamplingContext } from './learner.ts';
 import { taskIndices } from './order.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
 
-/** The tasks of an iteration (counted from 0), of the indices that `practiceTasks` gives: the same for every method. */
+/** The tasks of an iteration (counted from 0), of the indices that `trainingTasks` gives: the same for every method. */
 export function iterationTasks(
   chosen: readonly number[],
   { training: { promptsPerIteration } }: OnPolicyRecipe,
@@ -22,13 +22,13 @@ export function iterationTasks(
 const patience = 1000;
 
 /**
- * The indices of all tasks that a run practises on, in its order: those of `taskIndices` whose prompts are not longer than the
+ * The indices of all tasks that a run learns on, in its order: those of `taskIndices` whose prompts are not longer than the
  * recipe allows. The others are left out, and told. A function of recipe and world alone.
- * @throws UserError if too few are left; the reason of the studio's signal.
+ * @throws UserError if too few are left; the reason of the signal.
  */
-export async function practiceTasks(
+export async function trainingTasks(
   { seed, training, rollout: { maxPromptTokens } }: OnPolicyRecipe,
-  { world, chat, signal, onProgress, onNotice }: Practice,
+  { world, chat, signal, onProgress, onNotice }: SamplingContext,
 ): Promise<number[]> {
   const { iterations, promptsPerIteration, tasks = world.size, firstTask } = training;
   const total = iterations * promptsPerIteration;
@@ -47,7 +47,7 @@ export async function practiceTasks(
     }
     // The last of one epoch and the first of the next may be too long: more in a row are nearly all.
     if (inVain > 2 * (tasks ?? patience)) {
-      throw new UserError(`${tooLong(lengths, maxPromptTokens, world)}: too few others are left to practise on`);
+      throw new UserError(`${tooLong(lengths, maxPromptTokens, world)}: too few others are left`);
     }
     onProgress({ phase: 'prompts', done: Math.min(chosen.length, total), total });
   }

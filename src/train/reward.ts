@@ -1,0 +1,12 @@
+import type { Trajectory } from '../agent/trajectory.ts';
+import { overlongPenalty } from '../rewards/overlong.ts';
+import { dialogueTurns, shapedScore } from '../rewards/shaping.ts';
+import type { OnPolicyRecipe } from './recipe.ts';
+
+/** The outcome as the policy is taught it: the world's score, shaped where it is wrong, less what it is too long. */
+export function rewardOf({ reward, rollout }: OnPolicyRecipe, trajectory: Trajectory, score: number): number {
+  const shaped = reward.shaping ? shapedScore(score, dialogueTurns(trajectory)) : score;
+  if (reward.overlongBuffer === 0) return shaped;
+  const length = trajectory.tokens.length - trajectory.promptTokens;
+  return shaped + overlongPenalty(length, rollout.maxResponseTokens, reward.overlongBuffer);
+}

@@ -9,6 +9,7 @@ export { openDemonstrations, openTasks } from './data/tasks.ts';
 export { LocalEngine, type LocalEngineOptions } from './engine/local/engine.ts';
 export type { ConnectionOptions } from './engine/openai/connection.ts';
 export { OpenAIEngine } from './engine/openai/engine.ts';
+export { TinkerEngine, type TinkerEngineOptions } from './engine/tinker/engine.ts';
 export type * from './engine/types.ts';
 export { UserError } from './errors.ts';
 export { type Benchmark, parseBenchmarks } from './eval/benchmarks.ts';
@@ -48,6 +49,7 @@ export {
 export { MathComparer } from './rewards/equivalence/comparer.ts';
 export { lastBoxed, mathReward } from './rewards/math.ts';
 export { type RunningServer, type ServeOptions, serve } from './serve/server.ts';
+export { type RunningTinkerServer, serveTinker, type TinkerServeOptions } from './serve/tinker/server.ts';
 export type { Chat, ParsedTurn } from './text/chat.ts';
 export { type ChatOptions, loadChat } from './text/loadChat.ts';
 export type { Message, ToolCall, ToolSchema } from './text/message.ts';

@@ -69,7 +69,7 @@ const tinkerEngine = section({
   models: z.record(z.string(), z.string().min(1)).optional(),
 });
 
-const engine = z.discriminatedUnion('kind', [localEngine, tinkerEngine], 'kind must be local or tinker').prefault({});
+const engine = z.discriminatedUnion('kind', [localEngine, tinkerEngine], 'must be local or tinker').prefault({});
 
 const save = section({
   /** Iterations between two resumable checkpoints. */

@@ -25,7 +25,7 @@ export interface TrainOptions {
   runDir: string;
   /** Go on with the run in `runDir`, which must have been started with the same recipe. */
   resume?: boolean;
-  /** Default: a local engine as the recipe describes it, closed at the end. */
+  /** Default: the one that the recipe describes, closed at the end. */
   engine?: Engine;
   /** The recipe's world, opened by who calls: it stays open. Default: opened for this run, and closed at the end. */
   world?: World;

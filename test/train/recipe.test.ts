@@ -43,7 +43,20 @@ test('the clips of the loss and of the gradient can be left out', () => {
   expect([loss.dualClip, optimizer.clipNorm]).toEqual(['off', 0]);
 });
 
+test('an engine is this machine, or a server', () => {
+  expect(parseRecipe({ ...sod, engine: { threads: 2 } }).engine).toEqual({ dtype: 'auto', threads: 2 });
+  const server = { kind: 'tinker', url: 'http://127.0.0.1:8000', dialect: 'skyrl-fsdp', rank: 0 };
+  expect(parseRecipe({ ...sod, engine: server }).engine).toEqual(server);
+});
+
 test.each([
+  [{ ...sod, engine: { kind: 'tinkr', url: 'http://x' } }, /^r\.yaml: engine\.kind: must be local or tinker$/],
+  [{ ...sod, engine: { kind: 'tinker' } }, /^r\.yaml: engine\.url: must be the address of a server/],
+  [
+    { ...sod, engine: { kind: 'tinker', url: 'http://x', threads: 2 } },
+    /^r\.yaml: engine: unknown key 'threads'\. Allowed: kind, url, /,
+  ],
+  [{ ...sod, engine: { thread: 2 } }, /^r\.yaml: engine: unknown key 'thread', did you mean 'threads'\?/],
   [{ ...sod, loss: { dualClip: 'none' } }, /^r\.yaml: loss\.dualClip: expected a number >1, or off$/],
   [
     { ...sod, optimizer: { learningrate: 1 } },

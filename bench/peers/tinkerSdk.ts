@@ -1,0 +1,100 @@
+/**
+ * The official `tinker` SDK (PyPI), an old version and a new one, against `sod serve --tinker`: `npm run bench:tinker-sdk`. It
+ * trains by each loss, scores, samples, saves and loads; losses and log-probabilities must be those of the local engine asked
+ * directly, and the loaded model must say what the saved one said.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { LocalEngine } from '../../src/engine/local/engine.ts';
+import type { LossSpec } from '../../src/engine/types.ts';
+import { writeSmallModels } from '../smallSodRun.ts';
+
+const versions = ['0.25.0', '0.38.0'];
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = join(root, 'runs/bench/tinker-sdk');
+const tokens = [5, 6, 7, 8, 9, 10, 11, 12];
+const losses: LossSpec[] = [
+  { kind: 'cross_entropy' },
+  { kind: 'importance_sampling' },
+  { kind: 'ppo', clipLow: 0.2, clipHigh: 0.2, dualClip: 'off' },
+];
+
+rmSync(join(folder, 'state'), { recursive: true, force: true });
+mkdirSync(folder, { recursive: true });
+const { student } = await writeSmallModels(folder);
+
+const serve = ['serve', student, '--tinker', '--port', '0', '--state', join(folder, 'state')];
+const server = spawn(process.execPath, [join(root, 'dist/cli.js'), ...serve], { stdio: ['ignore', 'pipe', 'inherit'] });
+process.once('exit', () => server.kill('SIGKILL'));
+const [, url] = /trained at (\S+),/.exec(await firstLine())!;
+
+async function firstLine(): Promise<string> {
+  for await (const line of createInterface({ input: server.stdout })) return line;
+  throw new Error('the server did not start');
+}
+
+/** A Python with one version of the SDK. */
+function sdk(version: string): string {
+  const venv = join(folder, version);
+  if (!existsSync(join(venv, 'installed'))) {
+    execFileSync('python3', ['-m', 'venv', venv], { stdio: 'inherit' });
+    execFileSync(join(venv, 'bin/pip'), ['install', '--quiet', `tinker==${version}`], { stdio: 'inherit' });
+    mkdirSync(join(venv, 'installed'));
+  }
+  return join(venv, 'bin/python');
+}
+
+interface Cycle {
+  losses: Record<string, { metrics: Record<string, number> }>;
+  forward: number[];
+  scores: (number | null)[];
+  sampled: number[][];
+  sampledAgain: number[][];
+}
+
+function cycleOf(version: string): Cycle {
+  const said = execFileSync(sdk(version), [fileURLToPath(new URL('tinker_cycle.py', import.meta.url))], {
+    input: JSON.stringify({ url, model: 'student', tokens, logprobs: tokens.slice(1).map(() => -6) }),
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  return JSON.parse(said);
+}
+
+/** The same on the local engine; Adam's settings are the SDK's defaults. */
+async function ownCycle() {
+  const engine = await LocalEngine.start();
+  const trainer = await engine.trainer(student);
+  const fill = (value: number) => new Float32Array(tokens.length).fill(value, 1);
+  const data = [{ tokens, weights: fill(1), advantages: fill(0.5), behaviourLogprobs: fill(-6) }];
+  const sums: number[] = [];
+  for (const loss of losses) {
+    sums.push((await trainer.forwardBackward(data, loss)).loss);
+    const adam = { learningRate: 1e-3, betas: [0.9, 0.95] as [number, number], epsilon: 1e-12 };
+    await trainer.optimStep({ ...adam, weightDecay: 0, clipNorm: 0 });
+  }
+  const [{ logprobs }] = await trainer.score([{ tokens, mask: new Uint8Array(tokens.length).fill(1, 1) }]);
+  await engine.close();
+  return { sums, logprobs: [...logprobs.slice(1)] };
+}
+
+const own = await ownCycle();
+const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+for (const version of versions) {
+  const cycle = cycleOf(version);
+  const checks = {
+    losses: same(
+      losses.map(({ kind }) => cycle.losses[kind].metrics['loss:sum']),
+      own.sums,
+    ),
+    forward: same(cycle.forward, own.logprobs),
+    scores: same(cycle.scores, [null, ...own.logprobs]),
+    loaded: same(cycle.sampledAgain, cycle.sampled) && cycle.sampled.length === 2,
+  };
+  console.log(`tinker ${version}: ${JSON.stringify(checks)}; sampled ${JSON.stringify(cycle.sampled)}`);
+  if (Object.values(checks).includes(false)) process.exitCode = 1;
+}
+server.kill('SIGTERM');

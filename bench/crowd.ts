@@ -3,10 +3,7 @@
  * what is asked is that none waits for its tokens more than three times as long as the median, and that neither side's memory
  * grows from the 200th finished trajectory on.
  */
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { eachRollout } from '../src/agent/rollouts.ts';
 import { OpenAIEngine } from '../src/engine/openai/engine.ts';
@@ -14,6 +11,7 @@ import type { Sampler } from '../src/engine/types.ts';
 import { judgedRollout } from '../src/eval/sampling.ts';
 import { loadChat } from '../src/text/loadChat.ts';
 import { openWorld } from '../src/worlds/open.ts';
+import { startServer } from './startServer.ts';
 
 const program = new Command('bench:crowd')
   .description('Many trajectories with tools at one server.')
@@ -33,17 +31,9 @@ const mostWait = 3;
 const settled = Math.min(200, Math.floor(trajectories / 2));
 const mostGrowth = 0.1;
 
-const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 // A cache so small that it is full before the measurement begins: it keeps what it has room for.
-const args = [cli, 'serve', checkpoint, '--port', '0', '--max-queue', String(concurrency), '--cache-gib', '0.125'];
-const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-process.once('exit', () => server.kill('SIGKILL'));
-const [, url] = /at (\S+)\/v1/.exec(await firstLine())!;
-
-async function firstLine(): Promise<string> {
-  for await (const line of createInterface({ input: server.stdout })) return line;
-  throw new Error('the server did not start');
-}
+const cache = ['--cache-gib', '0.125'];
+const { server, url } = await startServer(checkpoint, '--max-queue', String(concurrency), ...cache);
 
 /** Seconds that each trajectory has waited for its tokens, all turns together. */
 const waits: number[] = [];

@@ -3,13 +3,11 @@
  * part: what is asked is that every complete answer is what the same request gets alone, that no sequence is left, and that
  * memory comes back to where it was.
  */
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { Random } from '../src/random.ts';
+import { startServer } from './startServer.ts';
 
 const program = new Command('bench:soak')
   .description('Many clients at one server, many of whom go away, and what is left of them.')
@@ -28,16 +26,8 @@ if (!existsSync(checkpoint)) {
 /** Of the memory at rest: the collectors leave a little more or less behind. */
 const mostGrowth = 0.05;
 
-const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 // A cache so small that it is full before the measurement begins: it keeps what it has room for.
-const args = [cli, 'serve', checkpoint, '--port', '0', '--name', 'demo', '--cache-gib', '0.125'];
-const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-const [, url] = /at (\S+)\/v1/.exec(await firstLine())!;
-
-async function firstLine(): Promise<string> {
-  for await (const line of createInterface({ input: server.stdout })) return line;
-  throw new Error('the server did not start');
-}
+const { server, url } = await startServer(checkpoint, '--name', 'demo', '--cache-gib', '0.125');
 
 const priceTool = {
   type: 'function',

@@ -2,15 +2,14 @@
  * A real server under requests that are made to stop it: `npm run bench:hostile`. What is asked is that it keeps answering others:
  * `/health` within 200 ms, streams without a gap beyond ten of their median steps, and that memory comes back.
  */
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { median } from '../engine/median.ts';
 import { demoSized, writeRandomQwen3 } from '../randomQwen3.ts';
+import { startServer } from '../startServer.ts';
 import { costlySchemas, formatted, hostileBodies } from './requests.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -27,15 +26,7 @@ const most = { healthMs: 200, gapInSteps: 10 };
 const model = join(root, 'runs/bench/demo-sized-qwen3');
 if (!existsSync(model)) await writeRandomQwen3(model, { ...demoSized, vocab_size: 151_936 });
 
-const args = [join(root, 'dist/cli.js'), 'serve', model, '--port', '0', '--name', 'weather'];
-const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-process.once('exit', () => server.kill('SIGKILL'));
-const [, url] = /at (\S+)\/v1/.exec(await firstLine())!;
-
-async function firstLine(): Promise<string> {
-  for await (const line of createInterface({ input: server.stdout })) return line;
-  throw new Error('the server did not start');
-}
+const { server, url } = await startServer(model, '--name', 'weather');
 
 const post = (route: string, body: string) =>
   fetch(`${url}/v1/${route}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });

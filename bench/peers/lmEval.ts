@@ -2,13 +2,13 @@
  * lm-eval (PyPI) asks the same of a checkpoint through `sod serve` and through its own `hf` backend: `npm run bench:lm-eval`. Every
  * log-likelihood must be the same, and so must whether a text is what the model would have said.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { qwen3WeatherModel } from '../../test/serve/weatherModel.ts';
 import { currentPython } from '../engine/install.ts';
+import { startServer } from '../startServer.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'runs/bench/lm-eval');
@@ -53,15 +53,7 @@ function ask(backend: string, args: string): Likelihood[] {
   return JSON.parse(said);
 }
 
-const serve = [join(root, 'dist/cli.js'), 'serve', model, '--port', '0', '--name', 'weather', '--dtype', 'f32'];
-const server = spawn(process.execPath, serve, { stdio: ['ignore', 'pipe', 'inherit'] });
-process.once('exit', () => server.kill('SIGKILL'));
-const [, url] = /at (\S+)\/v1/.exec(await firstLine())!;
-
-async function firstLine(): Promise<string> {
-  for await (const line of createInterface({ input: server.stdout })) return line;
-  throw new Error('the server did not start');
-}
+const { server, url } = await startServer(model, '--name', 'weather', '--dtype', 'f32');
 
 const served = ask('local-completions', `model=weather,base_url=${url}/v1/completions,tokenizer=${model}`);
 const own = ask('hf', `pretrained=${model},dtype=float32,device=cpu`);

@@ -3,14 +3,14 @@
  * trains by each loss, scores, samples, saves and loads; losses and log-probabilities must be those of the local engine asked
  * directly, and the loaded model must say what the saved one said.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import type { LossSpec } from '../../src/engine/types.ts';
 import { writeSmallModels } from '../smallSodRun.ts';
+import { startServer } from '../startServer.ts';
 
 const versions = ['0.25.0', '0.38.0'];
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,15 +26,7 @@ rmSync(join(folder, 'state'), { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 const { student } = await writeSmallModels(folder);
 
-const serve = ['serve', student, '--tinker', '--port', '0', '--state', join(folder, 'state')];
-const server = spawn(process.execPath, [join(root, 'dist/cli.js'), ...serve], { stdio: ['ignore', 'pipe', 'inherit'] });
-process.once('exit', () => server.kill('SIGKILL'));
-const [, url] = /trained at (\S+),/.exec(await firstLine())!;
-
-async function firstLine(): Promise<string> {
-  for await (const line of createInterface({ input: server.stdout })) return line;
-  throw new Error('the server did not start');
-}
+const { server, url } = await startServer(student, '--tinker', '--state', join(folder, 'state'));
 
 /** A Python with one version of the SDK. */
 function sdk(version: string): string {

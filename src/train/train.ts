@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import type { DownloadControl } from '../data/dataset.ts';
-import type { Engine, Scorer } from '../engine/types.ts';
+import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { localCheckpoint } from '../hub/checkpoint.ts';
+import type { Method } from '../methods/method.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { refuseOtherTokens } from '../text/sameTokens.ts';
 import { openWorld } from '../worlds/open.ts';
@@ -73,13 +74,14 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
       onNotice,
       signal,
     };
+    const method = recipe.method === 'sft' ? undefined : await methodOf(recipe);
     const checkpoints = await localCheckpoints(recipe, control);
     const { data, close } = await openTrainingData(recipe, control, options.world);
     try {
       run.begin();
       const engine = options.engine ?? (await startEngine(recipe, onNotice));
       try {
-        const end = await runLearner(recipe, checkpoints, run, engine, data, signal, onProgress);
+        const end = await runLearner(recipe, method, checkpoints, run, engine, data, signal, onProgress);
         return { ...end, metrics: readMetrics(runDir) };
       } finally {
         if (!options.engine) await engine.close();
@@ -95,6 +97,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
 /** Iterates from where the run stands to its end, or until the signal comes. */
 async function runLearner(
   recipe: Recipe,
+  method: Method | undefined,
   checkpoints: Checkpoints,
   run: RunDirectory,
   engine: Engine,
@@ -113,13 +116,13 @@ async function runLearner(
   const context: LearnerContext = {
     run,
     trainer,
-    teacher: await teacherOf(recipe, checkpoints.teacher ?? base, engine),
+    teacher: method?.teacher && (await engine.scorer(checkpoints.teacher ?? base)),
     chat: loadChat(base),
     signal,
     onNotice,
     onProgress: progress => onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress }),
   };
-  const learner = learnerOf(recipe, context, data);
+  const learner = learnerOf(recipe, method, context, data);
 
   let { iteration, checkpoint } = await goOn(run, trainer, learner, onNotice);
   let saved = iteration;
@@ -163,9 +166,9 @@ async function initialize(dir: string, init: Init, { world, seed }: Recipe, data
   }
 }
 
-function learnerOf(recipe: Recipe, context: LearnerContext, data: TrainingData): Learner {
+function learnerOf(recipe: Recipe, method: Method | undefined, context: LearnerContext, data: TrainingData): Learner {
   if ('demonstrations' in data) return supervised(recipe as SftRecipe, context, data.demonstrations);
-  return onPolicy(recipe as OnPolicyRecipe, { ...context, world: data.world });
+  return onPolicy(recipe as OnPolicyRecipe, method!, { ...context, world: data.world });
 }
 
 /** The folders of a recipe's models. */
@@ -181,12 +184,6 @@ async function localCheckpoints(recipe: Recipe, control: DownloadControl): Promi
     model: recipe.model && (await localCheckpoint(recipe.model, control)),
     teacher: teacher && (await localCheckpoint(teacher, control)),
   };
-}
-
-/** The model in `checkpoint` as the teacher; nobody where the method needs none. */
-async function teacherOf(recipe: Recipe, checkpoint: string, engine: Engine): Promise<Scorer | undefined> {
-  if (recipe.method === 'sft' || !methodOf(recipe).teacher) return undefined;
-  return engine.scorer(checkpoint);
 }
 
 /** A local engine as a recipe describes it. */

@@ -111,7 +111,7 @@ try {
 
   const advantages: Float32Array[][] = [];
   for (const name of names) {
-    const method = methodOf(await recipeOf(name));
+    const method = await methodOf(await recipeOf(name));
     const learned = groups.map((group, g) =>
       method.advantages(
         group,

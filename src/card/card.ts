@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import type { CardFacts } from './facts.ts';
 import { frontMatter } from './frontMatter.ts';
 import { approximately, hubLink } from './markdown.ts';
+import { methodLabel } from './methodText.ts';
 import { baseOnHub, stagesOf } from './origin.ts';
 import { describe, pipelineSection } from './pipeline.ts';
 import { resultsSection } from './results.ts';
@@ -30,7 +31,7 @@ function introduction({ origin }: CardFacts): string {
       ? 'A small language model with random weights: it has learned nothing yet.'
       : 'A language model of the Qwen3 architecture.';
   }
-  const how = last.recipe.method === 'sod' ? 'step-wise on-policy distillation' : `${last.recipe.method.toUpperCase()}`;
+  const how = last.recipe.method === 'sod' ? 'step-wise on-policy distillation' : methodLabel(last.recipe.method);
   return `A small language-model agent: it solves tasks by calling tools. Trained with sod; the last stage of its training was ${how}.`;
 }
 
@@ -41,7 +42,7 @@ function overview({ model, origin, license }: CardFacts): string {
   const rows = [
     ['Base model', base ? hubLink(base) : stages.length ? describe(stagesOf(origin).root) : undefined],
     ['Teacher', teacher === 'self' ? 'the model itself, before the last stage' : teacher && describe(teacher)],
-    ['Stages', stages.map(({ recipe }) => recipe.method.toUpperCase()).join(' → ') || undefined],
+    ['Stages', stages.map(({ recipe }) => methodLabel(recipe.method)).join(' → ') || undefined],
     ['Parameters', `${approximately(model.parameters)} (${model.parameters.toLocaleString('en-US')})`],
     ['Architecture', `Qwen3 decoder, ${model.layers} layers of width ${model.hiddenSize}`],
     ['Vocabulary', `${model.vocabulary.toLocaleString('en-US')} tokens`],

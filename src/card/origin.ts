@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { hubName } from '../hubName.ts';
+import { isMethodModule } from '../methods/module.ts';
+import { methods } from '../methods/registry.ts';
 import { isServerUrl } from '../serverUrl.ts';
-import { methodOf } from '../train/method.ts';
 import type { Init, Recipe } from '../train/recipe.ts';
 import { readMetrics, readRecipe } from '../train/runDirectory.ts';
 
@@ -58,7 +59,9 @@ export function originOf(reference: string, base?: string, followed: readonly st
 function teacherOf(recipe: Recipe, follow: (from: string) => Origin): Stage['teacher'] {
   if (recipe.method === 'sft') return undefined;
   if (recipe.teacher) return follow(recipe.teacher);
-  return methodOf(recipe).teacher ? 'self' : undefined;
+  // A module is not run to be described: whether it has a teacher without another model is not known.
+  if (isMethodModule(recipe.method)) return undefined;
+  return methods[recipe.method].teacher ? 'self' : undefined;
 }
 
 /** The run that `path` is a model of, if it is one of the places where runs keep theirs. */

@@ -1,20 +1,12 @@
 import { basename } from 'node:path';
 import { stringify } from 'yaml';
 import { hubName } from '../hubName.ts';
+import { isMethodModule } from '../methods/module.ts';
 import type { OnPolicyRecipe, Recipe } from '../train/recipe.ts';
 import type { CardFacts } from './facts.ts';
 import { cell, count, hubLink } from './markdown.ts';
+import { methodLabel, methodTitle } from './methodText.ts';
 import { baseOnHub, type Origin, type Stage, stagesOf } from './origin.ts';
-
-const titles: Record<Recipe['method'], string> = {
-  sft: 'Supervised fine-tuning (SFT)',
-  grpo: 'GRPO: group-relative policy optimization, by outcomes alone',
-  opd: 'OPD: on-policy distillation beside the outcome, every step counting the same',
-  'naive-opd': 'On-policy distillation alone, every step counting the same',
-  'opsd-gt': 'On-policy self-distillation from the model before this stage, shown the answer',
-  'opsd-hint': 'On-policy self-distillation from the model before this stage, shown a hint',
-  sod: 'SOD: step-wise on-policy distillation',
-};
 
 /** The section that says how the model was made, run by run; empty where nothing is known. */
 export function pipelineSection({ origin }: CardFacts): string {
@@ -29,7 +21,7 @@ export function pipelineSection({ origin }: CardFacts): string {
 function stageText(stage: Stage, index: number): string {
   const { recipe, teacher } = stage;
   return [
-    `### ${index + 1}. ${titles[recipe.method]}`,
+    `### ${index + 1}. ${methodTitle(recipe.method)}`,
     `${[dataOf(recipe), updatesOf(stage), teacherOf(teacher)].filter(Boolean).join('; ')}.`,
     `\`\`\`yaml\n${stringify(hyperparameters(recipe), { lineWidth: 0 }).trimEnd()}\n\`\`\``,
   ].join('\n\n');
@@ -40,7 +32,7 @@ function teacherText(teacher: Origin): string {
   const { root, stages } = stagesOf(teacher);
   const lines = stages.map((stage, i) => {
     const facts = [dataOf(stage.recipe), updatesOf(stage), teacherOf(stage.teacher)].filter(Boolean);
-    return `${i + 1}. ${titles[stage.recipe.method]}. ${facts.join('; ')}.`;
+    return `${i + 1}. ${methodTitle(stage.recipe.method)}. ${facts.join('; ')}.`;
   });
   return `It began with ${describe(root)}.\n\n${lines.join('\n')}`;
 }
@@ -64,7 +56,7 @@ export function describe(origin: Origin): string {
     }
     case 'run': {
       const base = baseOnHub(origin);
-      const methods = stagesOf(origin).stages.map(({ recipe }) => recipe.method.toUpperCase());
+      const methods = stagesOf(origin).stages.map(({ recipe }) => methodLabel(recipe.method));
       return `a model trained by ${methods.join(', then ')}${base ? ` from ${hubLink(base)}` : ''}`;
     }
   }
@@ -105,5 +97,8 @@ function hyperparameters(recipe: Recipe): Record<string, unknown> {
   if (recipe.method === 'sft') return { method, seed, training, optimizer };
   const { rollout, loss, reward } = recipe as OnPolicyRecipe;
   const { concurrency: _, ...sampling } = rollout;
-  return { method, seed, [method]: recipe[recipe.method], rollout: sampling, training, optimizer, loss, reward };
+  const own = isMethodModule(recipe.method)
+    ? { method: basename(recipe.method), seed }
+    : { method, seed, [method]: recipe[recipe.method] };
+  return { ...own, rollout: sampling, training, optimizer, loss, reward };
 }

@@ -51,7 +51,7 @@ and reaches the same weights.`,
         : await loadRecipe(file!, parseOverrides(options.set ?? []));
       if (options.dryRun) {
         const { formatPlan, planTraining } = await import('../train/plan.ts');
-        console.log(formatPlan(planTraining(recipe)));
+        console.log(formatPlan(await planTraining(recipe)));
         return;
       }
       const runDir = options.resume ?? options.run ?? join('runs', basename(file!, extname(file!)));

@@ -4,6 +4,7 @@ import { readYaml } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { type EvaluationSettings, evaluationSchema } from '../eval/evaluate.ts';
 import { refuseTooMany } from '../eval/sampling.ts';
+import { importMethod, isMethodModule } from '../methods/module.ts';
 import { methods } from '../methods/registry.ts';
 import { firstIssue, section } from '../schema.ts';
 import { merge, type Section } from '../train/overrides.ts';
@@ -120,9 +121,9 @@ export function readPlan(file: string, root: string, { quick, seeds, only }: Pla
     methods: Object.keys(all)
       .filter(name => only?.includes(name) ?? true)
       .map(name => ({ name, ablation: Object.hasOwn(plan.ablations, name) })),
-    recipe(method, seed, changes = {}) {
+    async recipe(method, seed, changes = {}) {
       const own = merge(merge(quick ? plan.quick.recipe : {}, all[method]), changes);
-      const models = { model: final(plan.student), ...(needsTeacher(own) && { teacher: final(plan.teacher) }) };
+      const models = { model: final(plan.student), ...((await needsTeacher(own)) && { teacher: final(plan.teacher) }) };
       return loadRecipe(beside(plan.recipe), { ...own, ...models, seed });
     },
     runDir: (method, seed) => join(root, 'methods', method, `seed-${seed}`),
@@ -154,6 +155,8 @@ function refuseUnknownStages(file: string, { stages, student, teacher }: z.outpu
   }
 }
 
-function needsTeacher({ method }: Section): boolean {
-  return typeof method === 'string' && method in methods && methods[method as keyof typeof methods].teacher === 'model';
+async function needsTeacher({ method }: Section): Promise<boolean> {
+  if (typeof method !== 'string') return false;
+  if (isMethodModule(method)) return (await importMethod(method)).teacher === 'model';
+  return Object.hasOwn(methods, method) && methods[method as keyof typeof methods].teacher === 'model';
 }

@@ -17,14 +17,13 @@ import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Datum, Scores } from '../engine/types.ts';
 import { lossWeights } from '../methods/aggregation.ts';
-import type { GroupAdvantages, Teacher } from '../methods/method.ts';
+import type { GroupAdvantages, Method, Teacher } from '../methods/method.ts';
 import { Random } from '../random.ts';
 import { judge } from '../worlds/judge.ts';
 import { Clock } from './clock.ts';
 import { refuseNonFinite } from './finite.ts';
 import { iterationMetrics, readableTrajectories } from './iterationMetrics.ts';
 import type { Learner, OnPolicyContext, Phase, SamplingContext } from './learner.ts';
-import { methodOf } from './method.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
 import { rewardOf } from './reward.ts';
 import { rolloutLimits } from './rolloutLimits.ts';
@@ -32,9 +31,8 @@ import { scoreTrajectories, teacherPrompt } from './teacher.ts';
 import { iterationTasks, trainingTasks } from './trainingTasks.ts';
 import { type UpdateMetrics, update } from './update.ts';
 
-export function onPolicy(recipe: OnPolicyRecipe, context: OnPolicyContext): Learner {
+export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPolicyContext): Learner {
   const { training, save } = recipe;
-  const method = methodOf(recipe);
   let chosen: number[] | undefined;
 
   return {

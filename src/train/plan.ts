@@ -8,6 +8,7 @@ import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
 import { UserError } from '../errors.ts';
 import { currentFolder } from '../files.ts';
 import { hubName } from '../hubName.ts';
+import type { Method } from '../methods/method.ts';
 import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
 import { forwardFlops, trainingFlops } from '../model/flops.ts';
 import { publishedConfigs } from '../model/published.ts';
@@ -53,9 +54,9 @@ const accelerators = [
  * Plans a run without starting it; nothing is read but the shapes of models that are there.
  * @throws UserError where a model's shape cannot be known.
  */
-export function planTraining(recipe: Recipe): TrainingPlan {
+export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
   const model = recipe.init ? freshConfig(recipe.init, defaultVocabulary) : shapeOf(recipe.model!, recipe.base);
-  return recipe.method === 'sft' ? planSupervised(recipe, model) : planOnPolicy(recipe, model);
+  return recipe.method === 'sft' ? planSupervised(recipe, model) : planOnPolicy(recipe, model, await methodOf(recipe));
 }
 
 function planSupervised(recipe: SftRecipe, model: ModelConfig): TrainingPlan {
@@ -76,9 +77,9 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig): TrainingPlan {
   };
 }
 
-function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig): TrainingPlan {
+function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig, method: Method): TrainingPlan {
   const { training, rollout } = recipe;
-  const { teacher: kind } = methodOf(recipe);
+  const { teacher: kind } = method;
   const servedTeacher = recipe.teacher && isServerUrl(recipe.teacher) ? recipe.teacher : undefined;
   const teacher = servedTeacher ? undefined : kind === 'model' ? shapeOf(recipe.teacher!) : kind && model;
   const sequences = training.iterations * training.promptsPerIteration * rollout.groupSize;

@@ -9,6 +9,7 @@ import { dialectNames } from '../engine/tinker/dialect.ts';
 import { UserError } from '../errors.ts';
 import { hubName } from '../hubName.ts';
 import { aggregations } from '../methods/aggregation.ts';
+import { isMethodModule, type MethodModule } from '../methods/module.ts';
 import { methods } from '../methods/registry.ts';
 import { equivalences } from '../rewards/equivalences.ts';
 import { firstIssue, nearestName, section } from '../schema.ts';
@@ -207,11 +208,13 @@ const schemas: Record<string, z.ZodType> = {
   ...Object.fromEntries((Object.keys(methods) as MethodName[]).map(name => [name, recipeSchema(name)])),
 };
 export const methodNames = Object.keys(schemas);
+/** Whether a module's method asks for a teacher is known when it is loaded. */
+const moduleSchema = section({ method: z.string(), ...onPolicy, teacher: teacher.optional() });
 
 export type SftRecipe = z.output<typeof sft>;
 type OnPolicyBase = z.ZodObject<typeof onPolicy>;
 /** The options of its method are in the section that has the method's name. */
-export type OnPolicyRecipe = z.output<OnPolicyBase> & { method: MethodName; teacher?: string } & Partial<
+export type OnPolicyRecipe = z.output<OnPolicyBase> & { method: MethodName | MethodModule; teacher?: string } & Partial<
     Record<MethodName, Record<string, unknown>>
   >;
 export type Recipe = SftRecipe | OnPolicyRecipe;
@@ -222,7 +225,8 @@ export type RecipeInput =
       [Name in MethodName]: z.input<OnPolicyBase> & { method: Name; teacher?: string } & {
         [Section in Name]?: z.input<z.ZodObject<(typeof methods)[Name]['options']>>;
       };
-    }[MethodName];
+    }[MethodName]
+  | (z.input<OnPolicyBase> & { method: MethodModule; teacher?: string });
 
 /**
  * Checks a recipe and fills in the defaults.
@@ -230,13 +234,13 @@ export type RecipeInput =
  */
 export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
   const name = (input as { method?: unknown } | null)?.method;
-  if (typeof name !== 'string' || !methodNames.includes(name)) {
+  if (typeof name !== 'string' || !(methodNames.includes(name) || isMethodModule(name))) {
     const nearest = typeof name === 'string' ? nearestName(name, methodNames) : undefined;
     const given =
       name === undefined ? 'is required.' : `'${name}' is unknown${nearest ? `, did you mean '${nearest}'?` : '.'}`;
-    throw new UserError(`${source}: method: ${given} Allowed: ${methodNames.join(', ')}`);
+    throw new UserError(`${source}: method: ${given} Allowed: ${methodNames.join(', ')}, or the path of a module`);
   }
-  const result = schemas[name].safeParse(input);
+  const result = (isMethodModule(name) ? moduleSchema : schemas[name]).safeParse(input);
   if (!result.success) throw new UserError(`${source}: ${firstIssue(result.error)}`);
   const recipe = result.data as Recipe;
   if (!recipe.model === !recipe.init) {
@@ -280,6 +284,7 @@ function atAbsolutePaths(recipe: Recipe): Recipe {
   if (result.model) result.model = atAbsolutePath(result.model);
   if (result.method !== 'sft' && result.teacher) result.teacher = atAbsolutePath(result.teacher);
   if (result.dataset) result.dataset = { ...result.dataset, source: atAbsolutePath(result.dataset.source) };
+  if (isMethodModule(result.method)) result.method = resolve(result.method) as MethodModule;
   if (/[./]/.test(result.world)) result.world = resolve(result.world);
   return result;
 }

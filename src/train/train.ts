@@ -4,6 +4,7 @@ import type { ConnectionOptions } from '../engine/openai/connection.ts';
 import type { Engine, Scorer } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { localCheckpoint } from '../hub/checkpoint.ts';
+import type { Method } from '../methods/method.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { refuseOtherTokens } from '../text/sameTokens.ts';
@@ -76,13 +77,14 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
       onNotice,
       signal,
     };
+    const method = recipe.method === 'sft' ? undefined : await methodOf(recipe);
     const checkpoints = await localCheckpoints(recipe, control);
     const { data, close } = await openTrainingData(recipe, control, options.world);
     try {
       run.begin();
       const engine = options.engine ?? (await startEngine(recipe, onNotice));
       try {
-        const end = await runLearner(recipe, checkpoints, run, engine, data, signal, onProgress);
+        const end = await runLearner(recipe, method, checkpoints, run, engine, data, signal, onProgress);
         return { ...end, metrics: readMetrics(runDir) };
       } finally {
         if (!options.engine) await engine.close();
@@ -98,6 +100,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
 /** Iterates from where the run stands to its end, or until the signal comes. */
 async function runLearner(
   recipe: Recipe,
+  method: Method | undefined,
   checkpoints: Checkpoints,
   run: RunDirectory,
   engine: Engine,
@@ -115,13 +118,13 @@ async function runLearner(
   const context: LearnerContext = {
     run,
     trainer,
-    teacher: await teacherOf(recipe, checkpoints.teacher, base, engine, { signal, onNotice }),
+    teacher: method?.teacher && (await teacherOf(checkpoints.teacher, base, engine, { signal, onNotice })),
     chat: loadChat(base),
     signal,
     onNotice,
     onProgress: progress => onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress }),
   };
-  const learner = learnerOf(recipe, context, data);
+  const learner = learnerOf(recipe, method, context, data);
 
   let { iteration, checkpoint } = await goOn(run, trainer, learner, onNotice);
   let saved = iteration;
@@ -165,9 +168,9 @@ async function initialize(dir: string, init: Init, { world, seed }: Recipe, data
   }
 }
 
-function learnerOf(recipe: Recipe, context: LearnerContext, data: TrainingData): Learner {
+function learnerOf(recipe: Recipe, method: Method | undefined, context: LearnerContext, data: TrainingData): Learner {
   if ('demonstrations' in data) return supervised(recipe as SftRecipe, context, data.demonstrations);
-  return onPolicy(recipe as OnPolicyRecipe, { ...context, world: data.world });
+  return onPolicy(recipe as OnPolicyRecipe, method!, { ...context, world: data.world });
 }
 
 /** The folders of a recipe's models; a teacher may have the address of a server instead. */
@@ -186,17 +189,15 @@ async function localCheckpoints(recipe: Recipe, control: DownloadControl): Promi
 }
 
 /**
- * The recipe's teacher, or the student's own first checkpoint as its teacher; nobody where the method needs none.
+ * The recipe's teacher, or the student's own first checkpoint as its teacher.
  * @throws UserError if it reads other tokens than the student writes.
  */
 async function teacherOf(
-  recipe: Recipe,
   teacher: string | undefined,
   student: string,
   engine: Engine,
   control: ConnectionOptions,
-): Promise<Scorer | undefined> {
-  if (recipe.method === 'sft' || !methodOf(recipe).teacher) return undefined;
+): Promise<Scorer> {
   if (teacher === undefined) return engine.scorer(student);
   if (!isServerUrl(teacher)) {
     refuseOtherTokens(student, teacher);

@@ -135,6 +135,14 @@ describe('the card of a run', () => {
     expect(card).not.toContain('/home/me');
   });
 
+  test('names a method of the author’s own by its file, and does not run it', async () => {
+    const card = await cardOf(run('own', { method: '/home/me/corrective.mjs', init, training: { iterations: 3 } }));
+    expect(card).toContain('| Stages | corrective.mjs |');
+    expect(card).toContain('### 1. A method of its own (corrective.mjs)');
+    expect(card).toContain('method: corrective.mjs');
+    expect(card).not.toContain('/home/me');
+  });
+
   test('says where the trail is lost, and then believes the recipe', async () => {
     const recipe = { method: 'opsd-gt', model: join(root, 'gone', 'final') } as const;
     const lost = await cardOf(run('lost', recipe));

@@ -12,7 +12,7 @@ const papers = ['qwen3-0.6b', 'qwen3-1.7b', 'qwen3-4b'].flatMap(folder =>
 );
 
 test.each(papers)('%s is planned without its models and data', async file => {
-  const plan = planTraining(await loadRecipe(file));
+  const plan = await planTraining(await loadRecipe(file));
   const counts = [
     plan.updates,
     plan.sequences,
@@ -26,27 +26,28 @@ test.each(papers)('%s is planned without its models and data', async file => {
 });
 
 test('the plan counts what the paper did', async () => {
-  const plan = planTraining(await loadRecipe('recipes/qwen3-0.6b/sod.yaml'));
+  const plan = await planTraining(await loadRecipe('recipes/qwen3-0.6b/sod.yaml'));
   expect(plan).toMatchObject({ iterations: 120, updates: 480, sequences: 120 * 64 * 16, maxTokens: 2560 + 20480 });
   expect(plan.downloads.map(({ name }) => name)).toEqual([
     'youngzhong/SOD-GRPO_teacher-4B',
     'Gen-Verse/Open-AgentRL-30K (dataset)',
   ]);
   expect(plan.acceleratorMemory[0].bytes).toBe(16 * 596_049_920);
-  const sft = planTraining(await loadRecipe('recipes/qwen3-0.6b/sft.yaml'));
+  const sft = await planTraining(await loadRecipe('recipes/qwen3-0.6b/sft.yaml'));
   expect(sft.updates).toBe(Math.ceil((3000 * 5) / 128));
   expect(sft.downloads[0]).toEqual({ name: 'Qwen/Qwen3-0.6B', bytes: 2 * 596_049_920 });
 });
 
 test('a fresh model is planned by its shape, with nothing to download', async () => {
-  const plan = planTraining(await loadRecipe('recipes/demo/student-sft.yaml'));
+  const plan = await planTraining(await loadRecipe('recipes/demo/student-sft.yaml'));
   expect(plan).toMatchObject({ method: 'sft', sequences: 20_000, downloads: [] });
 });
 
 test('what is not known is named; without network nothing remote is trained, and no run begins', async () => {
   const recipe = (model: string) => parseRecipe({ method: 'grpo', model });
-  expect(() => planTraining(recipe('hf:some/model'))).toThrow(/shape of hf:some\/model is not known without network/);
-  expect(() => planTraining(recipe('no/such/folder'))).toThrow(UserError);
+  const plan = (model: string) => planTraining(recipe(model));
+  await expect(plan('hf:some/model')).rejects.toThrow(/shape of hf:some\/model is not known without network/);
+  await expect(plan('no/such/folder')).rejects.toThrow(UserError);
   vi.stubEnv('HF_HUB_OFFLINE', '1');
   vi.stubEnv('HF_HUB_CACHE', temporaryFolder());
   const runDir = join(temporaryFolder(), 'run');

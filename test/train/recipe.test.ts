@@ -76,7 +76,7 @@ test.each([
   ],
   [
     { method: 'sid' },
-    /^r\.yaml: method: 'sid' is unknown, did you mean 'sod'\? Allowed: sft, grpo, opd, naive-opd, opsd-gt, opsd-hint, sod$/,
+    /^r\.yaml: method: 'sid' is unknown, did you mean 'sod'\? Allowed: sft, grpo, opd, naive-opd, opsd-gt, opsd-hint, sod, or the path of a module$/,
   ],
   [{ method: 'opsd-gt', model: 'x', teacher: 'y' }, /^r\.yaml: unknown key 'teacher'/],
   [{}, /^r\.yaml: method: is required\. Allowed:/],

@@ -89,7 +89,7 @@ test('an address stays what it is wherever a recipe lies, is in its plan, and ho
   const set = (teacher: string) => loadRecipe('recipes/qwen3-0.6b/sod.yaml', { teacher });
   const recipe = await set('http://gpu-7:8000/v1#teacher');
   expect(recipe).toMatchObject({ teacher: 'http://gpu-7:8000/v1#teacher' });
-  const plan = planTraining(recipe);
+  const plan = await planTraining(recipe);
   expect(formatPlan(plan)).toContain('teacher at http://gpu-7:8000/v1#teacher');
   expect(plan.flops.map(({ what }) => what)).toEqual(['rollouts', 'training']);
   await expect(set('https://me:secret@gpu-7')).rejects.toThrow(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
+import { TokenConversation } from '../tokenConversation.ts';
 import type {
   Completion,
   Conversation,
@@ -101,21 +102,8 @@ export class ServedModel implements Sampler, Scorer {
     return completion;
   }
 
-  /** The server finds what it has computed in its prefix cache. */
   async open(prompt: TokenIds): Promise<Conversation> {
-    const tokens = [...prompt];
-    const append = (more: TokenIds) => {
-      for (const token of more) tokens.push(token);
-    };
-    return {
-      generate: async (options, signal, onToken) => {
-        const completion = await this.generate(tokens, options, signal, onToken);
-        append(completion.tokens);
-        return completion;
-      },
-      append,
-      close: () => {},
-    };
+    return new TokenConversation(this.generate.bind(this), prompt, this.contextTokens);
   }
 
   close(): void {

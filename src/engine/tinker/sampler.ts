@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.ts';
+import { TokenConversation } from '../tokenConversation.ts';
 import type {
   Completion,
   Conversation,
@@ -80,7 +81,7 @@ export class TinkerSampler implements Sampler, Scorer {
   }
 
   async open(prompt: TokenIds): Promise<Conversation> {
-    return new TinkerConversation(this, prompt);
+    return new TokenConversation(this.generate.bind(this), prompt, this.limits.contextTokens);
   }
 
   score(sequences: ScoredSequence[]): Promise<Scores[]> {
@@ -127,40 +128,6 @@ export class TinkerSampler implements Sampler, Scorer {
       topk_prompt_logprobs: 0,
     };
     return future(this.#connection, 'asample', body, read);
-  }
-}
-
-/** Only tokens: what the server has computed of them, it may find again. */
-class TinkerConversation implements Conversation {
-  readonly #sampler: TinkerSampler;
-  readonly #tokens: number[];
-  #isContinued = false;
-
-  constructor(sampler: TinkerSampler, prompt: TokenIds) {
-    this.#sampler = sampler;
-    this.#tokens = [...prompt];
-  }
-
-  async generate(
-    options: SamplingOptions,
-    signal?: AbortSignal,
-    onToken?: (token: SampledToken) => void,
-  ): Promise<Completion> {
-    if (this.#isContinued && this.#tokens.length >= this.#sampler.limits.contextTokens) {
-      return { tokens: [], logprobs: [], stopReason: 'length' };
-    }
-    const completion = await this.#sampler.generate([...this.#tokens], options, signal, onToken);
-    this.#isContinued = true;
-    this.append(completion.tokens);
-    return completion;
-  }
-
-  append(tokens: TokenIds): void {
-    for (const token of tokens) this.#tokens.push(token);
-  }
-
-  close(): void {
-    this.#tokens.length = 0;
   }
 }
 

@@ -21,20 +21,29 @@ interface Future {
 /** An answer may be lost on its way and be asked for again. */
 const keptMs = 600_000;
 const mostKept = 20_000;
+const mostPending = 10_000;
 
 /** Requests under way and their results, each by an id by which it is asked for until it is there. */
 export class Futures {
   readonly #futures = new Map<string, Future>();
   readonly #onError: (error: Error) => void;
+  #pending = 0;
 
   /** @param onError told what failed without a client being at fault */
   constructor(onError: (error: Error) => void) {
     this.#onError = onError;
   }
 
+  /** To be asked before work begins. @throws ApiError 429 where too much is under way already */
+  refuseFull(): void {
+    if (this.#pending < mostPending) return;
+    throw new ApiError(429, `${mostPending} requests are under way already; try again later.`);
+  }
+
   /** @returns the id of what `work` will come to */
   begin(work: Promise<Result>): string {
     this.#forget();
+    this.#pending++;
     const id = randomUUID();
     const future: Future = {
       outcome: work.then(
@@ -44,6 +53,7 @@ export class Futures {
     };
     future.outcome.then(() => {
       future.settledAt = Date.now();
+      this.#pending--;
     });
     this.#futures.set(id, future);
     return id;

@@ -155,7 +155,10 @@ export class TinkerService {
     told: (value: T) => object,
   ): string {
     const model = this.model(modelId);
-    return model.repeats.once(number ?? undefined, body, () => this.#begin(work(model), told));
+    return model.repeats.once(number ?? undefined, body, () => {
+      this.futures.refuseFull();
+      return this.#begin(work(model), told);
+    });
   }
 
   /** Writes a model's weights under a name of its own. */
@@ -231,6 +234,7 @@ export class TinkerService {
 
   /** @throws ApiError 429 where so much waits already that there is no memory for more */
   #beginLarge(body: Uint8Array, work: () => Promise<Result>): string {
+    this.futures.refuseFull();
     if (this.#waitingBytes + body.length > this.#options.maxWaitingBytes) {
       throw new ApiError(429, `${this.#waitingBytes} bytes of data wait already; try again later.`);
     }

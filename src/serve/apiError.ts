@@ -1,3 +1,11 @@
+/** An error may quote what the client sent, which may be a megabyte; its beginning says which it was, its end what is wrong. */
+const mostCharacters = 2000;
+
+function shortened(message: string): string {
+  if (message.length <= mostCharacters) return message;
+  return `${message.slice(0, mostCharacters / 2)} … ${message.slice(-mostCharacters / 2)}`;
+}
+
 /** What a client did wrong or has to wait for, in the shape of OpenAI's errors. */
 export class ApiError extends Error {
   override name = 'ApiError';
@@ -8,7 +16,7 @@ export class ApiError extends Error {
   readonly param: string | null;
 
   constructor(status: number, message: string, details: { type?: string; code?: string; param?: string } = {}) {
-    super(message);
+    super(shortened(message));
     this.status = status;
     this.type = details.type ?? (status < 500 ? 'invalid_request_error' : 'server_error');
     this.code = details.code ?? null;

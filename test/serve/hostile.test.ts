@@ -73,3 +73,9 @@ describe('a schema that means too much is refused with words, in bounded time an
     expect(performance.now() - start).toBeLessThan(5000);
   });
 });
+
+test('an error quotes no more than the ends of what it is about', () => {
+  const { message } = new ApiError(400, `no ${'x'.repeat(1 << 20)} is known`);
+  expect(message.length).toBeLessThan(2100);
+  expect(message).toMatch(/^no x+ … x+ is known$/);
+});

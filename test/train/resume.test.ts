@@ -91,7 +91,8 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals) {
   child.stdout!.on('data', data => {
     stdout += data;
   });
-  child.kill(signal);
+  // It may have ended by itself.
+  if (!child.kill(signal)) return { code: child.exitCode, stdout };
   const code = await new Promise(resolve => child.on('close', resolve));
   return { code, stdout };
 }

@@ -31,7 +31,7 @@ export class Passing extends Error {
 export class Unknown extends UserError {}
 
 const longestPauseMs = 30_000;
-/** Longest silence of a server before it counts as gone: longer than it holds a poll. */
+/** Longest silence of a server before it counts as gone: longer than it holds a poll. A download may take longer, but not be silent. */
 const silenceMs = 90_000;
 /** Failures of one request in a row after which the person is told. */
 const failuresUntilTold = 3;
@@ -71,16 +71,17 @@ export class Connection {
   /** Downloads from a path of the server, or from where it sends its clients: the key goes to the server alone. */
   async download<T>(path: string, read: (body: ReadableStream<Uint8Array>) => Promise<T>): Promise<T> {
     return this.patiently(() =>
-      this.#once(path, undefined, async response => {
+      this.#once(path, undefined, async (response, { signal, heard }) => {
+        const readAlive = (body: ReadableStream<Uint8Array>) => read(body.pipeThrough(listening(heard)));
         const elsewhere = response.headers.get('location');
-        if (!elsewhere) return read(response.body!);
+        if (!elsewhere) return readAlive(response.body!);
         const url = new URL(elsewhere, response.url);
         const headers = url.origin === new URL(this.url).origin ? this.#headers() : {};
-        const archive = await fetch(url, { headers }).catch(error => {
+        const archive = await fetch(url, { headers, signal }).catch(error => {
           throw new Passing(`${url.host} cannot be reached (${reasonOf(error)})`);
         });
         if (!archive.ok) throw new Passing(`${url.host} answered ${archive.status}`);
-        return read(archive.body!);
+        return readAlive(archive.body!);
       }),
     );
   }
@@ -117,7 +118,7 @@ export class Connection {
   async #once<T>(
     path: string,
     body: object | Uint8Array | undefined,
-    read: (response: Response) => Promise<T>,
+    read: (response: Response, request: { signal: AbortSignal; heard: () => void }) => Promise<T>,
   ): Promise<T> {
     if (this.#closed) throw closedError();
     const request = new AbortController();
@@ -136,7 +137,7 @@ export class Connection {
         signal: request.signal,
       });
       if (response.status >= 400) throw await this.#refusal(response);
-      return await read(response);
+      return await read(response, { signal: request.signal, heard: () => timer.refresh() });
     } catch (error) {
       if (this.#closed) throw closedError();
       if (error instanceof UserError || error instanceof Passing) throw error;
@@ -167,6 +168,16 @@ export class Connection {
       return new Unknown(`${answered}; a run goes on from what it saved last by --resume`);
     return new UserError(answered);
   }
+}
+
+/** Passes all on, and says so. */
+function listening(heard: () => void): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream({
+    transform(chunk, controller) {
+      heard();
+      controller.enqueue(chunk);
+    },
+  });
 }
 
 async function answerOf(response: Response): Promise<Answer> {

@@ -10,6 +10,9 @@ import { type Import, type Imports, type Instance, webAssembly } from './webAsse
 /** WASI and Linux error numbers, as the compiled C library has them. */
 const EAI_NONAME = -2;
 const ENOSYS = 52;
+/** Where C's broken-down time says whether it is of the summer; how far it is from UTC follows. Both have four bytes. */
+const TM_ISDST = 32;
+const UTC = new TextEncoder().encode('UTC\0');
 
 const allowed = new Set([
   // Entering the interpreter: a string in, a string out.
@@ -113,6 +116,11 @@ function enclose(module: object, imports: Imports, options: BoundaryOptions): [I
     precision: bigint,
     to: number,
   ) => number;
+  const { _gmtime_js: toUniversal, _timegm_js: fromUniversal } = imports.env as Record<string, (...args: unknown[]) => bigint>;
+  const universal = (time: bigint, to: number) => {
+    toUniversal(time, to);
+    new DataView(memory()).setBigInt64((to >>> 0) + TM_ISDST, 0n, true);
+  };
   const grow = imports.env.emscripten_resize_heap as (bytes: number) => unknown;
   const replaced: Record<string, Import> = {
     emscripten_resize_heap: (bytes: number) => bytes >>> 0 <= options.memoryBytes && grow(bytes),
@@ -137,6 +145,18 @@ function enclose(module: object, imports: Imports, options: BoundaryOptions): [I
       const nanoseconds = view.getBigInt64(to >>> 0, true) + BigInt(boundary.drawn.sleptMs * 1e6);
       view.setBigInt64(to >>> 0, nanoseconds, true);
       return 0;
+    },
+    // Where the host stands must not show in what code computes: the time zone is UTC.
+    _tzset_js: (offset: number, daylight: number, standardName: number, daylightName: number) => {
+      const view = new DataView(memory());
+      for (const number of [offset, daylight]) view.setInt32(number >>> 0, 0, true);
+      for (const name of [standardName, daylightName]) new Uint8Array(memory()).set(UTC, name >>> 0);
+    },
+    _localtime_js: (time: bigint, to: number) => universal(time, to),
+    _mktime_js: (of: number) => {
+      const time = fromUniversal(of);
+      universal(time, of);
+      return time;
     },
     // Whose process this is, and what it gives its files, is the host's affair.
     __syscall_getuid32_js: () => 0,

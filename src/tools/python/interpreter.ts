@@ -1,13 +1,12 @@
-import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
-import { loadPyodide, type PyodideAPI } from 'pyodide';
+import type { PyodideAPI } from 'pyodide';
 import { MiddleCut } from '../middleCut.ts';
-import { type Boundary, type Drawn, withBoundary } from './boundary.ts';
+import type { Boundary, Drawn } from './boundary.ts';
 import { bootstrap } from './cell.ts';
 import type { Control } from './control.ts';
-import { Files, HOME, type SessionFiles } from './files.ts';
+import { Files, type SessionFiles } from './files.ts';
 import { InterpreterMemory, type MemoryImage } from './memory.ts';
 import { timeoutText } from './messages.ts';
+import { startPyodide } from './start.ts';
 
 /** How code ended, as the interpreter says; only who watches its time knows whether it was `stopped`. */
 export type Ending = 'ok' | 'exception' | 'stopped';
@@ -54,15 +53,7 @@ export class Interpreter {
   #showsErrors = true;
 
   static async load(options: InterpreterOptions): Promise<Interpreter> {
-    const [pyodide, boundary] = await withBoundary(options, () =>
-      loadPyodide({
-        indexURL: dirname(createRequire(import.meta.url).resolve('pyodide')),
-        jsglobals: Object.freeze(Object.create(null)),
-        env: { HOME, PYTHONHASHSEED: '0' },
-        stdout: () => {},
-        stderr: () => {},
-      }),
-    );
+    const [pyodide, boundary] = await startPyodide(options);
     return new Interpreter(pyodide, boundary, options);
   }
 

@@ -81,9 +81,10 @@ const questions = ['How warm is it in Oslo?', 'Compare Oslo and Rome.', 'Say hel
 const types: ExportType[] = ['f32', 'f16', 'bf16', 'q8_0'];
 
 describe.each([
-  ["the demo's tokenizer", weatherModel],
-  ["Qwen3's tokenizer", qwen3WeatherModel],
-])('a trained agent as GGUF, in llama.cpp: %s', (name, makeModel) => {
+  { name: "the demo's tokenizer", makeModel: weatherModel, types },
+  // What it knows of 151,936 tokens takes llama.cpp's binding its time, in each type.
+  { name: "Qwen3's tokenizer", makeModel: qwen3WeatherModel, types: ['f32', 'q8_0'] as ExportType[] },
+])('a trained agent as GGUF, in llama.cpp: $name', ({ name, makeModel, types }) => {
   const file = (type: string) => join(folder, `${name.replaceAll(/\W/g, '')}-${type}.gguf`);
   let model: string;
   let sampler: LocalSampler;

@@ -62,7 +62,7 @@ export function qwen3WeatherModel(): Promise<string> {
     const model = join(folder, 'random');
     const shape = { hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2, num_attention_heads: 2 };
     await writeRandomQwen3(model, { ...demoSized, ...shape, num_key_value_heads: 1, vocab_size: 151_936 });
-    return { model };
+    return { model, training: { epochs: 80, batchSize: 8 }, optimizer: { learningRate: 1e-2 } };
   });
 }
 
@@ -79,9 +79,9 @@ async function learned(name: string, start: (folder: string) => Promise<Partial<
   const recipe = parseRecipe({
     method: 'sft',
     dataset,
-    ...(await start(join(folder, `${name}-start`))),
     training: { epochs: 150, batchSize: 8 },
     optimizer: { learningRate: 3e-3 },
+    ...(await start(join(folder, `${name}-start`))),
   });
   await train(recipe, { runDir }).catch(async (error: Error) => {
     if (!/ is in use by process /.test(error.message)) throw error;

@@ -116,7 +116,10 @@ function enclose(module: object, imports: Imports, options: BoundaryOptions): [I
     precision: bigint,
     to: number,
   ) => number;
-  const { _gmtime_js: toUniversal, _timegm_js: fromUniversal } = imports.env as Record<string, (...args: unknown[]) => bigint>;
+  const { _gmtime_js: toUniversal, _timegm_js: fromUniversal } = imports.env as Record<
+    string,
+    (...args: unknown[]) => bigint
+  >;
   const universal = (time: bigint, to: number) => {
     toUniversal(time, to);
     new DataView(memory()).setBigInt64((to >>> 0) + TM_ISDST, 0n, true);

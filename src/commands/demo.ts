@@ -24,7 +24,7 @@ export const demoCommand = () =>
 Trains, in a small shop whose prices an agent must look up and add:
   a teacher            by SFT on an expert's dialogues, then by GRPO
   a smaller student    by a short SFT; from there once by OPD and once by SOD under the teacher
-and compares all on held-out tasks. The recipes are in recipes/demo/.
+and compares all on held-out tasks. It is the comparison of recipes/demo/compare.yaml.
 
 The comparison is printed and written to report.json; report.html shows the training as well.
 Ctrl-C saves and stops; sod demo --resume goes on. Without --resume, an earlier demo in the folder is replaced.`,
@@ -45,15 +45,15 @@ Ctrl-C saves and stops; sod demo --resume goes on. Without --resume, an earlier 
             smoke: !!options.smoke,
             resume: !!options.resume,
             signal,
-            onStage: stage => {
+            onRun: (name, index, total) => {
               progress?.close();
-              progress = new Progress(stage.padEnd(14));
+              progress = new Progress(`${index}/${total} ${name.padEnd(12)}`);
             },
             onProgress: event => progress?.show(event),
             onEvaluation: (model, done, total) => {
               progress?.close();
               progress = undefined;
-              showCount(`comparing ${model}`, done, total);
+              showCount(`measuring ${model}`, done, total);
             },
           }),
         savingNote,

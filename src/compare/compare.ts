@@ -25,37 +25,57 @@ export interface CompareOptions extends CompareControl {
   command: string;
 }
 
+/** By the models' names, one evaluation a seed: the teacher, the student before (vanilla) and after its cold start (sft), the methods. */
+export type Evaluations = ReadonlyMap<string, readonly Evaluation[]>;
+
 /**
- * Trains every method from the same checkpoint for every seed, measures all on the same held-out tasks and writes the
- * table (table.json, table.md) and the report (report.html), anew after each seed. Finished runs and their measurements
- * are kept, unfinished ones go on where they stopped.
+ * Trains and measures all that the plan names and writes the table (table.json, table.md) and the report (report.html), anew
+ * after each seed.
  * @returns the rows of the table; undefined if the signal came first.
  */
 export async function compare(plan: Plan, options: CompareOptions): Promise<Row[] | undefined> {
-  return untilStopped(options.signal, async () => {
-    const trained = trainer(options, plan.stages.length + plan.methods.length * plan.seeds.length);
+  let rows: Row[] = [];
+  const evaluations = await trainAndMeasure(plan, options, (evaluations, seeds) => {
+    rows = [...evaluations].map(([name, all]) => rowOf(name, all));
+    write(plan, rows, seeds, options);
+  });
+  return evaluations && rows;
+}
+
+/**
+ * Trains every method from the same checkpoint for every seed, and measures all models on the same held-out tasks. Finished runs
+ * and their measurements are kept, unfinished ones go on where they stopped.
+ * @param onSeed told after each seed what is known by then
+ * @returns undefined if the signal came first.
+ */
+export async function trainAndMeasure(
+  plan: Plan,
+  control: CompareControl,
+  onSeed?: (evaluations: Evaluations, seeds: readonly number[]) => void,
+): Promise<Evaluations | undefined> {
+  const titled = (name: string, seed: number) => (plan.seeds.length > 1 ? `${name}, seed ${seed}` : name);
+  return untilStopped(control.signal, async () => {
+    const trained = trainer(control, plan.stages.length + plan.methods.length * plan.seeds.length);
     await trainStages(plan, trained);
     const measuring = await Measuring.of(plan);
     try {
       const evaluations = new Map<string, Evaluation[]>();
-      let rows: Row[] = [];
       for (const [s, seed] of plan.seeds.entries()) {
         for (const { name } of plan.methods) {
-          await trained(`${name}, seed ${seed}`, plan.runDir(name, seed), await plan.recipe(name, seed));
+          await trained(titled(name, seed), plan.runDir(name, seed), await plan.recipe(name, seed));
         }
         for (const { name, checkpoint, folder } of [...startingModels(plan), ...trainedModels(plan, seed)]) {
           const settings = { ...plan.evaluation, seed };
           const file = join(folder, `${name}-eval-${seed}.json`);
           const evaluation = await measuring.evaluation(checkpoint, settings, file, {
-            signal: options.signal,
-            onProgress: (done, total) => options.onEvaluation(`${name}, seed ${seed}`, done, total),
+            signal: control.signal,
+            onProgress: (done, total) => control.onEvaluation(titled(name, seed), done, total),
           });
           evaluations.set(name, [...(evaluations.get(name) ?? []), evaluation]);
         }
-        rows = [...evaluations].map(([name, all]) => rowOf(name, all));
-        write(plan, rows, plan.seeds.slice(0, s + 1), options);
+        onSeed?.(evaluations, plan.seeds.slice(0, s + 1));
       }
-      return rows;
+      return evaluations;
     } finally {
       await measuring.close();
     }
@@ -114,7 +134,7 @@ function trainedModels(plan: Plan, seed: number): Model[] {
   });
 }
 
-function write(plan: Plan, rows: Row[], seeds: number[], { out, command }: CompareOptions): void {
+function write(plan: Plan, rows: Row[], seeds: readonly number[], { out, command }: CompareOptions): void {
   writeFileWhole(join(out, 'table.json'), `${JSON.stringify(tableJson(rows, plan, seeds), null, 2)}\n`);
   writeFileWhole(join(out, 'table.md'), formatMarkdown(rows, plan));
   writeFileWhole(join(out, 'report.html'), reportHtml(rows, plan, seeds, command));

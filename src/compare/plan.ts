@@ -57,12 +57,22 @@ const planSchema = section({
   }).prefault({}),
 });
 
+/** Where the runs of a comparison lie. */
+export interface Layout {
+  stage(name: string): string;
+  method(name: string, seed: number): string;
+}
+
 export interface PlanOptions {
   quick: boolean;
   /** Instead of the file's. */
   seeds?: number[];
+  /** Of the stages, instead of what their recipes say. */
+  stageSeed?: number;
   /** Only these of the file's methods and ablations. */
   only?: string[];
+  /** Default: stages/NAME and methods/NAME/seed-SEED under the root. */
+  layout?: Layout;
 }
 
 /** One row of the table that is trained. */
@@ -90,11 +100,14 @@ export interface Plan {
  * Reads a comparison; its runs will lie under `root`.
  * @throws UserError if the file is not one, or names what is not there.
  */
-export function readPlan(file: string, root: string, { quick, seeds, only }: PlanOptions): Plan {
+export function readPlan(
+  file: string,
+  root: string,
+  { quick, seeds, stageSeed, only, layout = layoutUnder(root) }: PlanOptions,
+): Plan {
   const plan = parsePlan(file);
   const beside = (recipe: string) => join(dirname(file), recipe);
-  const stageDir = (name: string) => join(root, 'stages', name);
-  const final = (name: string) => join(stageDir(name), 'final');
+  const final = (stage: string) => join(layout.stage(stage), 'final');
   refuseUnknownStages(file, plan);
   const evaluation = { ...plan.eval, ...(quick && plan.quick.eval) };
   refuseTooMany(evaluation.tasks, evaluation.k);
@@ -108,10 +121,11 @@ export function readPlan(file: string, root: string, { quick, seeds, only }: Pla
     seeds: seeds ?? ((quick && plan.quick.seeds) || plan.seeds),
     stages: Object.entries(plan.stages).map(([name, { recipe, model, teacher }]) => ({
       name,
-      runDir: stageDir(name),
+      runDir: layout.stage(name),
       recipe: () =>
         loadRecipe(beside(recipe), {
           ...(quick && plan.quick.stages[name]),
+          ...(stageSeed !== undefined && { seed: stageSeed }),
           ...(model && { model: final(model) }),
           ...(teacher && { teacher: final(teacher) }),
         }),
@@ -126,9 +140,16 @@ export function readPlan(file: string, root: string, { quick, seeds, only }: Pla
       const models = { model: final(plan.student), ...((await needsTeacher(own)) && { teacher: final(plan.teacher) }) };
       return loadRecipe(beside(plan.recipe), { ...own, ...models, seed });
     },
-    runDir: (method, seed) => join(root, 'methods', method, `seed-${seed}`),
+    runDir: layout.method,
     evaluation,
     tuning: plan.tune,
+  };
+}
+
+function layoutUnder(root: string): Layout {
+  return {
+    stage: name => join(root, 'stages', name),
+    method: (name, seed) => join(root, 'methods', name, `seed-${seed}`),
   };
 }
 

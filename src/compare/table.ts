@@ -40,7 +40,7 @@ export function rowOf(method: string, evaluations: readonly Evaluation[]): Row {
 }
 
 /** What `table.json` holds; fractions in percent. */
-export function tableJson(rows: readonly Row[], { evaluation }: Plan, seeds: number[]) {
+export function tableJson(rows: readonly Row[], { evaluation }: Plan, seeds: readonly number[]) {
   return {
     rows: rows.map(({ method, average, std, seeds, averages, passAtK, majorityAtK, toolSuccessRate, ...counts }) => ({
       method,

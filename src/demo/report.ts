@@ -8,7 +8,17 @@ import { style } from '../report/style.ts';
 import { tokenLegend, trajectoryHtml } from '../report/trajectory.ts';
 import { readMetrics, readTrajectories } from '../train/runDirectory.ts';
 import type { SampledTrajectory } from '../train/sample.ts';
-import { type Compared, compared } from './pipeline.ts';
+
+/** The models of the demo, in the order of its table. */
+const labels = {
+  teacher: 'Teacher (GRPO)',
+  vanilla: 'Student, untrained',
+  sft: 'Student, SFT',
+  opd: 'Student, OPD',
+  sod: 'Student, SOD',
+};
+export type Compared = keyof typeof labels;
+export const compared = Object.keys(labels) as Compared[];
 
 export interface DemoResults {
   evaluations: Record<Compared, Evaluation>;
@@ -18,14 +28,6 @@ export interface DemoResults {
   /** Wall time of the demo. */
   seconds: number;
 }
-
-const labels: Record<Compared, string> = {
-  teacher: 'Teacher (GRPO)',
-  vanilla: 'Student, untrained',
-  sft: 'Student, SFT',
-  opd: 'Student, OPD',
-  sod: 'Student, SOD',
-};
 
 /** What `report.json` holds: averages in percent, by model. */
 export function reportJson({ evaluations, settings, smoke, seconds }: DemoResults) {
@@ -44,7 +46,7 @@ export function reportJson({ evaluations, settings, smoke, seconds }: DemoResult
 /** The comparison as a table for the terminal. */
 export function formatComparison({ evaluations, settings: { k, tasks }, smoke, seconds }: DemoResults): string {
   const header = ['', `average@${k}`, '±', `pass@${k}`, `maj@${k}`, 'tool success'];
-  const rows = (Object.keys(compared) as Compared[]).map(name => {
+  const rows = compared.map(name => {
     const { average, standardError, passAtK, majorityAtK, diagnostics } = evaluations[name];
     const numbers = [average, standardError, passAtK, majorityAtK].map(fraction => percentText(fraction, 2));
     return [labels[name], ...numbers, toolSuccess(diagnostics)];
@@ -102,16 +104,16 @@ ${curve("Teacher's correct answers in GRPO", [metricLine('teacher', 'teacher', m
 }
 
 function bars(evaluations: DemoResults['evaluations']) {
-  return (Object.keys(compared) as Compared[]).map(name => {
+  return compared.map(name => {
     const { average, standardError } = evaluations[name];
     return { name: labels[name], color: name, value: 100 * average, error: 100 * standardError };
   });
 }
 
 function table({ evaluations, settings: { k } }: DemoResults): string {
-  const students = (Object.keys(compared) as Compared[]).filter(name => name !== 'teacher');
+  const students = compared.filter(name => name !== 'teacher');
   const best = students.toSorted((a, b) => evaluations[b].average - evaluations[a].average)[0];
-  const rows = (Object.keys(compared) as Compared[]).map(name => {
+  const rows = compared.map(name => {
     const { average, standardError, passAtK, majorityAtK, diagnostics } = evaluations[name];
     const cells = [
       labels[name],

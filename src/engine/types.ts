@@ -157,6 +157,7 @@ export interface StepStats {
   version: number;
 }
 
+/** Its work is done in the order in which it is asked for: an update can be asked for before its gradient is there. */
 export interface Trainer {
   /** Adds the gradient of the loss over all of `data` to what is accumulated. */
   forwardBackward(data: Datum[], loss: LossSpec): Promise<LossOutput>;

@@ -16,12 +16,13 @@ function parseOverride(assignment: string): Section {
   return path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), parsed) as Section;
 }
 
-/** `base` with what `over` holds put over it, section by section. */
+/** `base` with what `over` holds put over it, section by section; null takes away what `base` has (as in RFC 7396). */
 export function merge(base: Section, over: Section): Section {
   const result = new Map(Object.entries(base));
   for (const [key, value] of Object.entries(over)) {
     const old = result.get(key);
-    result.set(key, isSection(value) && isSection(old) ? merge(old, value) : value);
+    if (value === null) result.delete(key);
+    else result.set(key, isSection(value) && isSection(old) ? merge(old, value) : value);
   }
   return Object.fromEntries(result);
 }

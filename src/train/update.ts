@@ -24,8 +24,11 @@ export async function update(
 ): Promise<UpdateMetrics> {
   const { betas, epsilon, weightDecay, clipNorm } = optimizer;
   const learningRate = learningRateAt(optimizer, index, total);
-  const output = await trainer.forwardBackward(batch, loss);
-  const { gradNorm } = await trainer.optimStep({ learningRate, betas, epsilon, weightDecay, clipNorm });
+  // Both at once: an engine elsewhere may work in cycles, and should not wait a whole one for the second.
+  const [output, { gradNorm }] = await Promise.all([
+    trainer.forwardBackward(batch, loss),
+    trainer.optimStep({ learningRate, betas, epsilon, weightDecay, clipNorm }),
+  ]);
   return {
     ...output.metrics,
     entropy: output.metrics.entropy,

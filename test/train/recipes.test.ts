@@ -2,31 +2,27 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readPlan } from '../../src/compare/plan.ts';
-import { readPipeline, stages } from '../../src/demo/pipeline.ts';
+import { demoPlan } from '../../src/demo/demo.ts';
 import { loadRecipe } from '../../src/train/recipe.ts';
 
 const recipes = readdirSync('recipes', { recursive: true, encoding: 'utf8' })
-  .filter(file => file.endsWith('.yaml') && !/(pipeline|compare|world\/student)\.yaml$/.test(file))
+  .filter(file => file.endsWith('.yaml') && !/(compare|world\/student)\.yaml$/.test(file))
   .map(file => join('recipes', file));
 
 test.each(recipes)('%s is a valid recipe', async file => {
   await expect(loadRecipe(file)).resolves.toHaveProperty('method');
 });
 
-test('the demo has a recipe for every stage, and its smoke run fits them', async () => {
-  const { smoke } = readPipeline();
-  expect(Object.keys(smoke.stages).toSorted()).toEqual(stages.map(({ name }) => name).toSorted());
-  for (const { name } of stages) await loadRecipe(`recipes/demo/${name}.yaml`, smoke.stages[name]);
-});
-
-test('OPD and SOD differ in the method alone', async () => {
-  const { method: _, opd: __, ...opd } = (await loadRecipe('recipes/demo/student-opd.yaml')) as Record<string, unknown>;
-  const {
-    method: ___,
-    sod: ____,
-    ...sod
-  } = (await loadRecipe('recipes/demo/student-sod.yaml')) as Record<string, unknown>;
-  expect(opd).toEqual(sod);
+test.each([false, true])('the demo has a valid recipe for every stage and method, smoke: %s', async smoke => {
+  const plan = demoPlan({ out: 'runs/demo', seed: 3, smoke });
+  for (const { recipe } of plan.stages) await expect(recipe()).resolves.toHaveProperty('seed', 3);
+  const withoutMethod = async (name: 'opd' | 'sod') => {
+    const { method, [name]: _, ...rest } = (await plan.recipe(name, 3)) as Record<string, unknown>;
+    expect(method).toBe(name);
+    return rest;
+  };
+  expect(await withoutMethod('opd')).toEqual(await withoutMethod('sod'));
+  expect(plan.runDir('sod', 3)).toBe('runs/demo/student-sod');
 });
 
 test.each([false, true])('the comparison has a valid recipe for every stage and method, quick: %s', async quick => {

@@ -3,7 +3,7 @@
 export interface Dialect {
   /** How a server adds up tokens: the sum of all, or for each sequence the mean over its tokens, then the mean over sequences. */
   reduction: 'sum' | 'mean';
-  /** Policy losses take `weights` beside `advantages`, so that no product is rounded on its way. */
+  /** Policy losses take `weights` beside `advantages`: tokens that nothing is learned from are then left out, not counted as 0. */
   takesWeights: boolean;
   /** `ppo` takes `dual_clip`. */
   dualClip: boolean;

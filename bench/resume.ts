@@ -32,6 +32,9 @@ const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 /** All but waiting, of which there is more or less each time; and what changes files. */
 const sets = ['!futex', 'openat,write,pwrite64,fsync,ftruncate,rename,link,mkdir,unlink,unlinkat,rmdir'];
 
+/** All threads; what is not traced costs nothing. */
+const following = ['-f', '--seccomp-bpf', '-qq'];
+
 /** A folder of its own to give a command in. */
 function freshFolder(name: string): string {
   const folder = join(root, name);
@@ -55,7 +58,7 @@ function finish(command: SmallCommand, folder: string): Record<string, string> {
 /** Runs until some thread makes its `call`-th system call of a set, which kills all; false where none makes so many. */
 function kill(command: SmallCommand, folder: string, calls: string, call: number): boolean {
   const inject = `inject=${calls}:signal=SIGKILL:when=${call}`;
-  const strace = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${calls}`, '-e', inject];
+  const strace = [...following, '-o', '/dev/null', '-e', `trace=${calls}`, '-e', inject];
   const { signal } = spawnSync('strace', [...strace, ...commandLine(command, folder)], {
     cwd: folder,
     stdio: 'ignore',
@@ -67,7 +70,7 @@ function kill(command: SmallCommand, folder: string, calls: string, call: number
 function callsOf(command: SmallCommand, calls: string): number {
   const log = join(root, 'calls');
   const folder = freshFolder('counted');
-  const strace = ['-f', '-qq', '-o', log, '-e', `trace=${calls}`];
+  const strace = [...following, '-o', log, '-e', `trace=${calls}`];
   execFileSync('strace', [...strace, ...commandLine(command, folder)], { cwd: folder, stdio: 'ignore' });
   const counts = new Map<string, number>();
   for (const line of readFileSync(log, 'utf8').split('\n')) {
@@ -113,6 +116,7 @@ function measure(command: SmallCommand, kills: number): boolean {
     if (isKilled && hasBegun) {
       killed++;
       if (recovers(command, folder, expected)) recovered++;
+      if (killed % 10 === 0) console.error(`${command}: ${killed} of ${kills} killed, ${recovered} recovered`);
     } else if (isKilled) early++;
     rmSync(folder, { recursive: true, force: true });
   }

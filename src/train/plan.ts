@@ -14,6 +14,8 @@ import { forwardFlops, trainingFlops } from '../model/flops.ts';
 import { publishedConfigs } from '../model/published.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
+import { accelerators, assumptions, type OnPolicyWork, timeOn } from './clusterTime.ts';
+import { type EnginePlan, formatEnginePlan, planEngine } from './enginePlan.ts';
 import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
 import type { OnPolicyRecipe, Recipe, SftRecipe } from './recipe.ts';
@@ -37,6 +39,10 @@ export interface TrainingPlan {
   /** … and where everything is on accelerators: bf16 weights and gradients, fp32 master weights and moments. */
   acceleratorMemory: { what: string; bytes: number }[];
   downloads: { name: string; bytes?: number }[];
+  /** What can be simulated: a run that samples. */
+  work?: OnPolicyWork;
+  /** Where the engine is a server. */
+  engine?: EnginePlan;
 }
 
 /** Sequences that are sampled at once beside each other on accelerators hold their keys and values in bf16. */
@@ -44,11 +50,8 @@ const bf16Bytes = 2;
 /** bf16 weights and gradients, fp32 master weights and two moments. */
 const trainedBytesPerParameter = 16;
 
-const accelerators = [
-  { name: 'RTX 4090', gib: 24 },
-  { name: 'A100', gib: 80 },
-  { name: 'H200', gib: 141 },
-];
+/** How many accelerators a run's time is told for. */
+const counts = [1, 8, 64];
 
 /**
  * Plans a run without starting it; nothing is read but the shapes of models that are there.
@@ -74,6 +77,7 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig): TrainingPlan {
     memory: memoryHere(recipe, model),
     acceleratorMemory: [trained(model), activations(model, maxTokens)],
     downloads: downloads(recipe, model),
+    engine: planEngine(recipe, { sampled: 0, prompts: 0, scored: 0, trained: sequences * maxTokens }),
   };
 }
 
@@ -111,6 +115,21 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig, method: Method
       activations(model, maxTokens),
     ],
     downloads: downloads(recipe, model, teacher),
+    work: {
+      model,
+      teacher,
+      iterations: training.iterations,
+      sequences: training.promptsPerIteration * rollout.groupSize,
+      promptTokens: rollout.maxPromptTokens,
+      responseTokens: rollout.maxResponseTokens,
+    },
+    engine: planEngine(recipe, {
+      sampled: targets,
+      // Each turn is asked for with all that came before it.
+      prompts: sequences * (rollout.maxPromptTokens + ((rollout.maxTurns - 1) / 2) * rollout.maxResponseTokens),
+      scored: teacher ? sequences * maxTokens : 0,
+      trained: sequences * maxTokens,
+    }),
   };
 }
 
@@ -188,12 +207,35 @@ export function formatPlan(plan: TrainingPlan): string {
       'computation',
       `at most ${scientific(total)} FLOP: ${flops.map(p => `${p.what} ${scientific(p.flops)}`).join(', ')}`,
     ],
-    ['memory here', `${inGiB(here)} GiB: ${parts(plan.memory)}; ${inGiB(available)} GiB are free, it ${fits}`],
+    ...(plan.engine
+      ? formatEnginePlan(plan.engine)
+      : [
+          [
+            'memory here',
+            `${inGiB(here)} GiB: ${parts(plan.memory)}; ${inGiB(available)} GiB are free, it ${fits}`,
+          ] as [string, string],
+        ]),
     ['memory on GPUs', `${inGiB(there)} GiB: ${parts(plan.acceleratorMemory)}; at least ${cards.join(', or ')}`],
+    ...(plan.work ? [simulated(plan.work)] : []),
     ['downloads', downloads.length ? downloads.map(download).join(', ') : 'nothing'],
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
   return lines.map(([name, text]) => `${name.padEnd(width)}  ${text}`).join('\n');
+}
+
+/** The time on the last of the accelerators, by their number. */
+function simulated(work: OnPolicyWork): [string, string] {
+  const accelerator = accelerators.at(-1)!;
+  const times = counts.map(count => {
+    const time = timeOn(accelerator, count, work);
+    const whole = Object.values(time).reduce((a, b) => a + b, 0);
+    const shares = Object.entries(time)
+      .filter(([, seconds]) => seconds > 0)
+      .map(([what, seconds]) => `${what} ${Math.round((100 * seconds) / whole)} %`);
+    return `${count}: ${(whole / 3600).toFixed(1)} h (${shares.join(', ')})`;
+  });
+  const mean = Math.round(assumptions.meanResponse * work.responseTokens);
+  return [`time on ${accelerator.name}s`, `simulated, responses of ${mean} tokens on average: ${times.join('; ')}`];
 }
 
 function sum(memory: TrainingPlan['memory']): number {

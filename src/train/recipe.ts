@@ -68,6 +68,8 @@ const tinkerEngine = section({
   rank: z.int().nonnegative().max(4096).optional(),
   /** What the server calls models, by the names of their folders here. Default: the same. */
   models: z.record(z.string(), z.string().min(1)).optional(),
+  /** In dollars for a million tokens: what a plan's cost is made of. */
+  prices: section({ prefill: nonNegative, sample: nonNegative, train: nonNegative }).optional(),
 });
 
 const engine = z.discriminatedUnion('kind', [localEngine, tinkerEngine], 'must be local or tinker').prefault({});

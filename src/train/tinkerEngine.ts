@@ -12,7 +12,7 @@ export async function startTinkerEngine(
   onNotice?: (notice: string) => void,
 ): Promise<TinkerEngine> {
   const { TinkerEngine } = await import('../engine/tinker/engine.ts');
-  const { kind: _, ...options } = settings;
+  const { kind: _, prices: __, ...options } = settings;
   const engine = await TinkerEngine.start({
     ...options,
     apiKey: process.env.TINKER_API_KEY,

@@ -7,7 +7,7 @@ import { refuseTooMany } from '../eval/sampling.ts';
 import { importMethod, isMethodModule } from '../methods/module.ts';
 import { methods } from '../methods/registry.ts';
 import { firstIssue, section } from '../schema.ts';
-import { merge, type Section } from '../train/overrides.ts';
+import type { Section } from '../train/overrides.ts';
 import { loadRecipe, type Recipe } from '../train/recipe.ts';
 
 /**
@@ -136,9 +136,10 @@ export function readPlan(
       .filter(name => only?.includes(name) ?? true)
       .map(name => ({ name, ablation: Object.hasOwn(plan.ablations, name) })),
     async recipe(method, seed, changes = {}) {
-      const own = merge(merge(quick ? plan.quick.recipe : {}, all[method]), changes);
+      const own = all[method];
       const models = { model: final(plan.student), ...((await needsTeacher(own)) && { teacher: final(plan.teacher) }) };
-      return loadRecipe(beside(plan.recipe), { ...own, ...models, seed });
+      const quicker = quick ? plan.quick.recipe : {};
+      return loadRecipe(beside(plan.recipe), quicker, own, changes, { ...models, seed });
     },
     runDir: layout.method,
     evaluation,

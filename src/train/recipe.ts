@@ -266,11 +266,11 @@ function refuseTooMany(recipe: Recipe, source: string): void {
 }
 
 /**
- * Reads a recipe file. `overrides` has the shape of a recipe; what it holds wins over the file.
+ * Reads a recipe file. `overrides` have the shape of a recipe; what they hold wins over the file, the last over all.
  * @throws UserError if the file cannot be read or the recipe is not valid.
  */
-export async function loadRecipe(file: string, overrides: Record<string, unknown> = {}): Promise<Recipe> {
-  return atAbsolutePaths(parseRecipe(merge(readSection(file), overrides), file));
+export async function loadRecipe(file: string, ...overrides: Section[]): Promise<Recipe> {
+  return atAbsolutePaths(parseRecipe(overrides.reduce(merge, readSection(file)), file));
 }
 
 /** What is in a recipe's file, unchecked. @throws UserError if it cannot be read, or holds no keys and values. */

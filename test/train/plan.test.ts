@@ -22,7 +22,9 @@ test.each(papers)('%s is planned without its models and data', async file => {
   ];
   for (const count of counts) expect(count).toBeGreaterThan(0);
   expect(plan.downloads.some(({ name }) => name.endsWith('(dataset)'))).toBe(true);
-  expect(formatPlan(plan)).toMatch(/updates .*\n.*memory here /s);
+  expect(formatPlan(plan)).toMatch(
+    plan.engine ? /updates .*\nengine .*over the wire /s : /updates .*\n.*memory here /s,
+  );
 });
 
 test('the plan counts what the paper did', async () => {
@@ -40,7 +42,23 @@ test('the plan counts what the paper did', async () => {
 
 test('a fresh model is planned by its shape, with nothing to download', async () => {
   const plan = await planTraining(await loadRecipe('recipes/demo/student-sft.yaml'));
-  expect(plan).toMatchObject({ method: 'sft', sequences: 20_000, downloads: [] });
+  expect(plan).toMatchObject({ method: 'sft', sequences: 16_000, downloads: [] });
+});
+
+test('on a server that trains: what it would not do, what goes over the wire, and what it costs', async () => {
+  const input = { method: 'sod', model: 'hf:Qwen/Qwen3-0.6B', teacher: 'http://127.0.0.1:8001' };
+  const server = { kind: 'tinker', url: 'http://127.0.0.1:8000' };
+  const planned = async (engine: object) => planTraining(parseRecipe({ ...input, engine: { ...server, ...engine } }));
+  const own = await planned({});
+  expect(own.engine).toMatchObject({ rank: 0, refusals: [], cost: undefined });
+  expect(formatPlan(own)).toMatch(/all weights are trained there.*give engine\.prices/s);
+  expect(formatPlan(own)).not.toContain('memory here');
+
+  const plan = await planned({ dialect: 'tinker', prices: { prefill: 0.1, sample: 0.3, train: 0.5 } });
+  expect(plan.engine).toMatchObject({ rank: 32, refusals: ['no dual clip (loss.dualClip: off)'] });
+  const trained = plan.sequences * plan.maxTokens;
+  expect(plan.engine!.cost!.at(-1)).toEqual({ what: 'train', dollars: (trained * 0.5) / 1e6 });
+  expect(plan.engine!.wire.at(-1)!.bytes).toBeGreaterThan(24 * trained);
 });
 
 test('what is not known is named; without network nothing remote is trained, and no run begins', async () => {

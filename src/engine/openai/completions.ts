@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
+import { Passing } from '../patience.ts';
 import type { Completion, TokenIds } from '../types.ts';
-import { type Call, Passing } from './connection.ts';
+import type { Call } from './connection.ts';
 import {
   type Dialect,
   refuseOtherCount,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { Passing } from '../patience.ts';
 import type { Completion, TokenIds } from '../types.ts';
-import { Passing } from './connection.ts';
 import { type Dialect, refuseOtherCount, refuseOtherIds, understood } from './dialect.ts';
 
 const path = '/generate';

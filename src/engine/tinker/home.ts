@@ -6,8 +6,9 @@ import { extract } from 'tar';
 import { UserError } from '../../errors.ts';
 import { replaceFolder, temporaryFolder } from '../../files.ts';
 import { readCheckpoint, writeCheckpoint } from '../../model/checkpoint.ts';
+import { Passing } from '../patience.ts';
 import { adapterFiles, mergeAdapter } from './adapter.ts';
-import { type Connection, Passing } from './connection.ts';
+import type { Connection } from './connection.ts';
 
 /**
  * Brings saved weights home: `dir` becomes a model in the Hugging Face layout. Of an adapter, the model that it was trained on
@@ -44,10 +45,10 @@ async function unpack(body: ReadableStream<Uint8Array>, folder: string): Promise
     });
     await pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), files);
   } catch (error) {
-    throw new Passing(`the archive of the weights came broken (${(error as Error).message})`);
+    throw new Passing(`gave a broken archive of the weights (${(error as Error).message})`);
   }
   if (!existsSync(join(folder, 'config.json')) && !existsSync(join(folder, adapterFiles.weights))) {
-    throw new Passing('the archive of the weights came without them');
+    throw new Passing('gave an archive of the weights without them');
   }
 }
 

@@ -35,6 +35,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     // The engine uses every core by itself, but much of what is tested waits, or computes in JavaScript.
     maxWorkers: 2,
+    // Files share processes, and in them what they import: loading it a hundred times would take a minute.
+    isolate: false,
     projects: [
       { extends: true, test: { name: 'machine', include: ['test/**/*.test.ts'] } },
       {

@@ -144,5 +144,6 @@ test('closed, it leaves no thread', async () => {
   await own.grade(block('print(3)'), sum);
   await own.close();
   await running;
-  expect(threads()).toBe(before);
+  // Threads of other tests in this process may be gone by now as well.
+  expect(threads()).toBeLessThanOrEqual(before);
 });

@@ -42,7 +42,7 @@ test('the plan counts what the paper did', async () => {
 
 test('a fresh model is planned by its shape, with nothing to download', async () => {
   const plan = await planTraining(await loadRecipe('recipes/demo/student-sft.yaml'));
-  expect(plan).toMatchObject({ method: 'sft', sequences: 12_000, downloads: [] });
+  expect(plan).toMatchObject({ method: 'sft', sequences: 14_000, downloads: [] });
 });
 
 test('on a server that trains: what it would not do, what goes over the wire, and what it costs', async () => {

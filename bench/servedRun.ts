@@ -39,10 +39,10 @@ const changes = {
 };
 const served = { ...changes, teacher: teacher.url, engine: { kind: 'tinker', url: student.url } };
 
-async function run(name: string, overrides: object) {
+async function run(name: string, overrides: Record<string, unknown>) {
   const runDir = join(folder, name);
   const began = performance.now();
-  const { checkpoint } = await train(await loadRecipe('recipes/demo/student-sod.yaml', { ...overrides }), { runDir });
+  const { checkpoint } = await train(await loadRecipe('recipes/demo/student-sod.yaml', overrides), { runDir });
   const seconds = (performance.now() - began) / 1000;
   const metrics = readMetrics(runDir).map(({ seconds, ...metrics }) => metrics);
   return {

@@ -71,7 +71,7 @@ export function timeOn(accelerator: Accelerator, count: number, work: OnPolicyWo
 }
 
 /**
- * One accelerator samples so many responses, as many at a time as their keys and values fit; a response that ends gives its place to
+ * The accelerator that waits longest samples so many responses, as many at a time as their keys and values fit; a response that ends gives its place to
  * the next, until none waits. In the end fewer and fewer are left, and the longest alone decides.
  */
 function rolloutSeconds(accelerator: Accelerator, sequences: number, work: OnPolicyWork): number {
@@ -89,16 +89,17 @@ function rolloutSeconds(accelerator: Accelerator, sequences: number, work: OnPol
     );
   let seconds = (((sequences - places) * mean) / places) * step(places, promptTokens + mean / 2);
   let done = 0;
-  for (const [i, length] of lengths(places, mean, responseTokens).entries()) {
+  for (const [i, length] of lengths(places, work.sequences, mean, responseTokens).entries()) {
     seconds += (length - done) * step(places - i, promptTokens + (done + length) / 2);
     done = length;
   }
   return seconds + assumptions.toolSeconds;
 }
 
-/** Of so many responses, the shortest first: spread exponentially up to the limit. */
-function lengths(count: number, mean: number, limit: number): number[] {
-  return Array.from({ length: count }, (_, i) => Math.min(limit, -mean * Math.log(1 - (i + 0.5) / count)));
+/** Of `count` of `all` responses, the shortest first: spread exponentially up to the limit, with the longest of all among them. */
+function lengths(count: number, all: number, mean: number, limit: number): number[] {
+  const length = (i: number, of: number) => Math.min(limit, -mean * Math.log(1 - (i + 0.5) / of));
+  return Array.from({ length: count }, (_, i) => (i < count - 1 ? length(i, count) : length(all - 1, all)));
 }
 
 const bf16Bytes = 2;

@@ -1,5 +1,5 @@
 import { inGiB } from '../bytes.ts';
-import { type DialectName, dialects, unsupported } from '../engine/tinker/dialect.ts';
+import { type DialectName, defaultRank, dialects, unsupported } from '../engine/tinker/dialect.ts';
 import type { Recipe } from './recipe.ts';
 
 /** What a run asks of a server that trains. Counts of tokens are the most that can be. */
@@ -20,8 +20,9 @@ export interface EngineTokens {
   sampled: number;
   /** What is read before sampling, all turns together. */
   prompts: number;
-  /** By a teacher on the same server. */
+  /** By a teacher on the same server, and by one elsewhere. */
   scored: number;
+  scoredElsewhere: number;
   trained: number;
 }
 
@@ -34,9 +35,9 @@ export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | u
   const { engine, method, optimizer } = recipe;
   if (engine.kind !== 'tinker') return undefined;
   const { url, dialect, prices } = engine;
-  const rank = engine.rank ?? (!dialect || dialects[dialect].trainsAll ? 0 : 32);
+  const rank = engine.rank ?? defaultRank(dialects[dialect ?? 'sod']);
   const loss = 'loss' in recipe ? recipe.loss : undefined;
-  const { sampled, prompts, scored, trained } = tokens;
+  const { sampled, prompts, scored, scoredElsewhere, trained } = tokens;
   const perMillion = (what: keyof NonNullable<typeof prices>, count: number) => ({
     what,
     dollars: (prices![what] * count) / 1e6,
@@ -48,7 +49,7 @@ export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | u
     refusals: dialect ? unsupported(dialect, rank, { method, optimizer, loss }) : [],
     wire: [
       { what: 'rollouts', bytes: jsonBytes * (prompts + sampled) + scoreBytes * sampled },
-      { what: 'teacher', bytes: (jsonBytes + scoreBytes) * scored },
+      { what: 'teacher', bytes: (jsonBytes + scoreBytes) * (scored + scoredElsewhere) },
       { what: 'training', bytes: (trainedBytes + scoreBytes) * trained },
     ].filter(({ bytes }) => bytes > 0),
     cost: prices && [

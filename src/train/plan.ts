@@ -77,7 +77,13 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig): TrainingPlan {
     memory: memoryHere(recipe, model),
     acceleratorMemory: [trained(model), activations(model, maxTokens)],
     downloads: downloads(recipe, model),
-    engine: planEngine(recipe, { sampled: 0, prompts: 0, scored: 0, trained: sequences * maxTokens }),
+    engine: planEngine(recipe, {
+      sampled: 0,
+      prompts: 0,
+      scored: 0,
+      scoredElsewhere: 0,
+      trained: sequences * maxTokens,
+    }),
   };
 }
 
@@ -128,6 +134,7 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig, method: Method
       // Each turn is asked for with all that came before it.
       prompts: sequences * (rollout.maxPromptTokens + ((rollout.maxTurns - 1) / 2) * rollout.maxResponseTokens),
       scored: teacher ? sequences * maxTokens : 0,
+      scoredElsewhere: servedTeacher ? sequences * maxTokens : 0,
       trained: sequences * maxTokens,
     }),
   };

@@ -56,6 +56,11 @@ export const dialects = {
 export type DialectName = keyof typeof dialects;
 export const dialectNames = Object.keys(dialects) as [DialectName, ...DialectName[]];
 
+/** Of the adapter that is trained, where a recipe does not say it; 0: all weights. */
+export function defaultRank({ trainsAll }: Dialect): number {
+  return trainsAll ? 0 : 32;
+}
+
 /** Of a recipe, what not every server can do. */
 export interface Wishes {
   optimizer: { betas: readonly [number, number]; epsilon: number; weightDecay: number; clipNorm: number };

@@ -7,7 +7,7 @@ import { parseConfig } from '../../model/config.ts';
 import { modelName } from '../../modelName.ts';
 import type { Engine } from '../types.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
-import { type DialectName, dialectNames, dialects } from './dialect.ts';
+import { type DialectName, defaultRank, dialectNames, dialects } from './dialect.ts';
 import { future, jsonOf } from './futures.ts';
 import { type ModelLimits, type SamplingSession, TinkerSampler } from './sampler.ts';
 import { TinkerTrainer } from './trainer.ts';
@@ -33,7 +33,6 @@ const session = z.object({ session_id: z.string() });
 const created = z.object({ model_id: z.string() });
 const samplingSession = z.object({ sampling_session_id: z.string() });
 
-const defaultRank = 32;
 const heartbeatMs = 10_000;
 /** Versions of the API's SDK that this follows. */
 const sdkVersion = '0.25.0';
@@ -61,7 +60,7 @@ export class TinkerEngine implements Engine {
     this.#options = options;
     this.#supported = supported_models;
     this.dialect = dialectOf(options, server);
-    this.rank = options.rank ?? (dialects[this.dialect].trainsAll ? 0 : defaultRank);
+    this.rank = options.rank ?? defaultRank(dialects[this.dialect]);
     this.#session = session;
     const beat = { session_id: session, type: 'session_heartbeat' };
     this.#heartbeat = setInterval(() => connection.tell('session_heartbeat', beat), heartbeatMs).unref();

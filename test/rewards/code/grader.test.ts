@@ -144,6 +144,5 @@ test('closed, it leaves no thread', async () => {
   await own.grade(block('print(3)'), sum);
   await own.close();
   await running;
-  // Threads of other tests in this process may be gone by now as well.
-  expect(threads()).toBeLessThanOrEqual(before);
+  expect(threads()).toBe(before);
 });

@@ -1,7 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { requestId } from 'hono/request-id';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Admission, Visit } from './admission.ts';
@@ -14,6 +13,7 @@ import type { ServerMetrics } from './metrics.ts';
 import { keepOut } from './origins.ts';
 import { clientGone, type Kind, type ReadingThread, type Work } from './readingThread.ts';
 import { refuseOtherName, type ServedModel } from './servedModel.ts';
+import { sizeLimit } from './sizeLimit.ts';
 
 export interface AppOptions {
   model: ServedModel;
@@ -62,11 +62,8 @@ export function createApp(options: AppOptions): Hono {
     return c.json(description);
   });
 
-  const limit = bodyLimit({
-    maxSize: options.maxBodyBytes,
-    onError: () => {
-      throw new ApiError(413, `The body has more than ${options.maxBodyBytes} bytes.`, { code: 'body_too_large' });
-    },
+  const limit = sizeLimit(options.maxBodyBytes, () => {
+    throw new ApiError(413, `The body has more than ${options.maxBodyBytes} bytes.`, { code: 'body_too_large' });
   });
   const post = <K extends Kind>(path: string, kind: K, answering: (model: ServedModel, work: Work[K]) => Answering) =>
     app.post(path, limit, async c => {

@@ -1,9 +1,8 @@
 import { setMaxListeners } from 'node:events';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent } from 'node:http';
 import { UserError } from '../../errors.ts';
+import { type Answer, agentFor, exchange } from '../exchange.ts';
 import { mayPass, Passing, Patience, type PatienceOptions, passing, wordsOf } from '../patience.ts';
-import { type Answer, exchange } from './exchange.ts';
 
 export interface ConnectionOptions extends PatienceOptions {
   /** Most requests under way at the same time; further ones wait for their turn. Default 256. */
@@ -22,13 +21,16 @@ export interface Call<T> {
   read(answer: unknown): T;
 }
 
+/** Longest silence of a server before it counts as gone: an answer comes as a whole, after all its tokens. */
+const silenceMs = 30 * 60_000;
+
 /**
  * Asks one server, so many requests at a time. What breaks, is refused for now (408, 429, 5xx) or cut short is asked again at
  * growing intervals: nothing that is asked here changes the server.
  */
 export class Connection {
   readonly #url: string;
-  readonly #agent: HttpAgent;
+  readonly #agent: Agent;
   readonly #patience: Patience;
   readonly #apiKey: string | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -36,14 +38,8 @@ export class Connection {
 
   constructor(url: string, options: ConnectionOptions = {}) {
     const { concurrency = 256, signal } = options;
-    const Agent = url.startsWith('https:') ? HttpsAgent : HttpAgent;
     this.#url = url;
-    this.#agent = new Agent({
-      keepAlive: true,
-      keepAliveMsecs: 30_000,
-      maxSockets: concurrency,
-      maxFreeSockets: concurrency,
-    });
+    this.#agent = agentFor(url, concurrency);
     this.#patience = new Patience(url, 'see what it says itself', options);
     this.#apiKey = (options.apiKey ?? process.env.SOD_API_KEY)?.trim();
     this.#signal = signal;
@@ -69,12 +65,12 @@ export class Connection {
   async #once<T>(path: string, body: string | undefined, read: Call<T>['read'], signal?: AbortSignal): Promise<T> {
     const headers = {
       accept: 'application/json',
-      ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
       ...(this.#apiKey && { authorization: `Bearer ${this.#apiKey}` }),
     };
     signal?.throwIfAborted();
     if (this.#isClosed) throw closedError();
-    const request = { url: this.#url + path, agent: this.#agent, headers, body, signal };
+    const request = { url: this.#url + path, agent: this.#agent, headers, body, signal, silenceMs };
     const answer = await exchange(request).catch(error => {
       throw this.#isClosed ? closedError() : explained(error);
     });
@@ -90,7 +86,8 @@ function explained(error: NodeJS.ErrnoException): Error {
   return isPassing ? new Passing(what) : new UserError(what);
 }
 
-function contentOf({ status, headers, text }: Answer, path: string, hasKey: boolean): unknown {
+function contentOf({ status, headers, body }: Answer, path: string, hasKey: boolean): unknown {
+  const text = body.toString();
   if (status === 200) return parsed(text, headers['content-type'] ?? '');
   const words = wordsOf(text);
   const said = `answered ${status}${words && ` (${words})`}`;

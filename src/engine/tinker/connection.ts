@@ -1,4 +1,7 @@
+import { setMaxListeners } from 'node:events';
+import type { Agent } from 'node:http';
 import { UserError } from '../../errors.ts';
+import { agentFor, exchange } from '../exchange.ts';
 import { mayPass, Passing, Patience, type PatienceOptions, passing, wordsOf } from '../patience.ts';
 import { protobufType } from './messages.ts';
 
@@ -16,6 +19,7 @@ export class Unknown extends UserError {}
 
 /** Longest silence of a server before it counts as gone: longer than it holds a poll. A download may take longer, but not be silent. */
 const silenceMs = 90_000;
+
 /**
  * Requests to one server, sent again with growing pauses until they are answered. That never does anything twice: what changes
  * something carries a number by which the server knows it again.
@@ -23,97 +27,119 @@ const silenceMs = 90_000;
 export class Connection {
   readonly url: string;
   readonly #apiKey: string | undefined;
+  readonly #agent: Agent;
   readonly #patience: Patience;
-  readonly #underWay = new Set<AbortController>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor({ url, apiKey, ...patience }: ConnectionOptions) {
     this.url = url.replace(/\/+$/, '');
     this.#apiKey = apiKey;
+    this.#agent = agentFor(this.url);
     this.#patience = new Patience(this.url, 'go on by --resume when it works again', patience);
+    // Every request under way listens.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /**
    * Sends a request until `read` understands the answer.
    * @param body of a POST, JSON or the bytes of a message; none: a GET
    * @param read throws what it likes where the answer makes no sense
+   * @param prefer what would suit the client (RFC 7240); a server that does not know of it answers as ever
    * @throws UserError in the server's words where it refuses, or is away for too long
    */
-  async ask<T>(path: string, body: object | Uint8Array | undefined, read: (answer: Answer) => T): Promise<T> {
-    return this.#patience.with(() => this.#once(path, body, async response => read(await answerOf(response))));
+  async ask<T>(
+    path: string,
+    body: object | Uint8Array | undefined,
+    read: (answer: Answer) => T,
+    prefer?: string,
+  ): Promise<T> {
+    const sent = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body);
+    return this.#patience.with(() => this.#once(async () => read(await this.#answer(path, sent, prefer))));
   }
 
   /** The same once, for what matters only if it comes in time. */
   async tell(path: string, body: object): Promise<void> {
-    await this.#once(path, body, answerOf).catch(() => {});
+    await this.#once(() => this.#answer(path, JSON.stringify(body))).catch(() => {});
   }
 
   /** Downloads from a path of the server, or from where it sends its clients: the key goes to the server alone. */
   async download<T>(path: string, read: (body: ReadableStream<Uint8Array>) => Promise<T>): Promise<T> {
-    return this.#patience.with(() =>
-      this.#once(path, undefined, async (response, { signal, heard }) => {
-        const readAlive = (body: ReadableStream<Uint8Array>) => read(body.pipeThrough(listening(heard)));
-        const elsewhere = response.headers.get('location');
-        if (!elsewhere) return readAlive(response.body!);
-        const url = new URL(elsewhere, response.url);
-        const headers = url.origin === new URL(this.url).origin ? this.#headers() : {};
-        const archive = await fetch(url, { headers, signal }).catch(error => {
-          throw new Passing(`sends to ${url.host}, which cannot be reached (${reasonOf(error)})`);
-        });
-        if (!archive.ok) throw new Passing(`sends to ${url.host}, which answered ${archive.status}`);
-        return readAlive(archive.body!);
-      }),
-    );
+    return this.#patience.with(() => this.#once(() => this.#download(path, read)));
   }
 
   /** Ends whatever is under way. */
   close(): void {
-    this.#closed = true;
-    for (const request of this.#underWay) request.abort();
+    this.#closing.abort();
+    this.#agent.destroy();
   }
 
-  async #once<T>(
-    path: string,
-    body: object | Uint8Array | undefined,
-    read: (response: Response, request: { signal: AbortSignal; heard: () => void }) => Promise<T>,
-  ): Promise<T> {
-    if (this.#closed) throw closedError();
-    const request = new AbortController();
-    const timer = setTimeout(() => request.abort(), silenceMs);
-    this.#underWay.add(request);
+  async #answer(path: string, body: string | Uint8Array | undefined, prefer?: string): Promise<Answer> {
+    const answer = await exchange({
+      url: this.#urlOf(path),
+      agent: this.#agent,
+      headers: {
+        ...this.#key(),
+        accept: `${protobufType}, application/json`,
+        ...(body !== undefined && { 'content-type': typeof body === 'string' ? 'application/json' : protobufType }),
+        ...(prefer && { prefer }),
+      },
+      body,
+      signal: this.#closing.signal,
+      silenceMs,
+    });
+    const { status, headers } = answer;
+    if (status >= 300) throw this.#refusal(status, headers['retry-after'], answer.body.toString());
+    if (headers['content-type']?.startsWith(protobufType)) return { protobuf: answer.body };
+    return { json: JSON.parse(answer.body.toString()) };
+  }
+
+  async #download<T>(path: string, read: (body: ReadableStream<Uint8Array>) => Promise<T>): Promise<T> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), silenceMs);
+    const signal = AbortSignal.any([silence.signal, this.#closing.signal]);
+    const readAlive = (body: ReadableStream<Uint8Array>) => read(body.pipeThrough(listening(() => timer.refresh())));
     try {
-      const response = await fetch(`${this.url}/api/v1/${path}`, {
-        method: body ? 'POST' : 'GET',
-        headers: {
-          ...this.#headers(),
-          accept: `${protobufType}, application/json`,
-          ...(body && { 'content-type': typeOf(body) }),
-        },
-        body: body instanceof Uint8Array ? (body as Uint8Array<ArrayBuffer>) : body && JSON.stringify(body),
-        redirect: 'manual',
-        signal: request.signal,
+      const response = await fetch(this.#urlOf(path), { headers: this.#key(), redirect: 'manual', signal });
+      const { status, headers } = response;
+      if (status >= 400) throw this.#refusal(status, headers.get('retry-after'), await response.text());
+      const elsewhere = headers.get('location');
+      if (!elsewhere) return await readAlive(response.body!);
+      const url = new URL(elsewhere, response.url);
+      const key = url.origin === new URL(this.url).origin ? this.#key() : {};
+      const archive = await fetch(url, { headers: key, signal }).catch(error => {
+        throw new Passing(`sends to ${url.host}, which cannot be reached (${reasonOf(error)})`);
       });
-      if (response.status >= 400) throw await this.#refusal(response);
-      return await read(response, { signal: request.signal, heard: () => timer.refresh() });
-    } catch (error) {
-      if (this.#closed) throw closedError();
-      if (error instanceof UserError || error instanceof Passing) throw error;
-      throw new Passing(`cannot be reached or understood (${reasonOf(error as Error)})`);
+      if (!archive.ok) throw new Passing(`sends to ${url.host}, which answered ${archive.status}`);
+      return await readAlive(archive.body!);
     } finally {
       clearTimeout(timer);
-      this.#underWay.delete(request);
     }
   }
 
-  #headers(): Record<string, string> {
+  /** What breaks `work` may pass, unless the server refuses or it is closed. */
+  async #once<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw closedError();
+    try {
+      return await work();
+    } catch (error) {
+      if (this.#closing.signal.aborted) throw closedError();
+      if (error instanceof UserError || error instanceof Passing) throw error;
+      throw new Passing(`cannot be reached or understood (${reasonOf(error as Error)})`);
+    }
+  }
+
+  #urlOf(path: string): string {
+    return `${this.url}/api/v1/${path}`;
+  }
+
+  #key(): Record<string, string> {
     return this.#apiKey ? { 'x-api-key': this.#apiKey } : {};
   }
 
-  async #refusal(response: Response): Promise<Error> {
-    const { status, headers } = response;
-    const words = wordsOf(await response.text());
+  #refusal(status: number, retryAfter: string | null | undefined, text: string): Error {
+    const words = wordsOf(text);
     const said = `answered ${status}${words && `: ${words}`}`;
-    if (mayPass(status)) return passing(said, status, headers.get('retry-after'));
+    if (mayPass(status)) return passing(said, status, retryAfter);
     const answered = `${this.url} ${said}`;
     if (status === 401 || status === 403)
       return new UserError(`${answered}; is TINKER_API_KEY set to a key of this server?`);
@@ -134,19 +160,10 @@ function listening(heard: () => void): TransformStream<Uint8Array, Uint8Array> {
   });
 }
 
-async function answerOf(response: Response): Promise<Answer> {
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  if (response.headers.get('content-type')?.startsWith(protobufType)) return { protobuf: bytes };
-  return { json: JSON.parse(new TextDecoder().decode(bytes)) };
-}
-
-function typeOf(body: object): string {
-  return body instanceof Uint8Array ? protobufType : 'application/json';
-}
-
 function reasonOf(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
   const cause = error.cause as NodeJS.ErrnoException | undefined;
-  return cause?.code ?? cause?.message ?? error.message;
+  return code ?? cause?.code ?? cause?.message ?? error.message;
 }
 
 function closedError(): Error {

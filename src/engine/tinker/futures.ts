@@ -9,6 +9,8 @@ const failed = z.object({ error: z.string(), category: z.string().optional() });
 
 /** Where a server holds work back for want of capacity it answers at once, and need not be asked again at once. */
 const pausedMs = 1000;
+/** How long a server may hold a request that it could also answer later. */
+const waitSeconds = 30;
 /** How often a future may be lost in a row: each time, the request is sent again. */
 const mostLosses = 3;
 
@@ -33,12 +35,8 @@ export async function result<T>(
   for (let losses = 0; ; ) {
     try {
       const outcome = await connection.ask('retrieve_future', { request_id: current }, answer => {
-        if (!('json' in answer)) return { value: read(answer) };
-        const later = notYet.safeParse(answer.json);
-        if (later.success) return { pausedBy: later.data.queue_state };
-        const failure = failed.safeParse(answer.json);
-        if (failure.success) throw new UserError(`${connection.url}: ${failure.data.error}`);
-        return { value: read(answer) };
+        const later = notYet.safeParse('json' in answer && answer.json);
+        return later.success ? { pausedBy: later.data.queue_state } : { value: outcomeOf(connection, answer, read) };
       });
       if ('value' in outcome) return outcome.value as T;
       if (outcome.pausedBy?.startsWith('paused')) await sleep(pausedMs);
@@ -49,15 +47,30 @@ export async function result<T>(
   }
 }
 
-/** Sends a request and waits for what it comes to. */
+/** Sends a request and waits for what it comes to: with the answer to the request itself, where the server knows how to wait. */
 export async function future<T>(
   connection: Connection,
   path: string,
   body: object | Uint8Array,
   read: (answer: Answer) => T,
 ): Promise<T> {
-  const again = () => submit(connection, path, body);
-  return result(connection, await again(), again, read);
+  const first = await connection.ask(
+    path,
+    body,
+    answer => {
+      const later = pending.safeParse('json' in answer && answer.json);
+      return later.success ? { id: later.data.request_id } : { value: outcomeOf(connection, answer, read) };
+    },
+    `wait=${waitSeconds}`,
+  );
+  if ('value' in first) return first.value as T;
+  return result(connection, first.id, () => submit(connection, path, body), read);
+}
+
+function outcomeOf<T>(connection: Connection, answer: Answer, read: (answer: Answer) => T): T {
+  const failure = failed.safeParse('json' in answer && answer.json);
+  if (failure.success) throw new UserError(`${connection.url}: ${failure.data.error}`);
+  return read(answer);
 }
 
 /** @throws Error where the answer is no JSON */

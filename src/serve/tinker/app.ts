@@ -1,12 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type ForwardBackwardRequest, forwardBackwardRequest, protobufType } from '../../engine/tinker/messages.ts';
 import { ApiError } from '../apiError.ts';
 import { keepOut } from '../origins.ts';
+import { sizeLimit } from '../sizeLimit.ts';
 import * as bodies from './bodies.ts';
 import { readBody } from './bodies.ts';
+import type { Outcome } from './futures.ts';
 import type { TinkerService } from './service.ts';
 
 export interface TinkerAppOptions {
@@ -35,11 +36,8 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
     await next();
   });
 
-  const limit = bodyLimit({
-    maxSize: options.maxBodyBytes,
-    onError: () => {
-      throw new ApiError(413, `The body has more than ${options.maxBodyBytes} bytes: send fewer sequences at once.`);
-    },
+  const limit = sizeLimit(options.maxBodyBytes, () => {
+    throw new ApiError(413, `The body has more than ${options.maxBodyBytes} bytes: send fewer sequences at once.`);
   });
   /** A request with a JSON body, answered at once. */
   const post = <T>(
@@ -49,8 +47,14 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
   ) =>
     app.post(path, limit, async c => {
       const bytes = new Uint8Array(await c.req.arrayBuffer());
-      return c.json(await answer(readBody(schema, bytes), bytes));
+      return told(c, await answer(readBody(schema, bytes), bytes));
     });
+  /** An answer; where it is a future and the client would rather wait, what it comes to, if that does not take too long. */
+  const told = async (c: Context, answer: object) => {
+    const waitMs = isPending(answer) ? preferredWaitMs(c.req.header('prefer')) : 0;
+    const outcome = isPending(answer) && waitMs > 0 && (await service.futures.retrieve(answer.request_id, waitMs));
+    return outcome ? settled(c, outcome) : c.json(answer);
+  };
 
   app.post('/client/config', c => c.json({ pjwt_auth_enabled: false }));
   app.get('/get_server_capabilities', c =>
@@ -95,7 +99,7 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
     const bytes = new Uint8Array(await c.req.arrayBuffer());
     const request = readRequest(bytes);
     const scores = request.forwardOnly && request.modelId.startsWith('sampling_');
-    return c.json(pending(scores ? service.score(request, bytes) : service.train(request, bytes)));
+    return told(c, pending(scores ? service.score(request, bytes) : service.train(request, bytes)));
   });
   post('/optim_step', bodies.optimStepBody, ({ model_id, seq_id, adam_params: adam }, bytes) => {
     const settings = {
@@ -187,11 +191,7 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
   app.post('/retrieve_future', limit, async c => {
     const { request_id } = readBody(bodies.retrieveBody, new Uint8Array(await c.req.arrayBuffer()));
     const outcome = await service.futures.retrieve(request_id, pollMs);
-    if (!outcome) return c.json({ type: 'try_again', request_id, queue_state: 'active' });
-    if ('error' in outcome) return c.json(outcome);
-    const { result } = outcome;
-    if (!result.protobuf || !c.req.header('accept')?.includes(protobufType)) return c.json(result.json());
-    return c.body(result.protobuf() as Uint8Array<ArrayBuffer>, 200, { 'content-type': protobufType });
+    return outcome ? settled(c, outcome) : c.json({ type: 'try_again', request_id, queue_state: 'active' });
   });
 
   app.notFound(c => tell(c, new ApiError(404, `This server has no ${c.req.method} ${c.req.path}.`)));
@@ -204,8 +204,30 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
 }
 
 /** A request that was taken on. */
-function pending(future: string) {
+interface Pending {
+  request_id: string;
+  future_id: string;
+  status: 'pending';
+}
+
+function pending(future: string): Pending {
   return { request_id: future, future_id: future, status: 'pending' };
+}
+
+function isPending(answer: object): answer is Pending {
+  return 'status' in answer && answer.status === 'pending';
+}
+
+/** How long a client would wait for an answer rather than ask for it later (RFC 7240). */
+function preferredWaitMs(prefer = ''): number {
+  return Math.min(1000 * Number(/\bwait=(\d+)/.exec(prefer)?.[1] ?? 0), pollMs);
+}
+
+function settled(c: Context, outcome: Outcome): Response {
+  if ('error' in outcome) return c.json(outcome);
+  const { result } = outcome;
+  if (!result.protobuf || !c.req.header('accept')?.includes(protobufType)) return c.json(result.json());
+  return c.body(result.protobuf() as Uint8Array<ArrayBuffer>, 200, { 'content-type': protobufType });
 }
 
 function readRequest(bytes: Uint8Array): ForwardBackwardRequest {

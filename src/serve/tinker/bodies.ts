@@ -54,7 +54,7 @@ export const createSamplingSessionBody = sessionBody.extend({
 
 const chunk = z.object({
   type: z.literal('encoded_text', 'must be encoded_text: models here read nothing else'),
-  tokens: z.array(z.int().nonnegative()).max(1e7),
+  tokens: z.custom<number[]>(isTokens, 'must be up to ten million token ids'),
 });
 
 export const sampleBody = z.object({
@@ -82,6 +82,11 @@ export const sampleBody = z.object({
     .nullish(),
 });
 export type SampleBody = z.output<typeof sampleBody>;
+
+/** Looked at in one loop: a schema of each number would take a tenth of what a short completion does. */
+function isTokens(value: unknown): boolean {
+  return Array.isArray(value) && value.length <= 1e7 && value.every(token => Number.isSafeInteger(token) && token >= 0);
+}
 
 /** @throws ApiError 400 or 422 that names the place */
 export function readBody<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {

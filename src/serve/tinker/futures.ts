@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../errors.ts';
 import { ApiError } from '../apiError.ts';
 
@@ -67,13 +66,13 @@ export class Futures {
   async retrieve(id: string, waitMs: number): Promise<Outcome | undefined> {
     const future = this.#futures.get(id);
     if (!future) throw new ApiError(404, `There is no request ${JSON.stringify(id.slice(0, 100))} under way.`);
-    const timer = new AbortController();
-    const late = sleep(waitMs, undefined, { signal: timer.signal }).catch(() => undefined);
-    try {
-      return await Promise.race([future.outcome, late]);
-    } finally {
-      timer.abort();
-    }
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, waitMs, undefined);
+      future.outcome.then(outcome => {
+        clearTimeout(timer);
+        resolve(outcome);
+      });
+    });
   }
 
   #failure(error: Error): Outcome {

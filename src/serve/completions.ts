@@ -45,7 +45,7 @@ export function answerCompletion(model: ServedModel, work: CompletionWork): Answ
         finish_reason: reason,
         ...(request.prompt_logprobs != null &&
           ranked && { prompt_logprobs: model.logprobs.prompt(ranked[texts.promptOf(index)], request.prompt_logprobs) }),
-        ...(scores && model.logprobs.scored(texts.prompt(index), scores[texts.promptOf(index)])),
+        ...(scores && { prompt_scores: texts.scored(index, scores) }),
         ...(request.return_token_ids && {
           token_ids: sampled.map(({ token }) => token),
           prompt_token_ids: texts.prompt(index),
@@ -166,19 +166,26 @@ class Texts {
 
   /** Log-probabilities of the prompts' own tokens, where they are asked for. */
   async rank(signal: AbortSignal): Promise<RankedToken[][] | undefined> {
-    const { prompt_logprobs, prompt_entropies, echo, logprobs } = this.#work.request;
-    const wanted = [prompt_entropies ? undefined : prompt_logprobs, echo ? logprobs : undefined].filter(
-      count => count != null,
-    );
+    const { prompt_logprobs, echo, logprobs } = this.#work.request;
+    const wanted = [prompt_logprobs, echo ? logprobs : undefined].filter(count => count != null);
     if (wanted.length === 0) return undefined;
     const alternatives = Math.max(...wanted);
     return Promise.all(this.#work.prompts.map(prompt => this.#model.sampler.rank(prompt, alternatives, signal)));
   }
 
+  scored(choice: number, scores: readonly Scores[]) {
+    const prompt = this.promptOf(choice);
+    const from = this.#work.request.prompt_scores![prompt];
+    return this.#model.logprobs.scored(this.#work.prompts[prompt], from, scores[prompt]);
+  }
+
   /** The prompts as training scores them, where that is asked for. */
   async score(): Promise<Scores[] | undefined> {
-    if (!this.#work.request.prompt_entropies) return undefined;
-    const { prompts } = this.#work;
-    return this.#model.sampler.score(prompts.map(tokens => ({ tokens, mask: new Uint8Array(tokens.length).fill(1) })));
+    const { prompts, request } = this.#work;
+    const from = request.prompt_scores;
+    if (!from) return undefined;
+    return this.#model.sampler.score(
+      prompts.map((tokens, i) => ({ tokens, mask: new Uint8Array(tokens.length).fill(1, from[i]) })),
+    );
   }
 }

@@ -42,14 +42,13 @@ export class LogprobFormat {
     return [null, ...ranked.map(token => this.#ranked(token, most))];
   }
 
-  /** The same without ranks, and the entropy of each place in nats. */
-  scored(tokens: TokenIds, { logprobs, entropies }: Scores) {
-    const entry = (token: number, t: number) => ({
-      [token]: { logprob: finite(logprobs[t]), decoded_token: this.text(token) },
-    });
+  /** Our own `prompt_scores`: from one token on, in nats, as training scores them. */
+  scored(tokens: TokenIds, from: number, { logprobs, entropies }: Scores) {
     return {
-      prompt_logprobs: tokens.map((token, t) => (t === 0 ? null : entry(token, t))),
-      prompt_entropies: tokens.map((_, t) => (t === 0 ? null : entropies![t])),
+      token_ids: tokens,
+      tokens: Array.from(tokens.slice(from), token => this.text(token)),
+      logprobs: Array.from(logprobs.subarray(from), finite),
+      entropies: Array.from(entropies!.subarray(from)),
     };
   }
 

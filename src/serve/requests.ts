@@ -139,8 +139,8 @@ const completionRequest = z.object({
   max_tokens: z.int().min(0).nullish(),
   logprobs: z.int().min(0).max(maxAlternatives).nullish(),
   prompt_logprobs: z.int().min(0).max(maxAlternatives).nullish(),
-  /** Of our own: the prompt is scored in one pass, as training does it, and the entropy of each place told as well. */
-  prompt_entropies: z.boolean().nullish(),
+  /** Of our own: each prompt is scored from this token of it on, as training does it. The first has nothing before it. */
+  prompt_scores: z.array(z.int().min(1)).nullish(),
   /** Of vLLM: prompt and answer as token ids. */
   return_token_ids: z.boolean().nullish(),
   echo: z.boolean().nullish(),

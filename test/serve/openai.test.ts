@@ -244,24 +244,26 @@ describe('by token ids', () => {
       [...prompt, 7, 9],
       [...prompt, 8],
     ];
-    const choices = await complete({ prompt: prompts, max_tokens: 0, prompt_logprobs: 0, prompt_entropies: true });
+    const choices = await complete({ prompt: prompts, max_tokens: 0, prompt_scores: [1, 3] });
     const engine = await LocalEngine.start({ dtype: 'f32' });
     const scorer = await engine.scorer(checkpoint);
     const scores = await scorer.score(prompts.map(tokens => ({ tokens, mask: new Uint8Array(tokens.length).fill(1) })));
     await engine.close();
     prompts.forEach((tokens, i) => {
-      const { prompt_logprobs, prompt_entropies } = choices[i] as Record<string, (object | null)[]>;
-      const told = prompt_logprobs.map(
-        (entry, t) => (entry as Record<number, { logprob: number }>)?.[tokens[t]].logprob,
-      );
-      expect(told.slice(1)).toEqual([...scores[i].logprobs.slice(1)]);
-      expect(prompt_entropies).toEqual([null, ...scores[i].entropies!.slice(1)]);
+      const from = [1, 3][i];
+      const { prompt_scores } = choices[i] as { prompt_scores: Record<string, unknown[]> };
+      expect(prompt_scores.token_ids).toEqual(tokens);
+      expect(prompt_scores.tokens).toHaveLength(tokens.length - from);
+      expect(prompt_scores.logprobs).toEqual([...scores[i].logprobs.slice(from)]);
+      expect(prompt_scores.entropies).toEqual([...scores[i].entropies!.slice(from)]);
     });
   });
 
   test('what does not go together is refused', async () => {
-    await expect(complete({ prompt_entropies: true })).rejects.toMatchObject({ param: 'prompt_entropies' });
-    await expect(complete({ prompt_entropies: true, prompt_logprobs: 2 })).rejects.toMatchObject({ status: 400 });
+    for (const prompt_scores of [[1, 1], [prompt.length + 1]]) {
+      await expect(complete({ prompt_scores })).rejects.toMatchObject({ param: 'prompt_scores' });
+    }
+    await expect(complete({ prompt_scores: [0] })).rejects.toMatchObject({ status: 400 });
     await expect(complete({ return_token_ids: true, stream: true })).rejects.toMatchObject({
       param: 'return_token_ids',
     });

@@ -4,6 +4,7 @@ import { Passing } from '../patience.ts';
 import type { Completion, TokenIds } from '../types.ts';
 import type { Call } from './connection.ts';
 import {
+  type AskedSequence,
   type Dialect,
   refuseOtherCount,
   refuseOtherIds,
@@ -15,15 +16,20 @@ import {
 const path = '/v1/completions';
 const ids = z.array(z.int().nonnegative());
 
-const scoredChoice = z.object({
-  /** By token id: the given one, and perhaps others. */
-  prompt_logprobs: z.array(
-    z.record(z.string(), z.object({ logprob: z.number(), decoded_token: z.string().nullish() })).nullable(),
-  ),
-  prompt_entropies: z.array(z.number().nullable()).optional(),
+/** By token id: the given one, and perhaps others. */
+const rankedPlaces = z.array(
+  z.record(z.string(), z.object({ logprob: z.number(), decoded_token: z.string().nullish() })).nullable(),
+);
+const rankedAnswer = z.object({ choices: z.array(z.object({ prompt_logprobs: rankedPlaces })) });
+
+const scoredPrompt = z.object({
+  token_ids: ids,
+  /** Of what is told: as text, and in nats. */
+  tokens: z.array(z.string()),
+  logprobs: z.array(z.number()),
+  entropies: z.array(z.number()),
 });
-type ScoredChoice = z.output<typeof scoredChoice>;
-const scoredAnswer = z.object({ choices: z.array(scoredChoice) });
+const scoredAnswer = z.object({ choices: z.array(z.object({ prompt_scores: scoredPrompt })) });
 
 const sampledAnswer = z.object({
   choices: z
@@ -41,8 +47,16 @@ const sampledAnswer = z.object({
 /** vLLM's extension of `/v1/completions`: prompts as token ids, `prompt_logprobs`, `return_token_ids`. */
 export const vllm: Dialect = {
   scoredTogether: 0,
-  // A prompt alone is no request there: one token is sampled, and not looked at.
-  score: (model, sequences) => scoring(sequences, { model, max_tokens: 1, temperature: 0 }),
+  score: (model, sequences) => ({
+    path,
+    // A prompt alone is no request there: one token is sampled, and not looked at.
+    body: { model, prompt: tokensOf(sequences), prompt_logprobs: 0, max_tokens: 1, temperature: 0 },
+    read(answer) {
+      const { choices } = understood(rankedAnswer, answer);
+      refuseOtherCount(sequences.length, choices.length);
+      return choices.map(({ prompt_logprobs: told }, i) => ranked(told, sequences[i].tokens));
+    },
+  }),
   sample,
 };
 
@@ -53,32 +67,49 @@ export const vllm: Dialect = {
 export const sod: Dialect = {
   // Within the largest body that it takes by default.
   scoredTogether: 100_000,
-  score: (model, sequences) => scoring(sequences, { model, max_tokens: 0, prompt_entropies: true }),
-  sample,
-};
-
-function scoring(sequences: readonly TokenIds[], more: object): Call<ToldScores[]> {
-  return {
+  score: (model, sequences) => ({
     path,
-    body: { prompt: sequences, prompt_logprobs: 0, ...more },
+    body: { model, prompt: tokensOf(sequences), prompt_scores: sequences.map(({ from }) => from), max_tokens: 0 },
     read(answer) {
       const { choices } = understood(scoredAnswer, answer);
       refuseOtherCount(sequences.length, choices.length);
-      return choices.map((choice, i) => scoresIn(choice, sequences[i]));
+      return choices.map(({ prompt_scores: told }, i) => scored(told, sequences[i]));
     },
-  };
+  }),
+  sample,
+};
+
+function tokensOf(sequences: readonly AskedSequence[]): TokenIds[] {
+  return sequences.map(({ tokens }) => tokens);
 }
 
-function scoresIn(choice: ScoredChoice, tokens: TokenIds): ToldScores {
-  const { prompt_logprobs: told, prompt_entropies: entropies } = choice;
+function ranked(told: z.output<typeof rankedPlaces>, tokens: TokenIds): ToldScores {
   const given = told.map((entries, t) => (t === 0 ? undefined : entries?.[tokens[t]]));
   // Where the token that was sent is not among those told of, another stood in its place.
   const read = told.map((entries, t) => (t === 0 || given[t] ? tokens[t] : Number(Object.keys(entries ?? {})[0])));
   refuseOtherIds(tokens, read);
   return {
     logprobs: Float32Array.from(given, entry => entry?.logprob ?? 0),
-    entropies: entropies && Float32Array.from(entropies, entropy => entropy ?? 0),
     texts: given.map(entry => entry?.decoded_token ?? undefined),
+  };
+}
+
+function scored(told: z.output<typeof scoredPrompt>, { tokens, from }: AskedSequence): ToldScores {
+  refuseOtherIds(tokens, told.token_ids);
+  const places = tokens.length - from;
+  for (const [name, { length }] of Object.entries(told)) {
+    if (name === 'token_ids' || length === places) continue;
+    throw new UserError(`its answer has ${length} ${name} of ${places} tokens`);
+  }
+  const behind = (values: readonly number[]) => {
+    const all = new Float32Array(tokens.length);
+    all.set(values, from);
+    return all;
+  };
+  return {
+    logprobs: behind(told.logprobs),
+    entropies: behind(told.entropies),
+    texts: [...Array.from({ length: from }, () => undefined), ...told.tokens],
   };
 }
 

@@ -4,7 +4,13 @@ import { firstIssue } from '../../schema.ts';
 import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
 import type { Call } from './connection.ts';
 
-/** What a server says of given tokens. All arrays are as long as the tokens; the first has nothing before it. */
+/** A sequence of whose tokens a server is asked from one on, the second at the earliest: the first has nothing before it. */
+export interface AskedSequence {
+  tokens: TokenIds;
+  from: number;
+}
+
+/** What a server says of given tokens. All arrays are as long as the tokens; what is before `from` may be missing. */
 export interface ToldScores {
   logprobs: Float32Array;
   /** In nats, where the server tells them. */
@@ -19,7 +25,7 @@ export type Sampling = Pick<SamplingOptions, 'maxTokens' | 'temperature' | 'topP
 export interface Dialect {
   /** Most tokens of sequences that are scored in one request; whatever has more has a request of its own. */
   scoredTogether: number;
-  score(model: string, sequences: readonly TokenIds[]): Call<ToldScores[]>;
+  score(model: string, sequences: readonly AskedSequence[]): Call<ToldScores[]>;
   sample(model: string, prompt: TokenIds, options: Sampling): Call<Completion>;
 }
 

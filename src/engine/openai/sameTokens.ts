@@ -21,7 +21,7 @@ export async function refuseOtherTokensServed(
   const probe = tokensToCompare(readVocabulary(student));
   // The first token has nothing before it, and so no entry in the answer.
   const tokens = [probe[0], ...probe].slice(0, served.contextTokens - 1).map(({ id }) => id);
-  const [{ texts }] = await served.told([tokens]).catch(error => {
+  const [{ texts }] = await served.told([{ tokens, from: 1 }]).catch(error => {
     throw error instanceof UserError ? new UserError(`${error.message}, asked about the tokens of ${student}`) : error;
   });
   const told = probe.filter((_, i) => texts[i + 1] !== undefined);

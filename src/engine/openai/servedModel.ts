@@ -15,7 +15,7 @@ import type {
 import { parseAddress } from './address.ts';
 import { sod, vllm } from './completions.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
-import { type Dialect, type ToldScores, understood } from './dialect.ts';
+import { type AskedSequence, type Dialect, type ToldScores, understood } from './dialect.ts';
 import { sglang } from './sglang.ts';
 
 const modelList = z.object({
@@ -59,9 +59,13 @@ export class ServedModel implements Sampler, Scorer {
   }
 
   async score(sequences: ScoredSequence[]): Promise<Scores[]> {
-    // Nothing behind the last token that is wanted matters.
     const told = await this.told(
-      sequences.map(({ tokens, mask }) => tokens.slice(0, 1 + Math.max(mask.lastIndexOf(1), 0))),
+      sequences.map(({ tokens, mask }) => {
+        const length = 1 + Math.max(mask.lastIndexOf(1), 0);
+        const from = mask.indexOf(1);
+        // Of none, where none is wanted.
+        return { tokens: tokens.slice(0, length), from: from < 0 ? length : Math.max(from, 1) };
+      }),
     );
     return told.map(({ logprobs, entropies }, i) => {
       const wanted = ({ mask }: ScoredSequence, values: Float32Array) =>
@@ -71,7 +75,7 @@ export class ServedModel implements Sampler, Scorer {
   }
 
   /** All that the server says of given tokens. */
-  async told(sequences: readonly TokenIds[]): Promise<ToldScores[]> {
+  async told(sequences: readonly AskedSequence[]): Promise<ToldScores[]> {
     const requests = together(sequences, this.#dialect.scoredTogether);
     const told = await Promise.all(
       requests.map(request => this.#connection.ask(this.#dialect.score(this.name, request))),
@@ -112,16 +116,17 @@ export class ServedModel implements Sampler, Scorer {
 }
 
 /** Neighbours with at most so many tokens in all; whoever has more is alone. */
-function together(sequences: readonly TokenIds[], mostTokens: number): TokenIds[][] {
-  const requests: TokenIds[][] = [];
+function together(sequences: readonly AskedSequence[], mostTokens: number): AskedSequence[][] {
+  const requests: AskedSequence[][] = [];
   let room = 0;
-  for (const tokens of sequences) {
-    room -= tokens.length;
+  for (const sequence of sequences) {
+    const { length } = sequence.tokens;
+    room -= length;
     if (room < 0 || requests.at(-1)!.length === mostTogether) {
-      room = mostTokens - tokens.length;
+      room = mostTokens - length;
       requests.push([]);
     }
-    requests.at(-1)!.push(tokens);
+    requests.at(-1)!.push(sequence);
   }
   return requests;
 }

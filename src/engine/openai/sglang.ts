@@ -22,7 +22,7 @@ export const sglang: Dialect = {
   score: (_, sequences) => ({
     path,
     body: {
-      input_ids: sequences,
+      input_ids: sequences.map(({ tokens }) => tokens),
       sampling_params: { max_new_tokens: 1, temperature: 0 },
       return_logprob: true,
       logprob_start_len: 0,
@@ -33,7 +33,7 @@ export const sglang: Dialect = {
       refuseOtherCount(sequences.length, told.length);
       return told.map((logged, i) => {
         refuseOtherIds(
-          sequences[i],
+          sequences[i].tokens,
           logged.map(([, id]) => id),
         );
         return {

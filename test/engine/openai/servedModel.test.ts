@@ -56,7 +56,7 @@ test("what vLLM is asked means the same here: its answer is that of a server's o
   const connection = new Connection(server.url, { apiKey: 'secret' });
   const prompt = tokens(40, 'vllm');
   const sampled = await connection.ask(vllm.sample('weather', prompt, { maxTokens: 12, seed: 4, stop: [7] }));
-  const [scored] = await connection.ask(vllm.score('weather', [[...prompt, ...sampled.tokens]]));
+  const [scored] = await connection.ask(vllm.score('weather', [{ tokens: [...prompt, ...sampled.tokens], from: 1 }]));
   sampled.logprobs.forEach((logprob, i) => {
     expect(scored.logprobs[prompt.length + i]).toBeCloseTo(logprob, 5);
   });

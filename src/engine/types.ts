@@ -7,8 +7,6 @@
  * log π(tokens[t] | tokens[0..t-1]), and entry 0 never carries anything.
  */
 
-import type { Grammar } from '../grammar/grammar.ts';
-
 export type TokenIds = readonly number[];
 
 export interface SamplingOptions {
@@ -28,8 +26,11 @@ export interface SamplingOptions {
   alternatives?: number;
   /** Ranks the prompt's tokens, with so many of the most probable in each place; `maxTokens` may then be 0. */
   rankPrompt?: number;
-  /** What the completion may spell. Where it is complete, a `stop` token may follow. */
-  grammar?: Grammar;
+  /**
+   * What the completion may spell: a `Grammar` (src/grammar/grammar.ts) as JSON, which goes from thread to thread in no time,
+   * where a large object does not. Where it is complete, a `stop` token may follow.
+   */
+  grammar?: string;
 }
 
 /** A token and its log-probability under the policy itself: temperature 1, nothing cut. */

@@ -1,4 +1,3 @@
-import type { Grammar } from '../grammar/grammar.ts';
 import { badRequest } from './apiError.ts';
 import { dialogueOf, toolSchemas } from './dialogue.ts';
 import { outputGrammar } from './outputGrammar.ts';
@@ -12,7 +11,8 @@ export interface ChatWork {
   prompt: number[];
   /** Whether there are tools: what looks like a call is one. */
   calls: boolean;
-  grammar?: Grammar;
+  /** As JSON. */
+  grammar?: string;
   /** Where a grammar follows a thought: whether the prompt has begun it. It is told apart then. */
   thought?: 'begun' | 'possible';
 }
@@ -39,7 +39,12 @@ export function readChat(model: PromptModel, body: unknown): ChatWork {
   });
   if (grammar && request.ignore_eos)
     throw badRequest('ignore_eos: what is demanded of the answer ends it', 'ignore_eos');
-  return { request, prompt, calls: tools.length > 0, grammar, ...(grammar && { thought }) };
+  return {
+    request,
+    prompt,
+    calls: tools.length > 0,
+    ...(grammar && { grammar: JSON.stringify(grammar), thought }),
+  };
 }
 
 /** The tools that may be called, and whether one of them has to be. */

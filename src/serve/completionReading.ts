@@ -1,4 +1,3 @@
-import type { Grammar } from '../grammar/grammar.ts';
 import { badRequest } from './apiError.ts';
 import { outputGrammar } from './outputGrammar.ts';
 import type { PromptModel } from './promptModel.ts';
@@ -11,7 +10,8 @@ export interface CompletionWork {
   prompts: number[][];
   /** The prompts as text, where they are to stand before what is sampled. */
   echoes: string[];
-  grammar?: Grammar;
+  /** As JSON. */
+  grammar?: string;
 }
 
 /** @throws ApiError where the request cannot be answered */
@@ -31,5 +31,10 @@ export function readCompletion(model: PromptModel, body: unknown): CompletionWor
     throw badRequest('prompt_scores: must be one place in each prompt', 'prompt_scores');
   }
   const echo = (one: string | number[]) => (typeof one === 'string' ? one : model.text(one));
-  return { request, prompts, echoes: request.echo ? (given as (string | number[])[]).map(echo) : [], grammar };
+  return {
+    request,
+    prompts,
+    echoes: request.echo ? (given as (string | number[])[]).map(echo) : [],
+    ...(grammar && { grammar: JSON.stringify(grammar) }),
+  };
 }

@@ -86,9 +86,9 @@ test('the engine follows a grammar, says how likely that was, and its neighbours
   const free = (seed: number) => sampler.generate(prompt, { ...options, seed });
   const alone = await free(1);
   const [bound, beside, again] = await Promise.all([
-    sampler.generate(prompt, { ...options, seed: 2, grammar }),
+    sampler.generate(prompt, { ...options, seed: 2, grammar: JSON.stringify(grammar) }),
     free(1),
-    sampler.generate(prompt, { ...options, seed: 2, grammar }),
+    sampler.generate(prompt, { ...options, seed: 2, grammar: JSON.stringify(grammar) }),
   ]);
   expect(beside).toEqual(alone);
   expect(again).toEqual(bound);

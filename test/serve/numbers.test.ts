@@ -37,7 +37,7 @@ const schema =
 const tools = `"tools": [{"type": "function", "function": {"name": "f", "parameters": ${schema}}}]`;
 const user = '{"role": "user", "content": "x"}';
 const grammarAccepts = (options: SamplingOptions, text: string) => {
-  const recognizer = new Recognizer(options.grammar!);
+  const recognizer = new Recognizer(JSON.parse(options.grammar!));
   let state: State | null = recognizer.start;
   for (const byte of Buffer.from(text)) state = state && recognizer.byte(state, byte);
   return state?.accepts ?? false;

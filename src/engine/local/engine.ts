@@ -27,7 +27,6 @@ import {
   type FromWorker,
   type Request,
   type SamplerStatus,
-  type SentOptions,
   type ToWorker,
   type WorkerOptions,
 } from './protocol.ts';
@@ -171,11 +170,7 @@ export class LocalSampler implements Sampler, Scorer {
     onToken?: (token: SampledToken) => void,
   ): Promise<Completion> {
     const told = onToken !== undefined;
-    return this.#engine.call(
-      { kind: 'generate', model: this.#model, prompt, options: sent(options), told },
-      signal,
-      onToken,
-    );
+    return this.#engine.call({ kind: 'generate', model: this.#model, prompt, options, told }, signal, onToken);
   }
 
   score(sequences: ScoredSequence[]): Promise<Scores[]> {
@@ -223,7 +218,7 @@ class LocalConversation implements Conversation {
   ): Promise<Completion> {
     const [model, prompt, conversation, told] = [this.#model, this.#tokens, this.#id, onToken !== undefined];
     const completion = await this.#engine.call<Completion>(
-      { kind: 'generate', model, prompt, options: sent(options), conversation, told },
+      { kind: 'generate', model, prompt, options, conversation, told },
       signal,
       onToken,
     );
@@ -274,10 +269,6 @@ export class LocalTrainer implements Trainer {
   load(dir: string, options: { optimizer?: boolean } = {}): Promise<void> {
     return this.#engine.call({ kind: 'load', model: this.#model, dir, optimizer: options.optimizer ?? false });
   }
-}
-
-function sent({ grammar, ...options }: SamplingOptions): SentOptions {
-  return { ...options, ...(grammar && { grammar: JSON.stringify(grammar) }) };
 }
 
 function abortError(): Error {

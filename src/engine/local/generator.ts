@@ -15,10 +15,10 @@ import {
   topTokens,
 } from '../../tensor/ops.ts';
 import { scope, Tensor, unscoped } from '../../tensor/tensor.ts';
-import type { Completion, SampledToken, TokenIds, TokenLogprob } from '../types.ts';
+import type { Completion, SampledToken, SamplingOptions, TokenIds, TokenLogprob } from '../types.ts';
 import { uniform } from './chance.ts';
 import { PageCache } from './pageCache.ts';
-import type { SamplerStatus, SentOptions } from './protocol.ts';
+import type { SamplerStatus } from './protocol.ts';
 import { bestOf, type Given, rankGiven } from './ranking.ts';
 import { computesBeginningOf, isRanking, pending, remember, type Sequence, toRank, waitsForMask } from './sequence.ts';
 
@@ -109,7 +109,7 @@ export class Generator {
   async generate(
     id: number,
     prompt: TokenIds,
-    { grammar, rankPrompt, ...options }: SentOptions,
+    { grammar, rankPrompt, ...options }: SamplingOptions,
     onToken?: (token: SampledToken) => void,
   ): Promise<Completion> {
     const limit = this.contextTokens;

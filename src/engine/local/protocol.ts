@@ -1,8 +1,5 @@
 import type { AdamParams, Datum, LossSpec, SampledToken, SamplingOptions, ScoredSequence, TokenIds } from '../types.ts';
 
-/** A grammar is sent as JSON: a long text is quickly passed on, a large object is not. */
-export type SentOptions = Omit<SamplingOptions, 'grammar'> & { grammar?: string };
-
 /** What the engine's worker thread is asked to do. `model` is the number that `open` answered with. */
 export type Request =
   | { kind: 'open'; checkpoint: string; trainable: boolean }
@@ -10,7 +7,7 @@ export type Request =
       kind: 'generate';
       model: number;
       prompt: TokenIds;
-      options: SentOptions;
+      options: SamplingOptions;
       conversation?: number;
       /** Whether each token is told as soon as it is sampled. */
       told: boolean;

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Generator, type GeneratorOptions } from '../../../src/engine/local/generator.ts';
-import type { SentOptions } from '../../../src/engine/local/protocol.ts';
 import { score } from '../../../src/engine/local/scorer.ts';
-import type { Completion } from '../../../src/engine/types.ts';
+import type { Completion, SamplingOptions } from '../../../src/engine/types.ts';
 import { UserError } from '../../../src/errors.ts';
 import { decode } from '../../../src/model/decoder.ts';
 import type { Weights } from '../../../src/model/weights.ts';
@@ -26,7 +25,7 @@ afterAll(() => {
 
 interface Task {
   prompt: number[];
-  options: SentOptions;
+  options: SamplingOptions;
 }
 
 const follow: GeneratorOptions['follow'] = () => {

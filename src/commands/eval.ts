@@ -3,26 +3,14 @@ import { UserError } from '../errors.ts';
 import { benchmarkNames } from '../eval/benchmarks.ts';
 import type { KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { percentText } from '../report/numbers.ts';
-import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
+import { equivalences } from '../rewards/equivalences.ts';
 import { evalBenchmarks } from './evalBenchmarks.ts';
+import type { EvalOptions } from './evalOptions.ts';
 import { interruptible } from './interrupt.ts';
 import { positiveInteger } from './options.ts';
-import { type OpenPolicy, openPolicy, type PolicyOptions, serverHelp, withPolicy } from './policyOptions.ts';
-import { type SamplingOptions, withSampling } from './samplingOptions.ts';
+import { type OpenPolicy, openPolicy, serverHelp, withPolicy } from './policyOptions.ts';
+import { withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
-
-export interface EvalOptions extends SamplingOptions, PolicyOptions {
-  tasks: string;
-  benchmark?: string;
-  samples: number;
-  runs: number;
-  equivalence: Equivalence;
-  testTimeout: number;
-  prompts?: string;
-  limit?: number;
-  out?: string;
-  json?: boolean;
-}
 
 export const evalCommand = () =>
   withSampling(

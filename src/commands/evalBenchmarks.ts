@@ -3,7 +3,7 @@ import cliProgress from 'cli-progress';
 import type { BenchmarkProgress } from '../eval/evaluateBenchmarks.ts';
 import type { KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { percentText } from '../report/numbers.ts';
-import type { EvalOptions } from './eval.ts';
+import type { EvalOptions } from './evalOptions.ts';
 import { interruptible } from './interrupt.ts';
 import type { OpenPolicy } from './policyOptions.ts';
 import { showDownload } from './showDownload.ts';

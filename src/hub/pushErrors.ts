@@ -1,9 +1,17 @@
 import { HubApiError } from '@huggingface/hub';
 import { UserError } from '../errors.ts';
-import type { Push } from './push.ts';
+
+/** What was to be pushed, where to, and by whose leave. */
+export interface FailedPush {
+  folder: string;
+  name: string;
+  revision: string;
+  endpoint: string;
+  token: string;
+}
 
 /** What goes wrong in a push, and what to do; a defect of the program stays what it is. No message has the token in it. */
-export function inWords(push: Push, error: Error): Error {
+export function inWords(push: FailedPush, error: Error): Error {
   if (error instanceof UserError) return error;
   if (error instanceof HubApiError) return refusal(push, error);
   const { syscall, code } = error as NodeJS.ErrnoException;
@@ -24,7 +32,7 @@ export function inWords(push: Push, error: Error): Error {
 
 const again = 'run again: large files that have arrived are not sent again';
 
-function refusal(push: Push, error: HubApiError): UserError {
+function refusal(push: FailedPush, error: HubApiError): UserError {
   const { name, endpoint, token, revision } = push;
   const { statusCode: status } = error;
   const said = saidBy(error).replaceAll(token, '…');

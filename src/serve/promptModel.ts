@@ -6,16 +6,24 @@ import type { Message, ToolSchema } from '../text/message.ts';
 import { shownSchema } from '../text/shownSchema.ts';
 import { readVocabulary, type Vocabulary } from '../text/vocabulary.ts';
 import { ApiError, badRequest } from './apiError.ts';
-import type { ReadingOptions } from './readingThread.ts';
+
+export interface PromptModelOptions {
+  checkpoint: string;
+  /** What clients call the model. */
+  name: string;
+  contextTokens: number;
+  /** Token ids that the model has logits for. */
+  vocabularySize: number;
+}
 
 /** What the model that is served makes of prompts. */
 export class PromptModel {
   readonly name: string;
   readonly vocabulary: Vocabulary;
-  readonly #options: ReadingOptions;
+  readonly #options: PromptModelOptions;
   readonly #chats = new Map<boolean, Chat>();
 
-  constructor(options: ReadingOptions) {
+  constructor(options: PromptModelOptions) {
     this.#options = options;
     this.name = options.name;
     this.vocabulary = readVocabulary(options.checkpoint);

@@ -3,12 +3,12 @@ import { ApiError } from './apiError.ts';
 import { parseBody } from './body.ts';
 import { readChat } from './chatReading.ts';
 import { readCompletion } from './completionReading.ts';
-import { PromptModel } from './promptModel.ts';
-import type { FromReading, Kind, ReadingOptions, ToReading, Work } from './readingThread.ts';
+import { PromptModel, type PromptModelOptions } from './promptModel.ts';
+import type { FromReading, Kind, ToReading, Work } from './readingThread.ts';
 
 /** The thread that reads requests. */
 const port = parentPort!;
-const model = new PromptModel(workerData as ReadingOptions);
+const model = new PromptModel(workerData as PromptModelOptions);
 const read: { [K in Kind]: (model: PromptModel, body: unknown) => Work[K] } = {
   chat: readChat,
   completion: readCompletion,

@@ -3,15 +3,7 @@ import { startWorker } from '../worker.ts';
 import { ApiError } from './apiError.ts';
 import type { ChatWork } from './chatReading.ts';
 import type { CompletionWork } from './completionReading.ts';
-
-export interface ReadingOptions {
-  checkpoint: string;
-  /** What clients call the model. */
-  name: string;
-  contextTokens: number;
-  /** Token ids that the model has logits for. */
-  vocabularySize: number;
-}
+import type { PromptModelOptions } from './promptModel.ts';
 
 /** What a body becomes, by the path that it is sent to. */
 export interface Work {
@@ -47,13 +39,13 @@ interface Task extends ToReading {
  * answers all others has time for them.
  */
 export class ReadingThread {
-  readonly #options: ReadingOptions;
+  readonly #options: PromptModelOptions;
   readonly #waiting: Task[] = [];
   #current: Task | undefined;
   #worker: Worker | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: ReadingOptions) {
+  constructor(options: PromptModelOptions) {
     this.#options = options;
     this.#worker = this.#start();
   }

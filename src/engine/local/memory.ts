@@ -3,8 +3,15 @@ import { inGiB } from '../../bytes.ts';
 import { UserError } from '../../errors.ts';
 import { type ModelConfig, parameterCount, tensorShapes } from '../../model/config.ts';
 import { elements } from '../../model/safetensors.ts';
-import type { ModelOptions } from './model.ts';
 import { activationBytes } from './pass.ts';
+
+/** What a model's memory depends on beside its shape. */
+export interface MemoryOptions {
+  dtype: 'f32' | 'bf16';
+  trainable: boolean;
+  /** For the activations of one training or scoring pass. */
+  activationBytes: number;
+}
 
 /** Bytes that a model takes, keys and values of what it samples aside. */
 export interface MemoryNeed {
@@ -20,7 +27,7 @@ export interface MemoryNeed {
  * Packed rows of one training or scoring pass: as many as the memory for activations allows, within sensible bounds. The
  * softmax over the vocabulary, which training keeps beside them, takes half as much again at most.
  */
-export function rowsPerPass(config: ModelConfig, options: Pick<ModelOptions, 'dtype' | 'activationBytes'>): number {
+export function rowsPerPass(config: ModelConfig, options: Omit<MemoryOptions, 'trainable'>): number {
   const softmaxRow = config.vocabSize * (options.dtype === 'bf16' ? 2 : 4);
   const rows = Math.floor(
     Math.min(
@@ -31,10 +38,7 @@ export function rowsPerPass(config: ModelConfig, options: Pick<ModelOptions, 'dt
   return Math.min(Math.max(rows, 512), 8192);
 }
 
-export function memoryNeed(
-  config: ModelConfig,
-  options: Pick<ModelOptions, 'dtype' | 'trainable' | 'activationBytes'>,
-): MemoryNeed {
+export function memoryNeed(config: ModelConfig, options: MemoryOptions): MemoryNeed {
   const bytes = options.dtype === 'bf16' ? 2 : 4;
   const embedding = config.vocabSize * config.hiddenSize;
   const matrices = [...tensorShapes(config).values()].filter(shape => shape.length === 2);

@@ -16,14 +16,18 @@ import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, S
 import { Generator, type GeneratorOptions } from './generator.ts';
 import { type Kernels, kernelsHere, kernelsSchema, withKernels } from './kernels.ts';
 import { forwardBackward, update } from './learner.ts';
-import { availableMemory, type MemoryNeed, memoryNeed, refuseCache, refuseTooLarge, rowsPerPass } from './memory.ts';
+import {
+  availableMemory,
+  type MemoryNeed,
+  type MemoryOptions,
+  memoryNeed,
+  refuseCache,
+  refuseTooLarge,
+  rowsPerPass,
+} from './memory.ts';
 import { score } from './scorer.ts';
 
-export interface ModelOptions {
-  dtype: 'f32' | 'bf16';
-  trainable: boolean;
-  /** Memory for the activations of one training or scoring pass. */
-  activationBytes: number;
+export interface ModelOptions extends MemoryOptions {
   /** Memory for keys and values while generating. */
   cacheBytes: number;
   maxBatch: number;

@@ -1,4 +1,4 @@
-import { Siblings } from './siblings.ts';
+import { type Page, Siblings } from './siblings.ts';
 
 /**
  * Which pages of the key/value cache hold which tokens: a tree of pages by token prefix (as in SGLang's RadixAttention,
@@ -7,19 +7,6 @@ import { Siblings } from './siblings.ts';
  *
  * Knows nothing of tensors: pages are numbers, and the caller copies and fills their contents.
  */
-export interface Page {
-  index: number;
-  /** The tokens whose keys and values the page holds by now, in order; at most `pageTokens`. */
-  tokens: number[];
-  /** Whether it gets no more of them. */
-  complete: boolean;
-  parent: Page | undefined;
-  children: Siblings;
-  /** Sequences under way that hold it. */
-  users: number;
-  lastUse: number;
-}
-
 export class PageCache {
   readonly pageTokens: number;
   readonly #copy: (to: number, from: number) => void;

@@ -1,7 +1,7 @@
 import type { GrammarWalk } from '../../grammar/maskThread.ts';
 import type { Completion, RankedToken, SampledToken, SamplingOptions, TokenLogprob } from '../types.ts';
-import type { Page } from './pageCache.ts';
 import type { Given } from './ranking.ts';
+import type { Page } from './siblings.ts';
 
 /** A request under way. `tokens` grows with what is sampled; keys and values exist for its first `cached` tokens. */
 export interface Sequence {

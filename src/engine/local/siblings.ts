@@ -1,4 +1,16 @@
-import type { Page } from './pageCache.ts';
+/** Keys and values of so many tokens after the same past. */
+export interface Page {
+  index: number;
+  /** The tokens whose keys and values the page holds by now, in order; at most `pageTokens`. */
+  tokens: number[];
+  /** Whether it gets no more of them. */
+  complete: boolean;
+  parent: Page | undefined;
+  children: Siblings;
+  /** Sequences under way that hold it. */
+  users: number;
+  lastUse: number;
+}
 
 /**
  * Pages with the same past. Those that are complete stand in the order of their tokens: what agrees most with other tokens stands

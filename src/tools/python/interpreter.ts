@@ -5,16 +5,8 @@ import { bootstrap } from './cell.ts';
 import type { Control } from './control.ts';
 import { Files, type SessionFiles } from './files.ts';
 import { InterpreterMemory, type MemoryImage } from './memory.ts';
-import { timeoutText } from './messages.ts';
+import { type Ended, type InterpreterLimits, timeoutText } from './messages.ts';
 import { startPyodide } from './start.ts';
-
-/** How code ended, as the interpreter says; only who watches its time knows whether it was `stopped`. */
-export type Ending = 'ok' | 'exception' | 'stopped';
-
-export interface Ended {
-  ending: Ending;
-  output: string;
-}
 
 /** All that one session has in the interpreter while another one runs. */
 interface Saved {
@@ -23,13 +15,7 @@ interface Saved {
   drawn: Drawn;
 }
 
-export interface InterpreterOptions {
-  memoryBytes: number;
-  /** Most bytes kept of sessions that are not running, files included; beyond it the longest unused ones are forgotten. */
-  savedBytes: number;
-  maxOutputChars: number;
-  /** Most time of one cell or program. */
-  timeoutMs: number;
+export interface InterpreterOptions extends InterpreterLimits {
   control: Control;
 }
 

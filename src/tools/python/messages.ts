@@ -1,4 +1,19 @@
-import type { Ending, InterpreterOptions } from './interpreter.ts';
+/** How code ended, as the interpreter says; only who watches its time knows whether it was `stopped`. */
+export type Ending = 'ok' | 'exception' | 'stopped';
+
+export interface Ended {
+  ending: Ending;
+  output: string;
+}
+
+export interface InterpreterLimits {
+  memoryBytes: number;
+  /** Most bytes kept of sessions that are not running, files included; beyond it the longest unused ones are forgotten. */
+  savedBytes: number;
+  maxOutputChars: number;
+  /** Most time of one cell or program. */
+  timeoutMs: number;
+}
 
 /** A cell that ran, and how it ended. */
 export interface PastCell {
@@ -27,7 +42,7 @@ export type Reply =
   | { kind: 'crashed'; reason: string };
 
 /** `control` is the buffer of one. */
-export type WorkerData = Omit<InterpreterOptions, 'control'> & { control: SharedArrayBuffer };
+export type WorkerData = InterpreterLimits & { control: SharedArrayBuffer };
 
 /** How a time-out is worded. */
 export function timeoutText(timeoutMs: number): string {

@@ -2,8 +2,7 @@ import type { Worker } from 'node:worker_threads';
 import { ranOutOfMemory, startWorker, ThreadError } from '../../worker.ts';
 import { threadClock, type WorkClock, WorkLimit } from '../../workLimit.ts';
 import { Control } from './control.ts';
-import type { Ending } from './interpreter.ts';
-import { type Reply, type Request, timeoutText, type Work, type WorkerData } from './messages.ts';
+import { type Ending, type Reply, type Request, timeoutText, type Work, type WorkerData } from './messages.ts';
 
 /** What interrupted code may use to end by itself before its thread is ended. */
 const GRACE_MS = 500;

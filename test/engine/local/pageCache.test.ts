@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Page, PageCache } from '../../../src/engine/local/pageCache.ts';
+import { PageCache } from '../../../src/engine/local/pageCache.ts';
+import type { Page } from '../../../src/engine/local/siblings.ts';
 
 const pageTokens = 4;
 

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Page } from '../../../src/engine/local/pageCache.ts';
-import { Siblings } from '../../../src/engine/local/siblings.ts';
+import { type Page, Siblings } from '../../../src/engine/local/siblings.ts';
 
 const pageTokens = 4;
 

@@ -1,0 +1,16 @@
+import type { Equivalence } from '../rewards/equivalences.ts';
+import type { PolicyOptions } from './policyOptions.ts';
+import type { SamplingOptions } from './samplingOptions.ts';
+
+export interface EvalOptions extends SamplingOptions, PolicyOptions {
+  tasks: string;
+  benchmark?: string;
+  samples: number;
+  runs: number;
+  equivalence: Equivalence;
+  testTimeout: number;
+  prompts?: string;
+  limit?: number;
+  out?: string;
+  json?: boolean;
+}

@@ -66,19 +66,20 @@ function kill(command: SmallCommand, folder: string, calls: string, call: number
   return signal === 'SIGKILL';
 }
 
-/** How many system calls of a set one thread of a command makes, of the thread that makes most. */
-function callsOf(command: SmallCommand, calls: string): number {
+/** How many system calls of a set the busiest thread of a command makes: until it has a folder to leave something in, and in all. */
+function callsOf(command: SmallCommand, calls: string): { begun: number; all: number } {
   const log = join(root, 'calls');
   const folder = freshFolder('counted');
   const strace = [...following, '-o', log, '-e', `trace=${calls}`];
   execFileSync('strace', [...strace, ...commandLine(command, folder)], { cwd: folder, stdio: 'ignore' });
-  const counts = new Map<string, number>();
-  for (const line of readFileSync(log, 'utf8').split('\n')) {
-    const thread = line.slice(0, line.indexOf(' '));
-    counts.set(thread, (counts.get(thread) ?? 0) + 1);
-  }
+  const lines = readFileSync(log, 'utf8').split('\n');
   rmSync(folder, { recursive: true });
-  return Math.max(...counts.values());
+  const threadOf = (line: string) => line.slice(0, line.indexOf(' '));
+  const made = new Map<string, number>();
+  for (const line of lines) made.set(threadOf(line), (made.get(threadOf(line)) ?? 0) + 1);
+  const [busiest, all] = [...made].reduce((most, thread) => (thread[1] > most[1] ? thread : most));
+  const begins = lines.findIndex(line => new RegExp(`\\bmkdir(at)?\\(.*\\b${outFolder}"`).test(line));
+  return { begun: lines.slice(0, begins).filter(line => threadOf(line) === busiest).length, all };
 }
 
 /** Whether the killed command, given again, leaves what is expected; what does not is told. */
@@ -104,14 +105,15 @@ function measure(command: SmallCommand, kills: number): boolean {
   }
   console.log(`${command}: ${same} of ${runs} undisturbed runs leave the files of the first`);
 
-  const most = sets.map(calls => callsOf(command, calls));
+  const counts = sets.map(calls => callsOf(command, calls));
   const random = Random.of(seed, 'kills', command);
   let [killed, recovered, early] = [0, 0, 0];
   for (let i = 0; killed < kills; i++) {
     const set = i % sets.length;
     const folder = freshFolder(`${command}-killed-${i}`);
-    const isKilled = kill(command, folder, sets[set], 1 + random.below(most[set]));
-    // Most of the calls are the program's start, where nothing is there yet that could be damaged.
+    const { begun, all } = counts[set];
+    const isKilled = kill(command, folder, sets[set], 1 + begun + random.below(all - begun));
+    // Another thread may have made as many calls while the program started, when nothing is there yet that could be damaged.
     const hasBegun = existsSync(join(folder, outFolder));
     if (isKilled && hasBegun) {
       killed++;

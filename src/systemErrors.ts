@@ -36,7 +36,7 @@ const ofThePath = new Set(
   'ENOENT ENOTDIR EISDIR ENAMETOOLONG ELOOP EIO ENXIO ENODEV ERR_FS_FILE_TOO_LARGE ERR_INVALID_ARG_VALUE'.split(' '),
 );
 
-/** What the system cannot do at present: a full disk, no permission, a limit. What is on the disk may be whole. */
+/** What the system or a server cannot do at present: a full disk, no permission, a limit. What is on the disk may be whole. */
 export class SystemRefusal extends UserError {
   override name = 'SystemRefusal';
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { UserError } from '../errors.ts';
+import { SystemRefusal } from '../systemErrors.ts';
 
 /** What FastAPI says of a request that is not as it should be. */
 const placed = z.array(z.object({ loc: z.array(z.union([z.string(), z.number()])), msg: z.string() }));
@@ -50,7 +50,7 @@ export class Patience {
     this.#options = { patienceMs, firstPauseMs, onNotice };
   }
 
-  /** What `work` gives in the end. @throws UserError when patience ends; whatever else `work` throws; AbortError */
+  /** What `work` gives in the end. @throws SystemRefusal when patience ends; whatever else `work` throws; AbortError */
   async with<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     let failingSince: number | undefined;
     for (let failures = 0; ; failures++) {
@@ -72,7 +72,7 @@ export class Patience {
     const { patienceMs, firstPauseMs, onNotice } = this.#options;
     if (failingMs > patienceMs) {
       const minutes = Number((patienceMs / 60_000).toPrecision(2));
-      throw new UserError(`${this.#url} ${message}, for ${minutes} minutes now: ${this.#advice}`);
+      throw new SystemRefusal(`${this.#url} ${message}, for ${minutes} minutes now: ${this.#advice}`);
     }
     // Many wait at the same time: they should not all come back at once.
     const growing = Math.min(firstPauseMs * 2 ** failures, longestPauseMs) * (0.5 + Math.random());

@@ -158,7 +158,10 @@ export interface StepStats {
   version: number;
 }
 
-/** Its work is done in the order in which it is asked for: an update can be asked for before its gradient is there. */
+/**
+ * Its work is done in the order in which it is asked for: an update can be asked for before its gradient is there. All of it is
+ * refused with `ModelLost` where an engine elsewhere has lost the model, until `load` brings it back.
+ */
 export interface Trainer {
   /** Adds the gradient of the loss over all of `data` to what is accumulated. */
   forwardBackward(data: Datum[], loss: LossSpec): Promise<LossOutput>;

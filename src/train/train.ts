@@ -15,7 +15,8 @@ import type { Learner, LearnerContext, PhaseProgress } from './learner.ts';
 import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
 import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
-import { goOn } from './resume.ts';
+import { recovering } from './recovery.ts';
+import { goOn, type Standing } from './resume.ts';
 import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
 import { supervised } from './supervised.ts';
 import { startTinkerEngine } from './tinkerEngine.ts';
@@ -97,7 +98,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
   }
 }
 
-/** Iterates from where the run stands to its end, or until the signal comes. */
+/** Makes what a run needs, and goes on from where it stands to its end, or until the signal comes. */
 async function runLearner(
   recipe: Recipe,
   method: Method | undefined,
@@ -115,6 +116,7 @@ async function runLearner(
   }
   const base = checkpoints.model ?? run.initial;
   const trainer = await engine.trainer(base);
+  let standing: Standing = { iteration: 0 };
   const context: LearnerContext = {
     run,
     trainer,
@@ -122,34 +124,53 @@ async function runLearner(
     chat: loadChat(base),
     signal,
     onNotice,
-    onProgress: progress => onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress }),
+    onProgress: progress => {
+      const { iteration } = standing;
+      onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress });
+    },
   };
   const learner = learnerOf(recipe, method, context, data);
+  const goToEnd = async () => {
+    standing = await goOn(run, trainer, learner, onNotice);
+    return iterate(recipe, context, learner, standing, onProgress);
+  };
+  return recovering(run, trainer, base, goToEnd, onNotice);
+}
 
-  let { iteration, checkpoint } = await goOn(run, trainer, learner, onNotice);
-  let saved = iteration;
-  const progress = (): Progress => ({ iteration, update: iteration * learner.updatesPerIteration });
+/** Iterates from where the run stands to its end, or until the signal comes. */
+async function iterate(
+  recipe: Recipe,
+  { run, trainer, signal }: LearnerContext,
+  learner: Learner,
+  standing: Standing,
+  onProgress: (event: TrainEvent) => void,
+): Promise<Omit<TrainResult, 'metrics'>> {
+  let saved = standing.iteration;
+  const progress = (): Progress => ({
+    iteration: standing.iteration,
+    update: standing.iteration * learner.updatesPerIteration,
+  });
   const save = async () => {
-    checkpoint = await run.checkpoint(progress(), dir => trainer.save(dir, { optimizer: true }));
-    saved = iteration;
+    standing.checkpoint = await run.checkpoint(progress(), dir => trainer.save(dir, { optimizer: true }));
+    saved = standing.iteration;
   };
 
-  while (iteration < learner.iterations && !signal.aborted) {
-    const metrics = await learner.iterate(iteration).catch(error => {
+  while (standing.iteration < learner.iterations && !signal.aborted) {
+    const metrics = await learner.iterate(standing.iteration).catch(error => {
       if (signal.aborted && error.name === 'AbortError') return undefined;
       throw error;
     });
     if (!metrics) break;
-    iteration++;
+    standing.iteration++;
     const line = { ...progress(), ...metrics };
     run.log(line);
     onProgress({ kind: 'iteration', iterations: learner.iterations, metrics: line });
-    if (iteration % recipe.save.every === 0 && iteration < learner.iterations) await save();
+    if (standing.iteration % recipe.save.every === 0 && standing.iteration < learner.iterations) await save();
   }
 
-  if (iteration < learner.iterations) {
-    if (!checkpoint || saved < iteration) await save();
-    return { finished: false, checkpoint: checkpoint! };
+  if (standing.iteration < learner.iterations) {
+    if (!standing.checkpoint || saved < standing.iteration) await save();
+    return { finished: false, checkpoint: standing.checkpoint! };
   }
   await trainer.save(run.final);
   return { finished: true, checkpoint: run.final };

@@ -137,7 +137,7 @@ export class LocalEngine implements Engine {
   #take(id: number) {
     const request = this.#open.get(id);
     this.#open.delete(id);
-    if (this.#open.size === 0) this.#worker.unref();
+    if (request && this.#open.size === 0) this.#worker.unref();
     return request;
   }
 

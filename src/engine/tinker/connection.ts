@@ -144,9 +144,7 @@ export class Connection {
     if (status === 401 || status === 403)
       return new UserError(`${answered}; is TINKER_API_KEY set to a key of this server?`);
     if (status === 402) return new UserError(`${answered}; go on by --resume when its bill is settled`);
-    if (status === 404 || status === 410)
-      return new Unknown(`${answered}; a run goes on from what it saved last by --resume`);
-    return new UserError(answered);
+    return isUnknown(status, words) ? new Unknown(answered) : new UserError(answered);
   }
 }
 
@@ -158,6 +156,11 @@ function listening(heard: () => void): TransformStream<Uint8Array, Uint8Array> {
       controller.enqueue(chunk);
     },
   });
+}
+
+/** SkyRL forgets models when it is restarted, and not that they were asked something: what that comes to then says so. */
+function isUnknown(status: number, words: string): boolean {
+  return status === 404 || status === 410 || /\bmodel \S+ not loaded\b/i.test(words);
 }
 
 function reasonOf(error: Error): string {

@@ -6,10 +6,11 @@ import { currentFolder } from '../../files.ts';
 import { parseConfig } from '../../model/config.ts';
 import { modelName } from '../../modelName.ts';
 import type { Engine } from '../types.ts';
-import { Connection, type ConnectionOptions } from './connection.ts';
+import { Connection, type ConnectionOptions, Unknown } from './connection.ts';
 import { type DialectName, defaultRank, dialectNames, dialects } from './dialect.ts';
 import { future, jsonOf } from './futures.ts';
-import { type ModelLimits, type SamplingSession, TinkerSampler } from './sampler.ts';
+import { type ModelLimits, TinkerSampler } from './sampler.ts';
+import { Sampling, type SamplingSession } from './sampling.ts';
 import { TinkerTrainer } from './trainer.ts';
 
 export interface TinkerEngineOptions extends ConnectionOptions {
@@ -44,7 +45,7 @@ export class TinkerEngine implements Engine {
   readonly #connection: Connection;
   readonly #options: TinkerEngineOptions;
   readonly #supported: z.output<typeof capabilities>['supported_models'];
-  readonly #session: string;
+  #session: Promise<string>;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #trainers: TinkerTrainer[] = [];
   #models = 0;
@@ -61,9 +62,8 @@ export class TinkerEngine implements Engine {
     this.#supported = supported_models;
     this.dialect = dialectOf(options, server);
     this.rank = options.rank ?? defaultRank(dialects[this.dialect]);
-    this.#session = session;
-    const beat = { session_id: session, type: 'session_heartbeat' };
-    this.#heartbeat = setInterval(() => connection.tell('session_heartbeat', beat), heartbeatMs).unref();
+    this.#session = Promise.resolve(session);
+    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs).unref();
   }
 
   /** @throws UserError where the server refuses, or is not there for too long */
@@ -73,9 +73,7 @@ export class TinkerEngine implements Engine {
       capabilities.parse(jsonOf(answer)),
     );
     dialectOf(options, can.server);
-    const request = { tags: [], user_metadata: {}, sdk_version: sdkVersion, type: 'create_session' };
-    const { session_id } = await connection.ask('create_session', request, answer => session.parse(jsonOf(answer)));
-    return new TinkerEngine(connection, options, can, session_id);
+    return new TinkerEngine(connection, options, can, await openSession(connection));
   }
 
   async trainer(checkpoint: string): Promise<TinkerTrainer> {
@@ -97,17 +95,8 @@ export class TinkerEngine implements Engine {
 
   async sampler(checkpoint: string): Promise<TinkerSampler> {
     const base = this.#nameOf(checkpoint);
-    const request = {
-      session_id: this.#session,
-      sampling_session_seq_id: this.#samplings++,
-      base_model: base,
-      type: 'create_sampling_session',
-    };
-    const { sampling_session_id } = await this.#connection.ask('create_sampling_session', request, answer =>
-      samplingSession.parse(jsonOf(answer)),
-    );
-    const sampling: SamplingSession = { id: sampling_session_id, next: 0 };
-    return new TinkerSampler(this.#connection, dialects[this.dialect], this.#limits(checkpoint), async () => sampling);
+    const sampling = new Sampling(() => this.#openSampling(base));
+    return new TinkerSampler(this.#connection, dialects[this.dialect], this.#limits(checkpoint), sampling);
   }
 
   async close(): Promise<void> {
@@ -117,23 +106,54 @@ export class TinkerEngine implements Engine {
   }
 
   async #createModel(base: string): Promise<string> {
-    const request = {
-      session_id: this.#session,
-      model_seq_id: this.#models++,
-      base_model: base,
-      lora_config: {
-        rank: this.rank,
-        seed: this.#options.seed ?? 0,
-        train_unembed: true,
-        train_mlp: true,
-        train_attn: true,
-      },
-      type: 'create_model',
-    };
-    const { model_id } = await future(this.#connection, 'create_model', request, answer =>
-      created.parse(jsonOf(answer)),
-    );
+    const { model_id } = await this.#inSession(session_id => {
+      const request = {
+        session_id,
+        model_seq_id: this.#models++,
+        base_model: base,
+        lora_config: {
+          rank: this.rank,
+          seed: this.#options.seed ?? 0,
+          train_unembed: true,
+          train_mlp: true,
+          train_attn: true,
+        },
+        type: 'create_model',
+      };
+      return future(this.#connection, 'create_model', request, answer => created.parse(jsonOf(answer)));
+    });
     return model_id;
+  }
+
+  async #openSampling(base: string): Promise<SamplingSession> {
+    const { sampling_session_id } = await this.#inSession(session_id => {
+      const request = {
+        session_id,
+        sampling_session_seq_id: this.#samplings++,
+        base_model: base,
+        type: 'create_sampling_session',
+      };
+      return this.#connection.ask('create_sampling_session', request, answer => samplingSession.parse(jsonOf(answer)));
+    });
+    return { id: sampling_session_id, next: 0 };
+  }
+
+  /** Asks within the session; where the server has lost it, within a new one. */
+  async #inSession<T>(ask: (session: string) => Promise<T>): Promise<T> {
+    const session = this.#session;
+    try {
+      return await ask(await session);
+    } catch (error) {
+      if (!(error instanceof Unknown)) throw error;
+      if (this.#session === session) this.#session = openSession(this.#connection);
+      return ask(await this.#session);
+    }
+  }
+
+  #beat(): void {
+    const tell = (session_id: string) =>
+      this.#connection.tell('session_heartbeat', { session_id, type: 'session_heartbeat' });
+    this.#session.then(tell, () => {});
   }
 
   /** @throws UserError where the server has no such model */
@@ -158,6 +178,12 @@ export class TinkerEngine implements Engine {
     const told = this.#supported.find(({ model_name }) => model_name === base)?.max_context_length;
     return { contextTokens: Math.min(maxPositions, told ?? Number.POSITIVE_INFINITY) };
   }
+}
+
+async function openSession(connection: Connection): Promise<string> {
+  const request = { tags: [], user_metadata: {}, sdk_version: sdkVersion, type: 'create_session' };
+  const { session_id } = await connection.ask('create_session', request, answer => session.parse(jsonOf(answer)));
+  return session_id;
 }
 
 /** @throws UserError where nobody says what a server is */

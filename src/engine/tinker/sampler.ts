@@ -18,13 +18,8 @@ import type { Dialect } from './dialect.ts';
 import { future, protobufOf } from './futures.ts';
 import { readPerToken } from './lossOutput.ts';
 import { floatsOf, forwardBackwardOutput, forwardBackwardRequest, int32sOf, sampleResponse } from './messages.ts';
+import type { Sampling } from './sampling.ts';
 import { divide, wireDatum } from './trainingData.ts';
-
-/** Weights that a server samples from, and the number of the next request to it. */
-export interface SamplingSession {
-  id: string;
-  next: number;
-}
 
 /** What a server takes of a model. */
 export interface ModelLimits {
@@ -37,14 +32,13 @@ export class TinkerSampler implements Sampler, Scorer {
   readonly limits: ModelLimits;
   readonly #connection: Connection;
   readonly #dialect: Dialect;
-  readonly #session: () => Promise<SamplingSession>;
+  readonly #sampling: Sampling;
 
-  /** @param session of the weights that are to be sampled from now */
-  constructor(connection: Connection, dialect: Dialect, limits: ModelLimits, session: () => Promise<SamplingSession>) {
+  constructor(connection: Connection, dialect: Dialect, limits: ModelLimits, sampling: Sampling) {
     this.#connection = connection;
     this.#dialect = dialect;
     this.limits = limits;
-    this.#session = session;
+    this.#sampling = sampling;
   }
 
   async generate(
@@ -90,19 +84,20 @@ export class TinkerSampler implements Sampler, Scorer {
 
   /** In one pass, which computes only once what sequences have in common. */
   async #scoreTogether(sequences: ScoredSequence[]): Promise<Scores[]> {
-    const session = await this.#session();
     const data = sequences.map(({ tokens, mask }) => ({ tokens, weights: Float32Array.from(mask) }));
     const loss: LossSpec = { kind: 'cross_entropy' };
-    const parts = divide(data, this.#dialect).map(part => {
-      const request = forwardBackwardRequest.encode({
-        modelId: session.id,
-        seqId: session.next++,
-        data: part.map(datum => wireDatum(datum, loss, this.#dialect, part.length)),
-        lossFn: loss.kind,
-        forwardOnly: true,
-      });
-      return future(this.#connection, 'forward_backward', request, answer => readTogether(answer, part));
-    });
+    const parts = divide(data, this.#dialect).map(part =>
+      this.#sampling.within(session => {
+        const request = forwardBackwardRequest.encode({
+          modelId: session.id,
+          seqId: session.next++,
+          data: part.map(datum => wireDatum(datum, loss, this.#dialect, part.length)),
+          lossFn: loss.kind,
+          forwardOnly: true,
+        });
+        return future(this.#connection, 'forward_backward', request, answer => readTogether(answer, part));
+      }),
+    );
     return (await Promise.all(parts)).flat();
   }
 
@@ -115,19 +110,20 @@ export class TinkerSampler implements Sampler, Scorer {
     );
   }
 
-  async #ask<T>(tokens: TokenIds, params: object, scored: boolean, read: (answer: Answer) => T): Promise<T> {
-    const session = await this.#session();
-    const body = {
-      type: 'sample',
-      sampling_session_id: session.id,
-      seq_id: session.next++,
-      num_samples: 1,
-      prompt: { chunks: [{ type: 'encoded_text', tokens }] },
-      sampling_params: params,
-      prompt_logprobs: scored,
-      topk_prompt_logprobs: 0,
-    };
-    return future(this.#connection, 'asample', body, read);
+  #ask<T>(tokens: TokenIds, params: object, scored: boolean, read: (answer: Answer) => T): Promise<T> {
+    return this.#sampling.within(session => {
+      const body = {
+        type: 'sample',
+        sampling_session_id: session.id,
+        seq_id: session.next++,
+        num_samples: 1,
+        prompt: { chunks: [{ type: 'encoded_text', tokens }] },
+        sampling_params: params,
+        prompt_logprobs: scored,
+        topk_prompt_logprobs: 0,
+      };
+      return future(this.#connection, 'asample', body, read);
+    });
   }
 }
 

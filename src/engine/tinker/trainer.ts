@@ -1,12 +1,15 @@
 import { z } from 'zod';
+import { UserError } from '../../errors.ts';
+import { ModelLost } from '../modelLost.ts';
 import type { AdamParams, Datum, LossOutput, LossSpec, Sampler, StepStats, Trainer } from '../types.ts';
-import type { Answer, Connection } from './connection.ts';
+import { type Answer, type Connection, Unknown } from './connection.ts';
 import type { Dialect } from './dialect.ts';
 import { jsonOf, result, submit } from './futures.ts';
 import { bringHome } from './home.ts';
 import { lossOutput, together } from './lossOutput.ts';
 import { forwardBackwardRequest } from './messages.ts';
-import { type ModelLimits, type SamplingSession, TinkerSampler } from './sampler.ts';
+import { type ModelLimits, TinkerSampler } from './sampler.ts';
+import { Sampling, type SamplingSession } from './sampling.ts';
 import { readPlace, writePlace } from './savedPlace.ts';
 import { divide, lossConfig, wireDatum } from './trainingData.ts';
 
@@ -35,19 +38,18 @@ export class TinkerTrainer implements Trainer {
   #model: string;
   #number = 0;
   #lastSent: Promise<unknown> = Promise.resolve();
+  /** When all is done that was asked. */
+  #settled: Promise<unknown> = Promise.resolve();
   /** Updates made. */
   #version = 0;
   /** Of the weights as they are. */
-  #sampling: Promise<SamplingSession> | undefined;
+  readonly #sampling = new Sampling(() => this.#openSampling());
 
   private constructor(options: TrainerOptions, model: string) {
     const { connection, dialect, limits } = options;
     this.#options = options;
     this.#model = model;
-    this.#sampler = new TinkerSampler(connection, dialect, limits, () => {
-      this.#sampling ??= this.#openSampling();
-      return this.#sampling;
-    });
+    this.#sampler = new TinkerSampler(connection, dialect, limits, this.#sampling);
   }
 
   static async create(options: TrainerOptions): Promise<TinkerTrainer> {
@@ -74,7 +76,7 @@ export class TinkerTrainer implements Trainer {
       grad_clip_norm: clipNorm,
     };
     const told = await this.#ask('optim_step', { adam_params }, stepped);
-    this.#sampling = undefined;
+    this.#sampling.end();
     this.#version++;
     const norms = Object.entries(told.metrics ?? {}).filter(([name]) => /grad_norm/.test(name));
     return { gradNorm: norms[0]?.[1] ?? Number.NaN, version: this.#version };
@@ -97,22 +99,46 @@ export class TinkerTrainer implements Trainer {
     writePlace(dir, { url: connection.url, path: saved.path, version: this.#version });
   }
 
-  async load(dir: string, options: { optimizer?: boolean } = {}): Promise<void> {
-    const place = readPlace(dir);
+  /** @param dir where a checkpoint's place is kept, or the folder of the model that it began with */
+  async load(dir: string, { optimizer = false }: { optimizer?: boolean } = {}): Promise<void> {
+    const place = dir === this.#options.checkpoint ? undefined : readPlace(dir);
     // Many servers load only into a model that has done nothing yet.
-    if (this.#number > 0) {
-      await this.unload();
-      this.#model = await this.#options.create();
-      this.#number = 0;
-    }
-    await this.#ask('load_weights', { path: place.path, optimizer: options.optimizer ?? false }, loaded);
-    this.#version = place.version;
-    this.#sampling = undefined;
+    if (this.#number > 0) await this.#createAgain();
+    if (place) await this.#loadFrom(place.path, optimizer);
+    this.#version = place?.version ?? 0;
+    this.#sampling.end();
   }
 
   /** Gives the server its memory back; one that cannot be reached finds out by itself. */
   async unload(): Promise<void> {
     await this.#options.connection.tell('unload_model', { model_id: this.#model, type: 'unload_model' });
+  }
+
+  async #createAgain(): Promise<void> {
+    await this.#settled;
+    await this.unload();
+    this.#model = await this.#options.create();
+    this.#number = 0;
+  }
+
+  /** @throws UserError where the server knows the model, and no such checkpoint */
+  async #loadFrom(path: string, optimizer: boolean): Promise<void> {
+    try {
+      await this.#ask('load_weights', { path, optimizer }, loaded);
+    } catch (error) {
+      if (error instanceof ModelLost && (await this.#isKnown())) throw new UserError(error.reason);
+      throw error;
+    }
+  }
+
+  #isKnown(): Promise<boolean> {
+    const { connection } = this.#options;
+    return connection
+      .ask('get_info', { model_id: this.#model, type: 'get_info' }, () => true)
+      .catch(error => {
+        if (error instanceof Unknown) return false;
+        throw error;
+      });
   }
 
   async #openSampling(): Promise<SamplingSession> {
@@ -139,16 +165,18 @@ export class TinkerTrainer implements Trainer {
   }
 
   /** Sends a request when the server has taken on the one before, without waiting for what that comes to. */
-  async #inOrder<T>(
-    path: string,
-    request: (number: number) => object | Uint8Array,
-    read: (answer: Answer) => T,
-  ): Promise<T> {
+  #inOrder<T>(path: string, request: (number: number) => object | Uint8Array, read: (answer: Answer) => T): Promise<T> {
     const { connection } = this.#options;
     const body = request(++this.#number);
     const again = () => submit(connection, path, body);
     const sent = this.#lastSent.then(again);
     this.#lastSent = sent.catch(() => {});
-    return result(connection, await sent, again, read);
+    const done = sent
+      .then(id => result(connection, id, again, read))
+      .catch(error => {
+        throw error instanceof Unknown ? new ModelLost(error.message) : error;
+      });
+    this.#settled = Promise.allSettled([this.#settled, done]).then(() => {});
+    return done;
   }
 }

@@ -1,47 +1,107 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { smallSodRun, writeSmallModels } from '../../../bench/smallSodRun.ts';
 import { TinkerEngine } from '../../../src/engine/tinker/engine.ts';
-import { type RunningTinkerServer, serveTinker } from '../../../src/serve/tinker/server.ts';
+import { serveTinker } from '../../../src/serve/tinker/server.ts';
+import type { Phase } from '../../../src/train/learner.ts';
 import { parseRecipe } from '../../../src/train/recipe.ts';
-import { train } from '../../../src/train/train.ts';
+import type { Metrics } from '../../../src/train/runDirectory.ts';
+import { type TrainEvent, type TrainOptions, train } from '../../../src/train/train.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-tinker-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const models = await writeSmallModels(folder);
+const input = {
+  ...smallSodRun(models),
+  rollout: { groupSize: 2, maxResponseTokens: 12, maxTurns: 2 },
+  training: { iterations: 6, promptsPerIteration: 2, promptsPerUpdate: 1 },
+};
 
 const start = (port: number) =>
   serveTinker({ checkpoints: [models.student, models.teacher], stateFolder: join(folder, 'state'), port });
-const portOf = ({ url }: RunningTinkerServer) => Number(new URL(url).port);
+const weightsOf = (checkpoint: string) => readFileSync(join(checkpoint, 'model.safetensors'));
 
-test('a run whose server was restarted says so, and goes on from what the server has saved', async () => {
+/** A server that can be restarted at its address, and a run on it. */
+async function begin(name: string, restartAt: (event: TrainEvent) => boolean) {
   let server = await start(0);
-  const recipe = parseRecipe({ ...smallSodRun(models), engine: { kind: 'tinker', url: server.url } });
-  const run = join(folder, 'run');
-  const undisturbed = await train(recipe, { runDir: join(folder, 'undisturbed') });
-  const engine = await TinkerEngine.start({ url: server.url, firstPauseMs: 2 });
-  const broken = train(recipe, {
-    runDir: run,
+  const { url } = server;
+  const recipe = parseRecipe({ ...input, engine: { kind: 'tinker', url } });
+  const engine = await TinkerEngine.start({ url, firstPauseMs: 2 });
+  let restarts = 0;
+  let restarted = Promise.resolve();
+  const restart = async () => {
+    restarts++;
+    await server.close();
+    server = await start(Number(new URL(url).port));
+  };
+  const notices: string[] = [];
+  const options: TrainOptions = {
+    runDir: join(folder, name),
     engine,
-    onProgress: async event => {
-      if (event.kind !== 'iteration' || event.metrics.iteration !== 5) return;
-      const port = portOf(server);
-      await server.close();
-      server = await start(port);
+    onProgress: event => {
+      if (event.kind === 'notice') notices.push(event.notice);
+      if (restartAt(event)) restarted = restarted.then(restart);
     },
+  };
+  onTestFinished(async () => {
+    await engine.close();
+    await restarted;
+    await server.close();
   });
-  await expect(broken).rejects.toThrow(/answered 404: There is no .*: the server was restarted.*--resume/);
-  await engine.close();
-  expect(readdirSync(join(run, 'checkpoints')).sort()).toEqual(['000004', '000008']);
-  expect(readdirSync(join(run, 'checkpoints/000008')).sort()).toEqual(['progress.json', 'tinker.json']);
+  return { recipe, options, notices, restarts: () => restarts, restarted: () => restarted };
+}
 
-  const { finished, checkpoint } = await train(recipe, { runDir: run, resume: true });
+/** Says yes at the first event of each of these kinds, in their order. */
+function onceAt(...places: { iteration: number; phase?: Phase }[]) {
+  return (event: TrainEvent) => {
+    const [next] = places;
+    if (!next || event.kind === 'notice' || event.kind === 'download') return false;
+    const isThere =
+      event.kind === 'phase'
+        ? event.phase === next.phase && event.iteration === next.iteration
+        : next.phase === undefined && event.metrics.iteration === next.iteration;
+    if (isThere) places.shift();
+    return isThere;
+  };
+}
+
+test('a run whose server is restarted goes on by itself, in whatever it was interrupted', async () => {
+  const places: Parameters<typeof onceAt> = [
+    { iteration: 1, phase: 'update' }, // before the first checkpoint
+    { iteration: 3, phase: 'teacher' },
+    { iteration: 5 },
+  ];
+  const expected = places.length;
+  const { recipe, options, notices, restarts } = await begin('recovered', onceAt(...places));
+  const undisturbed = await train(parseRecipe(input), { runDir: join(folder, 'undisturbed') });
+  const recovered = await train(recipe, options);
+  expect(restarts()).toBe(expected);
+  expect(weightsOf(recovered.checkpoint).equals(weightsOf(undisturbed.checkpoint))).toBe(true);
+  const told = (metrics: Metrics[]) => metrics.map(({ seconds, ...numbers }) => numbers);
+  expect(told(recovered.metrics)).toEqual(told(undisturbed.metrics));
+  expect(notices).toContainEqual(
+    expect.stringMatching(/There is no .*: the server was restarted.*its last checkpoint/),
+  );
+});
+
+test('a server that loses the model again and again ends the run with what is needed to go on', async () => {
+  const { recipe, options, restarts, restarted } = await begin(
+    'broken',
+    event =>
+      event.kind === 'phase' && event.phase === 'rollout' && event.iteration === 4 && event.done === 1 && isFailing,
+  );
+  let isFailing = true;
+  await expect(train(recipe, options)).rejects.toThrow(/There is no .*: the server was restarted.*--resume/);
+  expect(restarts()).toBe(4);
+  expect(readdirSync(join(options.runDir, 'checkpoints')).sort()).toEqual(['000004', '000008']);
+  expect(readdirSync(join(options.runDir, 'checkpoints/000008')).sort()).toEqual(['progress.json', 'tinker.json']);
+  isFailing = false;
+  await restarted();
+  const { finished, checkpoint } = await train(recipe, { runDir: options.runDir, resume: true });
   expect(finished).toBe(true);
-  const weights = (dir: string) => readFileSync(join(dir, 'model.safetensors'));
-  expect(weights(checkpoint).equals(weights(undisturbed.checkpoint))).toBe(true);
-  await server.close();
+  expect(weightsOf(checkpoint).equals(weightsOf(join(folder, 'undisturbed/final')))).toBe(true);
 });
 
 test('a server that is away for longer than patience lasts ends the run with what is needed to go on', async () => {

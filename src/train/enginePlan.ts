@@ -32,7 +32,7 @@ const trainedBytes = 24;
 const scoreBytes = 4;
 
 export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | undefined {
-  const { engine, method, optimizer } = recipe;
+  const { engine, optimizer } = recipe;
   if (engine.kind !== 'tinker') return undefined;
   const { url, dialect, prices } = engine;
   const rank = engine.rank ?? defaultRank(dialects[dialect ?? 'sod']);
@@ -46,7 +46,7 @@ export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | u
     url,
     dialect,
     rank,
-    refusals: dialect ? unsupported(dialect, rank, { method, optimizer, loss }) : [],
+    refusals: dialect ? unsupported(dialect, rank, { optimizer, loss }) : [],
     wire: [
       { what: 'rollouts', bytes: jsonBytes * (prompts + sampled) + scoreBytes * sampled },
       { what: 'teacher', bytes: (jsonBytes + scoreBytes) * (scored + scoredElsewhere) },

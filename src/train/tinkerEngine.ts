@@ -19,9 +19,9 @@ export async function startTinkerEngine(
     seed: recipe.seed,
     onNotice,
   });
-  const { method, optimizer } = recipe;
+  const { optimizer } = recipe;
   const loss = 'loss' in recipe ? recipe.loss : undefined;
-  const refusals = method && optimizer ? unsupported(engine.dialect, engine.rank, { method, optimizer, loss }) : [];
+  const refusals = optimizer ? unsupported(engine.dialect, engine.rank, { optimizer, loss }) : [];
   if (refusals.length === 0) {
     if (!dialects[engine.dialect].takesAdam) {
       onNotice?.(

@@ -65,14 +65,13 @@ export function defaultRank({ trainsAll }: Dialect): number {
 export interface Wishes {
   optimizer: { betas: readonly [number, number]; epsilon: number; weightDecay: number; clipNorm: number };
   loss?: { dualClip: number | 'off' };
-  method: string;
 }
 
 /**
  * What a recipe asks for and a server would not do, each with what to write instead.
  * @param rank of the adapter that is trained; 0: all weights
  */
-export function unsupported(name: DialectName, rank: number, { optimizer, loss, method }: Wishes): string[] {
+export function unsupported(name: DialectName, rank: number, { optimizer, loss }: Wishes): string[] {
   const dialect: Dialect = dialects[name];
   const refusals: string[] = [];
   if (loss && loss.dualClip !== 'off' && !dialect.dualClip) refusals.push('no dual clip (loss.dualClip: off)');
@@ -82,8 +81,5 @@ export function unsupported(name: DialectName, rank: number, { optimizer, loss, 
     );
   }
   if (rank === 0 && !dialect.trainsAll) refusals.push('no training of all weights (engine.rank: 32)');
-  if (method === 'sft' && dialect.reduction === 'mean') {
-    refusals.push('no sum of weighted cross entropies, only means (train sft elsewhere)');
-  }
   return refusals;
 }

@@ -11,7 +11,7 @@ import { forwardBackwardRequest } from './messages.ts';
 import { type ModelLimits, TinkerSampler } from './sampler.ts';
 import { Sampling, type SamplingSession } from './sampling.ts';
 import { readPlace, writePlace } from './savedPlace.ts';
-import { divide, lossConfig, wireDatum } from './trainingData.ts';
+import { divide, wireDatum, wireLoss } from './trainingData.ts';
 
 export interface TrainerOptions {
   connection: Connection;
@@ -153,8 +153,7 @@ export class TinkerTrainer implements Trainer {
         modelId: this.#model,
         seqId: number,
         data: data.map(datum => wireDatum(datum, loss, dialect, sequences)),
-        lossFn: loss.kind,
-        lossFnConfig: lossConfig(loss),
+        ...wireLoss(loss, dialect),
       });
     return this.#inOrder('forward_backward', request, answer => lossOutput(data, loss, answer, connection.url));
   }

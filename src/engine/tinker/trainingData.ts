@@ -8,46 +8,64 @@ import { bytesOf, dtypes, int64Bytes, type WireDatum, type WireTensor } from './
  * @param sequences of the whole update
  */
 export function wireDatum(datum: Datum, loss: LossSpec, dialect: Dialect, sequences: number): WireDatum {
-  const { tokens, weights, advantages, behaviourLogprobs } = datum;
-  const length = tokens.length - 1;
-  const targets: WireTensor = { dense: int64Bytes(tokens.slice(1)), dtype: dtypes.int64, shape: [length] };
-  const floats = (values: Float32Array): WireTensor => ({
-    dense: bytesOf(values.slice(1)),
-    dtype: dtypes.float32,
-    shape: [length],
-  });
+  const { tokens } = datum;
+  const shape = [tokens.length - 1];
+  const inputs = lossInputs(datum, loss, dialect, shape[0] * sequences);
   return {
     modelInput: [{ encodedText: { tokens: bytesOf(Int32Array.from(tokens.slice(0, -1))) } }],
-    lossFnInputs:
-      loss.kind === 'cross_entropy'
-        ? { target_tokens: targets, weights: floats(weights) }
-        : {
-            target_tokens: targets,
-            logprobs: floats(behaviourLogprobs!),
-            ...(dialect.takesWeights
-              ? { weights: floats(weights), advantages: floats(advantages!) }
-              : {
-                  advantages: floats(
-                    weighted(advantages!, weights, dialect.reduction === 'sum' ? 1 : length * sequences),
-                  ),
-                }),
-          },
+    lossFnInputs: {
+      target_tokens: { dense: int64Bytes(tokens.slice(1)), dtype: dtypes.int64, shape },
+      ...Object.fromEntries(
+        Object.entries(inputs).map(([name, values]): [string, WireTensor] => [
+          name,
+          { dense: bytesOf(values.slice(1)), dtype: dtypes.float32, shape },
+        ]),
+      ),
+    },
   };
 }
 
-/** Advantages that count for their weights; `scale` undoes the means that a server takes. */
-function weighted(advantages: Float32Array, weights: Float32Array, scale: number): Float32Array {
-  return advantages.map((advantage, t) => advantage * weights[t] * scale);
+/**
+ * What a loss takes beside targets, as long as the tokens.
+ * @param divisor what a server divides a token's part by, where it takes means
+ */
+function lossInputs(
+  { tokens, weights, advantages, behaviourLogprobs }: Datum,
+  loss: LossSpec,
+  { reduction, takesWeights }: Dialect,
+  divisor: number,
+): Record<string, Float32Array> {
+  const scale = reduction === 'mean' ? divisor : 1;
+  if (loss.kind === 'cross_entropy') {
+    if (reduction === 'sum') return { weights };
+    return { logprobs: new Float32Array(tokens.length), advantages: weights.map(weight => weight * scale) };
+  }
+  const logprobs = behaviourLogprobs!;
+  if (takesWeights) return { logprobs, weights, advantages: advantages! };
+  return { logprobs, advantages: advantages!.map((advantage, t) => advantage * weights[t] * scale) };
 }
 
-/** A loss's settings by their names on the wire: thresholds are bounds of the ratio. */
-export function lossConfig(loss: LossSpec): Record<string, number> {
-  if (loss.kind !== 'ppo') return {};
+/**
+ * A loss by its name and settings on the wire; thresholds are bounds of the ratio. Where a server takes the mean, a cross entropy's
+ * weights say only how the tokens of one sequence compare: CISPO (MiniMax 2025) with its ratio held at 1 is the cross entropy
+ * whose weights are the advantages, however large.
+ */
+export function wireLoss(
+  loss: LossSpec,
+  { reduction }: Dialect,
+): { lossFn: string; lossFnConfig: Record<string, number> } {
+  if (loss.kind === 'cross_entropy' && reduction === 'mean') {
+    return { lossFn: 'cispo', lossFnConfig: { clip_low_threshold: 1, clip_high_threshold: 1 } };
+  }
+  if (loss.kind !== 'ppo') return { lossFn: loss.kind, lossFnConfig: {} };
   const { clipLow, clipHigh, dualClip } = loss;
   return {
-    clip_low_threshold: 1 - clipLow,
-    clip_high_threshold: 1 + clipHigh,
-    ...(dualClip !== 'off' && { dual_clip: dualClip }),
+    lossFn: loss.kind,
+    lossFnConfig: {
+      clip_low_threshold: 1 - clipLow,
+      clip_high_threshold: 1 + clipHigh,
+      ...(dualClip !== 'off' && { dual_clip: dualClip }),
+    },
   };
 }
 

@@ -1,8 +1,7 @@
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { buffer } from 'node:stream/consumers';
+import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Random } from '../../../src/random.ts';
+import { type Answered, startProxy } from './proxy.ts';
 
 /** What can happen to a request on its way, and how. */
 const faults = {
@@ -53,7 +52,7 @@ export type Fault = keyof typeof faults;
 interface Passage {
   res: ServerResponse;
   random: Random;
-  forward(): Promise<{ status: number; headers: IncomingMessage['headers']; body: Buffer }>;
+  forward(): Promise<Answered>;
 }
 
 /** Stands before a server and lets one in `every` requests meet with a fault, chosen by `seed`. */
@@ -61,48 +60,16 @@ export async function startFaultProxy(target: string, { seed, every }: { seed: n
   const random = Random.of(seed, 'faults');
   const names = Object.keys(faults) as Fault[];
   const met = Object.fromEntries(names.map(name => [name, 0])) as Record<Fault, number>;
-  const server = createServer(async (req, res) => {
-    const sent = await buffer(req).catch(() => undefined);
-    if (!sent) return;
-    const passage: Passage = { res, random, forward: () => forward(target, req, sent) };
-    try {
-      if (random.below(every) === 0) {
-        const fault = random.pick(names);
-        met[fault]++;
-        await faults[fault](passage);
-        return;
-      }
-      const { status, headers, body } = await passage.forward();
-      res.writeHead(status, headers).end(body);
-    } catch {
-      res.destroy();
-    }
+  const proxy = await startProxy(target, async (_, res, forward) => {
+    if (random.below(every) > 0) return false;
+    const fault = random.pick(names);
+    met[fault]++;
+    await faults[fault]({ res, random, forward });
+    return true;
   });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ...proxy,
     /** How often each fault was met with. */
     met,
-    close: () =>
-      new Promise<void>(resolve => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
   };
-}
-
-function forward(target: string, req: IncomingMessage, sent: Buffer): ReturnType<Passage['forward']> {
-  return new Promise((resolve, reject) => {
-    const { host: _, ...headers } = req.headers;
-    const ahead = request(`${target}${req.url}`, { method: req.method, headers }, async answer => {
-      try {
-        const { connection: _, 'keep-alive': _2, 'transfer-encoding': _3, ...headers } = answer.headers;
-        resolve({ status: answer.statusCode!, headers, body: await buffer(answer) });
-      } catch (error) {
-        reject(error);
-      }
-    });
-    ahead.on('error', reject);
-    ahead.end(sent);
-  });
 }

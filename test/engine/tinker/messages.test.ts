@@ -8,7 +8,7 @@ import {
   int64sOf,
   sampleResponse,
 } from '../../../src/engine/tinker/messages.ts';
-import { lossConfig, wireDatum } from '../../../src/engine/tinker/trainingData.ts';
+import { wireDatum, wireLoss } from '../../../src/engine/tinker/trainingData.ts';
 
 /** What the official SDK sent to a SkyRL server, and what that answered. */
 const request =
@@ -64,8 +64,8 @@ test('coefficients are encoded for what a server makes of them', () => {
   // A mean over 3 targets, then over 2 sequences.
   expect(sent('skyrl-jax', 'advantages')).toEqual([0, -3, 12]);
   expect(sent('skyrl-fsdp', 'logprobs')).toEqual([-1, -2, -3]);
-  expect(lossConfig({ kind: 'ppo', clipLow: 0.25, clipHigh: 0.5, dualClip: 'off' })).toEqual({
-    clip_low_threshold: 0.75,
-    clip_high_threshold: 1.5,
+  expect(wireLoss({ kind: 'ppo', clipLow: 0.25, clipHigh: 0.5, dualClip: 'off' }, dialects.tinker)).toEqual({
+    lossFn: 'ppo',
+    lossFnConfig: { clip_low_threshold: 0.75, clip_high_threshold: 1.5 },
   });
 });

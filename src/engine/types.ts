@@ -177,6 +177,8 @@ export interface Trainer {
    *   are then undefined until the next `load`.
    */
   load(dir: string, options?: { optimizer?: boolean }): Promise<void>;
+  /** Deletes what an engine elsewhere keeps of a checkpoint that is needed no more, where it can; `dir` stays. */
+  discard?(dir: string): Promise<void>;
 }
 
 export interface Engine {

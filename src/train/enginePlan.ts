@@ -8,6 +8,8 @@ export interface EnginePlan {
   /** Unknown where the server is to say it. */
   dialect?: DialectName;
   rank: number;
+  /** Checkpoints that stay there. */
+  kept: number;
   /** What the recipe asks for and the server would not do. */
   refusals: string[];
   /** Bytes that go over the network. */
@@ -46,6 +48,7 @@ export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | u
     url,
     dialect,
     rank,
+    kept: recipe.save.keep,
     refusals: dialect ? unsupported(dialect, rank, { optimizer, loss }) : [],
     wire: [
       { what: 'rollouts', bytes: jsonBytes * (prompts + sampled) + scoreBytes * sampled },
@@ -61,7 +64,7 @@ export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | u
 }
 
 /** As lines of a plan: a name, and what there is to say. */
-export function formatEnginePlan({ url, dialect, rank, refusals, wire, cost }: EnginePlan): [string, string][] {
+export function formatEnginePlan({ url, dialect, rank, kept, refusals, wire, cost }: EnginePlan): [string, string][] {
   const what = rank === 0 ? 'all weights are' : `an adapter of rank ${rank} is`;
   const bytes = wire.reduce((sum, part) => sum + part.bytes, 0);
   const sizes = wire.map(part => `${part.what} ${inGiB(part.bytes)}`).join(', ');
@@ -73,6 +76,7 @@ export function formatEnginePlan({ url, dialect, rank, refusals, wire, cost }: E
       `${url} (${dialect ?? 'it says itself what it is'}): ${what} trained there; models, optimizer and checkpoints stay there ` +
         'until the end, a tokenizer is needed here',
     ],
+    ['kept there', `the newest ${kept} checkpoints; older ones are deleted, unless the server cannot`],
     ...(refusals.length ? [['refused', `it has ${refusals.join('; ')}`] as [string, string]] : []),
     ['over the wire', `at most ${inGiB(bytes)} GiB: ${sizes}`],
     [

@@ -112,9 +112,14 @@ export class RunDirectory {
 
   /**
    * Writes a checkpoint by `save`, then deletes the oldest ones beyond `save.keep`.
+   * @param discard what belongs to a checkpoint elsewhere, before it is deleted
    * @returns its folder
    */
-  async checkpoint(progress: Progress, save: (dir: string) => Promise<void>): Promise<string> {
+  async checkpoint(
+    progress: Progress,
+    save: (dir: string) => Promise<void>,
+    discard: (dir: string) => Promise<void> = async () => {},
+  ): Promise<string> {
     const final = join(this.path, 'checkpoints', fileNumber(progress.update));
     const temporary = temporaryFolder(final);
     rmSync(temporary, { recursive: true, force: true });
@@ -123,7 +128,10 @@ export class RunDirectory {
     if (existsSync(this.#metricsFile)) syncToDisk(this.#metricsFile);
     replaceFolder(temporary, final);
     const written = this.checkpoints().filter(checkpoint => updatesOf(checkpoint) <= progress.update);
-    for (const old of written.slice(this.recipe.save.keep)) rmSync(old, { recursive: true });
+    for (const old of written.slice(this.recipe.save.keep)) {
+      await discard(old);
+      rmSync(old, { recursive: true });
+    }
     return final;
   }
 

@@ -151,7 +151,11 @@ async function iterate(
     update: standing.iteration * learner.updatesPerIteration,
   });
   const save = async () => {
-    standing.checkpoint = await run.checkpoint(progress(), dir => trainer.save(dir, { optimizer: true }));
+    standing.checkpoint = await run.checkpoint(
+      progress(),
+      dir => trainer.save(dir, { optimizer: true }),
+      async dir => trainer.discard?.(dir),
+    );
     saved = standing.iteration;
   };
 

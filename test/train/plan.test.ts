@@ -51,7 +51,9 @@ test('on a server that trains: what it would not do, what goes over the wire, an
   const planned = async (engine: object) => planTraining(parseRecipe({ ...input, engine: { ...server, ...engine } }));
   const own = await planned({});
   expect(own.engine).toMatchObject({ rank: 0, refusals: [], cost: undefined });
-  expect(formatPlan(own)).toMatch(/all weights are trained there.*give engine\.prices/s);
+  expect(formatPlan(own)).toMatch(
+    /all weights are trained there.*kept there +the newest 2 checkpoints.*give engine\.prices/s,
+  );
   expect(formatPlan(own)).not.toContain('memory here');
 
   const plan = await planned({ dialect: 'tinker', prices: { prefill: 0.1, sample: 0.3, train: 0.5 } });

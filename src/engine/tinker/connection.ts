@@ -19,6 +19,8 @@ export class Unknown extends UserError {}
 
 /** Longest silence of a server before it counts as gone: longer than it holds a poll. A download may take longer, but not be silent. */
 const silenceMs = 90_000;
+/** How long something is tried that no run should wait for. */
+const hasteMs = 5000;
 
 /**
  * Requests to one server, sent again with growing pauses until they are answered. That never does anything twice: what changes
@@ -29,6 +31,7 @@ export class Connection {
   readonly #apiKey: string | undefined;
   readonly #agent: Agent;
   readonly #patience: Patience;
+  readonly #haste: Patience;
   readonly #closing = new AbortController();
 
   constructor({ url, apiKey, ...patience }: ConnectionOptions) {
@@ -36,6 +39,7 @@ export class Connection {
     this.#apiKey = apiKey;
     this.#agent = agentFor(this.url);
     this.#patience = new Patience(this.url, 'go on by --resume when it works again', patience);
+    this.#haste = new Patience(this.url, '', { firstPauseMs: patience.firstPauseMs, patienceMs: hasteMs });
     // Every request under way listens.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -60,6 +64,11 @@ export class Connection {
   /** The same once, for what matters only if it comes in time. */
   async tell(path: string, body: object): Promise<void> {
     await this.#once(() => this.#answer(path, JSON.stringify(body))).catch(() => {});
+  }
+
+  /** Deletes what is needed no more; where a server cannot, or has it no longer, nothing happens. */
+  async delete(path: string): Promise<void> {
+    await this.#haste.with(() => this.#once(() => this.#delete(path))).catch(() => {});
   }
 
   /** Downloads from a path of the server, or from where it sends its clients: the key goes to the server alone. */
@@ -91,6 +100,13 @@ export class Connection {
     if (status >= 300) throw this.#refusal(status, headers['retry-after'], answer.body.toString());
     if (headers['content-type']?.startsWith(protobufType)) return { protobuf: answer.body };
     return { json: JSON.parse(answer.body.toString()) };
+  }
+
+  async #delete(path: string): Promise<void> {
+    const signal = AbortSignal.any([AbortSignal.timeout(hasteMs), this.#closing.signal]);
+    const response = await fetch(this.#urlOf(path), { method: 'DELETE', headers: this.#key(), signal });
+    const text = await response.text();
+    if (!response.ok) throw this.#refusal(response.status, response.headers.get('retry-after'), text);
   }
 
   async #download<T>(path: string, read: (body: ReadableStream<Uint8Array>) => Promise<T>): Promise<T> {

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar';
-import { UserError } from '../../errors.ts';
 import { replaceFolder, temporaryFolder } from '../../files.ts';
 import { readCheckpoint, writeCheckpoint } from '../../model/checkpoint.ts';
 import { Passing } from '../patience.ts';
 import { adapterFiles, mergeAdapter } from './adapter.ts';
 import type { Connection } from './connection.ts';
+import { checkpointRoute } from './savedPlace.ts';
 
 /**
  * Brings saved weights home: `dir` becomes a model in the Hugging Face layout. Of an adapter, the model that it was trained on
@@ -19,7 +19,7 @@ import type { Connection } from './connection.ts';
 export async function bringHome(connection: Connection, path: string, base: string, dir: string): Promise<void> {
   const archive = temporaryFolder(`${dir}.archive`);
   try {
-    await connection.download(archivePath(path), async body => {
+    await connection.download(`${checkpointRoute(path)}/archive`, async body => {
       rmSync(archive, { recursive: true, force: true });
       mkdirSync(archive, { recursive: true });
       await unpack(body, archive);
@@ -65,10 +65,4 @@ async function merged(adapter: string, base: string, dir: string): Promise<void>
   } finally {
     checkpoint.close();
   }
-}
-
-function archivePath(path: string): string {
-  const [, run, id] = /^tinker:\/\/([^/]+)\/(.+)$/.exec(path) ?? [];
-  if (!run) throw new UserError(`the server named its checkpoint ${path}, where tinker://…/… is expected`);
-  return `training_runs/${encodeURIComponent(run)}/checkpoints/${id}/archive`;
 }

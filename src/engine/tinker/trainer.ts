@@ -10,7 +10,7 @@ import { lossOutput, together } from './lossOutput.ts';
 import { forwardBackwardRequest } from './messages.ts';
 import { type ModelLimits, TinkerSampler } from './sampler.ts';
 import { Sampling, type SamplingSession } from './sampling.ts';
-import { readPlace, writePlace } from './savedPlace.ts';
+import { deletionRoute, placeIn, readPlace, writePlace } from './savedPlace.ts';
 import { divide, wireDatum, wireLoss } from './trainingData.ts';
 
 export interface TrainerOptions {
@@ -93,6 +93,7 @@ export class TinkerTrainer implements Trainer {
     if (!options.optimizer) {
       const saved = await this.#ask('save_weights_for_sampler', { path: name }, path);
       await bringHome(connection, saved.path, checkpoint, dir);
+      await connection.delete(deletionRoute(saved.path));
       return;
     }
     const saved = await this.#ask('save_weights', { path: name, overwrite: true }, path);
@@ -107,6 +108,11 @@ export class TinkerTrainer implements Trainer {
     if (place) await this.#loadFrom(place.path, optimizer);
     this.#version = place?.version ?? 0;
     this.#sampling.end();
+  }
+
+  async discard(dir: string): Promise<void> {
+    const place = placeIn(dir);
+    if (place) await this.#options.connection.delete(deletionRoute(place.path));
   }
 
   /** Gives the server its memory back; one that cannot be reached finds out by itself. */

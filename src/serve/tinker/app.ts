@@ -175,6 +175,11 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
     const checkpoint = service.checkpoints.find(`tinker://${c.req.param('model')}/${c.req.param('id')}`);
     return c.body(service.checkpoints.archive(checkpoint), 200, { 'content-type': 'application/gzip' });
   });
+  app.delete('/training_runs/:model/checkpoints/:kind/:name', async c => {
+    const { model, kind, name } = c.req.param();
+    await service.delete(`tinker://${model}/${kind}/${name}`);
+    return c.body(null, 204);
+  });
 
   post('/create_sampling_session', bodies.createSamplingSessionBody, ({ session_id, ...source }) => ({
     type: 'create_sampling_session',

@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { create } from 'tar';
 import { z } from 'zod';
 import { readJson } from '../../documents.ts';
-import { writeFileWhole } from '../../files.ts';
+import { temporaryFolder, writeFileWhole } from '../../files.ts';
 import { ApiError } from '../apiError.ts';
 
 /** `weights` hold what is needed to train on, `sampler_weights` a model as others read it. */
@@ -69,6 +69,13 @@ export class Checkpoints {
         return { ...checkpoint, savedAt: statSync(checkpoint.folder).mtime };
       });
     });
+  }
+
+  /** A server that is killed meanwhile leaves nothing that looks like a checkpoint. */
+  delete({ folder }: SavedCheckpoint): void {
+    const gone = temporaryFolder(folder);
+    renameSync(folder, gone);
+    rmSync(gone, { recursive: true });
   }
 
   /** A tar.gz of a checkpoint's files. */

@@ -173,6 +173,12 @@ export class TinkerService {
     return checkpoint;
   }
 
+  async delete(path: string): Promise<void> {
+    const checkpoint = this.checkpoints.find(path);
+    this.checkpoints.delete(checkpoint);
+    await this.#samplers.forget(checkpoint.folder);
+  }
+
   /** Fills a model with saved weights, and its optimizer with what was saved beside them or, without `optimizer`, with nothing. */
   async load(model: TrainedModel, path: string, optimizer: boolean): Promise<void> {
     const { folder } = this.checkpoints.find(path);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -33,6 +33,10 @@ test('a run through the API is the run on the local engine: trajectories, advant
     const told = (run: string) => readMetrics(run).map(({ seconds, ...metrics }) => metrics);
     expect(told(there)).toEqual(told(here));
     expect(told(here)).toHaveLength(10);
+
+    const left = readdirSync(join(folder, 'state'), { recursive: true, encoding: 'utf8' });
+    const checkpoints = left.map(path => /weights\/(update-\d+)$/.exec(path)?.[0]).filter(Boolean);
+    expect(checkpoints.sort()).toEqual(['weights/update-12', 'weights/update-16']);
   } finally {
     await server.close();
   }

@@ -115,6 +115,24 @@ test('samples come from the weights that were asked for, or not at all', async (
   expect(await ask('asample', { ...sample, model_path: path })).toEqual(live);
 });
 
+test('a checkpoint that is deleted is gone, and no other', async () => {
+  const { url, ask, session, model } = await start();
+  const id = await model(await session());
+  const paths: string[] = [];
+  for (const [seq_id, path] of ['old', 'new'].entries()) {
+    paths.push((await ask('save_weights', { model_id: id, seq_id, path })).path);
+  }
+  const of = (path: string) =>
+    `${url}/api/v1/training_runs/${path.replace('tinker://', '').replace('/', '/checkpoints/')}`;
+  const deleted = async (path: string) => (await fetch(of(path), { method: 'DELETE' })).status;
+  expect(await deleted(paths[0])).toBe(204);
+  expect(await deleted(paths[0])).toBe(404);
+  const list = await fetch(`${url}/api/v1/training_runs/${id}/checkpoints`);
+  expect(await list.json()).toMatchObject({ checkpoints: [{ checkpoint_id: 'weights/new' }] });
+  const lost = await ask('load_weights', { model_id: id, seq_id: 5, path: paths[0], optimizer: true });
+  expect(lost).toMatchObject({ category: 'user', error: expect.stringContaining('There is no checkpoint') });
+});
+
 test('an update is refused where a part of its batch failed', async () => {
   const { ask, session, model } = await start();
   const id = await model(await session());

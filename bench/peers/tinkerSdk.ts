@@ -1,16 +1,17 @@
 /**
  * The official `tinker` SDK (PyPI), an old version and a new one, against `sod serve --tinker`: `npm run bench:tinker-sdk`. It
- * trains by each loss, scores, samples, saves and loads; losses and log-probabilities must be those of the local engine asked
+ * trains by each loss, scores, samples, saves, loads and deletes; losses and log-probabilities must be those of the local engine asked
  * directly, and the loaded model must say what the saved one said.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import type { LossSpec } from '../../src/engine/types.ts';
 import { writeSmallModels } from '../smallSodRun.ts';
 import { startServer } from '../startServer.ts';
+import { pythonWith } from './pythonWith.ts';
 
 const versions = ['0.25.0', '0.38.0'];
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,27 +29,19 @@ const { student } = await writeSmallModels(folder);
 
 const { server, url } = await startServer(student, '--tinker', '--state', join(folder, 'state'));
 
-/** A Python with one version of the SDK. */
-function sdk(version: string): string {
-  const venv = join(folder, version);
-  if (!existsSync(join(venv, 'installed'))) {
-    execFileSync('python3', ['-m', 'venv', venv], { stdio: 'inherit' });
-    execFileSync(join(venv, 'bin/pip'), ['install', '--quiet', `tinker==${version}`], { stdio: 'inherit' });
-    mkdirSync(join(venv, 'installed'));
-  }
-  return join(venv, 'bin/python');
-}
-
 interface Cycle {
   losses: Record<string, { metrics: Record<string, number> }>;
   forward: number[];
   scores: (number | null)[];
   sampled: number[][];
   sampledAgain: number[][];
+  saved: string[];
+  left: string[];
 }
 
 function cycleOf(version: string): Cycle {
-  const said = execFileSync(sdk(version), [fileURLToPath(new URL('tinker_cycle.py', import.meta.url))], {
+  const python = pythonWith(join(folder, version), `tinker==${version}`);
+  const said = execFileSync(python, [fileURLToPath(new URL('tinker_cycle.py', import.meta.url))], {
     input: JSON.stringify({ url, model: 'student', tokens, logprobs: tokens.slice(1).map(() => -6) }),
     encoding: 'utf8',
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -84,6 +77,7 @@ for (const version of versions) {
     ),
     forward: same(cycle.forward, own.logprobs),
     scores: same(cycle.scores, [null, ...own.logprobs]),
+    deleted: cycle.saved.length === 1 && cycle.left.length === 0,
     loaded: same(cycle.sampledAgain, cycle.sampled) && cycle.sampled.length === 2,
   };
   console.log(`tinker ${version}: ${JSON.stringify(checks)}; sampled ${JSON.stringify(cycle.sampled)}`);

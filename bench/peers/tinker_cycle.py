@@ -1,4 +1,4 @@
-"""Trains a model a little through the official SDK of Tinker, samples from it, saves and loads it: prints what came of it as JSON."""
+"""Trains a model a little through the official SDK of Tinker, samples from it, saves, loads and deletes it: prints what came of it as JSON."""
 
 import json
 import sys
@@ -41,6 +41,17 @@ def sampled(sampler):
 sampler = trainer.save_weights_and_get_sampling_client(name="kept")
 state = trainer.save_state("state").result().path
 again = client.create_training_client_from_state(state)
+sampled_again = sampled(again.save_weights_and_get_sampling_client(name="kept"))
+
+rest = client.create_rest_client()
+
+
+def listed():
+    return [checkpoint.tinker_path for checkpoint in rest.list_checkpoints(state.split("/")[2]).result().checkpoints]
+
+
+saved = listed()
+rest.delete_checkpoint_from_tinker_path(state).result()
 print(
     json.dumps(
         {
@@ -50,7 +61,9 @@ print(
             "scores": sampler.compute_logprobs(types.ModelInput.from_ints(asked["tokens"])).result(),
             "sampled": sampled(sampler),
             "state": state,
-            "sampledAgain": sampled(again.save_weights_and_get_sampling_client(name="kept")),
+            "saved": saved,
+            "left": listed(),
+            "sampledAgain": sampled_again,
         }
     )
 )

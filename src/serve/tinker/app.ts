@@ -185,6 +185,10 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
     type: 'create_sampling_session',
     sampling_session_id: service.createSampling(session_id, source),
   }));
+  app.get('/samplers/:id', c => {
+    const id = c.req.param('id');
+    return c.json({ sampler_id: id, base_model: service.sampledBase(id).name });
+  });
   post('/asample', bodies.sampleBody, (body, bytes) => {
     const future = service.sample(body, bytes);
     return {

@@ -204,6 +204,11 @@ export class TinkerService {
     return this.#addSampling(this.#samplingOf(sessionId, source));
   }
 
+  /** What the weights of a sampling session began as. */
+  sampledBase(id: string): ServedBase {
+    return this.#knownSampling(id).base;
+  }
+
   sample(request: SampleBody, body: Uint8Array): string {
     const sampling = request.sampling_session_id
       ? this.#sampling(request.sampling_session_id)
@@ -287,9 +292,14 @@ export class TinkerService {
     return { sessionId, base, from: { folder: checkpoint.folder }, repeats: new Repeats() };
   }
 
-  #sampling(id: string): SamplingSession {
+  #knownSampling(id: string): SamplingSession {
     const sampling = this.#samplings.get(id);
     if (!sampling) throw new ApiError(404, `There is no sampling session ${JSON.stringify(id)}.`);
+    return sampling;
+  }
+
+  #sampling(id: string): SamplingSession {
+    const sampling = this.#knownSampling(id);
     const { from, sessionId } = sampling;
     if ('model' in from && from.model.version !== from.version) {
       throw new ApiError(

@@ -94,7 +94,7 @@ test('models are trained side by side, and are gone when they are unloaded or th
 });
 
 test('samples come from the weights that were asked for, or not at all', async () => {
-  const { post, ask, session, model } = await start();
+  const { url, post, ask, session, model } = await start();
   const id = await model(await session());
   const { sampling_session_id } = await ask('save_weights_for_sampler', { model_id: id, seq_id: 1 });
   const { path } = await ask('save_weights_for_sampler', { model_id: id, seq_id: 2, path: 'kept' });
@@ -104,6 +104,8 @@ test('samples come from the weights that were asked for, or not at all', async (
     num_samples: 2,
     prompt_logprobs: true,
   };
+  const sampler = await fetch(`${url}/api/v1/samplers/${sampling_session_id}`);
+  expect(await sampler.json()).toEqual({ sampler_id: sampling_session_id, base_model: 'one' });
   const live = await ask('asample', { ...sample, sampling_session_id, seq_id: 0 });
   expect(live.sequences).toHaveLength(2);
   expect(live.sequences[0].tokens).toHaveLength(6);

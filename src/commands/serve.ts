@@ -15,6 +15,7 @@ interface Options {
   maxBatch: number;
   maxQueue?: number;
   maxContext?: number;
+  weightsFrom?: string;
   cacheGib: number;
   dtype: 'auto' | 'f32' | 'bf16';
 }
@@ -38,6 +39,10 @@ export const serveCommand = () =>
       [],
     )
     .option('--max-context <tokens>', 'most tokens of a prompt and its answer', positiveInteger)
+    .option(
+      '--weights-from <folder>',
+      'let clients replace the weights by those of a folder in this one, as "rollout: {server: …}" of a recipe does',
+    )
     .option('--max-batch <count>', 'sequences sampled side by side', positiveInteger, 64)
     .option(
       '--max-queue <count>',
@@ -88,14 +93,15 @@ async function start([checkpoint, ...others]: string[], options: Options) {
     checkpoint,
     name: options.name,
     maxContext: options.maxContext,
+    weightsFrom: options.weightsFrom,
   });
   console.log(`${server.model} at ${server.url}/v1, up to ${server.contextTokens} tokens a request; Ctrl-C stops`);
   return server;
 }
 
 async function startTinker(checkpoints: string[], options: Options) {
-  if (options.name !== undefined || options.maxContext !== undefined) {
-    throw new UserError("--name and --max-context are of OpenAI's API, not of --tinker");
+  if (options.name !== undefined || options.maxContext !== undefined || options.weightsFrom !== undefined) {
+    throw new UserError("--name, --max-context and --weights-from are of OpenAI's API, not of --tinker");
   }
   const { serveTinker } = await import('../serve/tinker/server.ts');
   const server = await serveTinker({ ...common(options), checkpoints, stateFolder: options.state });

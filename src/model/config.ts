@@ -108,6 +108,12 @@ function ropeTheta({ rope_parameters: rope, rope_theta }: z.output<typeof config
   return theta ?? defaultTheta;
 }
 
+/** Whether two configs are of the same decoder: whatever else they were read with may differ. */
+export function sameShape(a: ModelConfig, b: ModelConfig): boolean {
+  const shape = ({ raw: _, ...config }: ModelConfig) => JSON.stringify(config);
+  return shape(a) === shape(b);
+}
+
 /** Every parameter by its Hugging Face name, in the order of the model's modules; matrices are [out, in]. */
 export function tensorShapes(config: ModelConfig): Map<string, number[]> {
   const { hiddenSize, headDim, intermediateSize, vocabSize } = config;

@@ -15,9 +15,12 @@ export class Admission {
   readonly #most: number;
   /** Each request that is inside; a signal common to all would gather listeners for as long as the server lives. */
   readonly #visits = new Set<AbortController>();
+  /** Told when nobody is inside. */
+  readonly #waiting: (() => void)[] = [];
   #inside = 0;
   #closed = false;
-  #onEmpty: (() => void) | undefined;
+  /** While work is done, or waited for, that lets nobody in beside it. */
+  #occupied = false;
 
   constructor(most: number) {
     this.#most = most;
@@ -25,10 +28,10 @@ export class Admission {
 
   /**
    * Takes room for so many sequences.
-   * @throws ApiError 429 where there is none, 400 where there never is, 503 after `close`.
+   * @throws ApiError 429 where there is none, 400 where there never is, 503 during `alone` and after `close`.
    */
   enter(sequences: number): Visit {
-    if (this.#closed) throw new ApiError(503, 'The server is shutting down.', { code: 'shutting_down' });
+    this.#refuseWhereShut();
     if (sequences > this.#most) {
       throw badRequest(`The request asks for ${sequences} sequences; this server takes ${this.#most} at a time.`, 'n');
     }
@@ -49,22 +52,44 @@ export class Admission {
       leave: () => {
         this.#inside -= sequences;
         this.#visits.delete(controller);
-        if (this.#visits.size === 0) this.#onEmpty?.();
+        if (this.#visits.size === 0) for (const tell of this.#waiting.splice(0)) tell();
       },
     };
+  }
+
+  /**
+   * Lets nobody in, and when all who are inside have left, does some work.
+   * @throws ApiError 503 during another's work and after `close`; whatever `work` throws
+   */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    this.#refuseWhereShut();
+    this.#occupied = true;
+    try {
+      await this.#empty();
+      return await work();
+    } finally {
+      this.#occupied = false;
+    }
   }
 
   /** Lets nobody in any more. @returns when all who are inside have left */
   close(): Promise<void> {
     this.#closed = true;
-    if (this.#visits.size === 0) return Promise.resolve();
-    return new Promise(resolve => {
-      this.#onEmpty = resolve;
-    });
+    return this.#empty();
   }
 
   /** Ends every answer under way. */
   endAll(): void {
     for (const visit of this.#visits) visit.abort();
+  }
+
+  #refuseWhereShut(): void {
+    if (this.#closed) throw new ApiError(503, 'The server is shutting down.', { code: 'shutting_down' });
+    if (this.#occupied) throw new ApiError(503, 'The server takes new weights; try again.', { code: 'server_busy' });
+  }
+
+  #empty(): Promise<void> {
+    if (this.#visits.size === 0) return Promise.resolve();
+    return new Promise(resolve => this.#waiting.push(resolve));
   }
 }

@@ -6,10 +6,12 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Admission, Visit } from './admission.ts';
 import type { Answering } from './answering.ts';
 import { ApiError } from './apiError.ts';
+import { parseBody } from './body.ts';
 import { answerChat } from './chatCompletions.ts';
 import { answerCompletion } from './completions.ts';
 import { eventStream } from './eventStream.ts';
 import type { ServerMetrics } from './metrics.ts';
+import type { NewWeights } from './newWeights.ts';
 import { keepOut } from './origins.ts';
 import { clientGone, type Kind, type ReadingThread, type Work } from './readingThread.ts';
 import { refuseOtherName, type ServedModel } from './servedModel.ts';
@@ -20,6 +22,8 @@ export interface AppOptions {
   reading: ReadingThread;
   admission: Admission;
   metrics: ServerMetrics;
+  /** Where clients may replace the weights. */
+  newWeights?: NewWeights;
   /** Asked of every client, except for `/health`. */
   apiKey?: string;
   /** Origins whose web pages may ask; `*`: all. */
@@ -30,6 +34,9 @@ export interface AppOptions {
   /** Told what failed without a client being at fault. */
   onError: (error: Error) => void;
 }
+
+const paths = ['/v1/chat/completions', '/v1/completions', '/v1/models', '/health', '/metrics'];
+const weightsPath = '/update_weights_from_disk';
 
 /** The routes of OpenAI's API for one model. */
 export function createApp(options: AppOptions): Hono {
@@ -73,9 +80,13 @@ export function createApp(options: AppOptions): Hono {
     });
   post('/v1/chat/completions', 'chat', answerChat);
   post('/v1/completions', 'completion', answerCompletion);
+  const { newWeights } = options;
+  if (newWeights) {
+    app.post(weightsPath, limit, async c => c.json(await newWeights.take(parseBody(await wholeBody(c, metrics)))));
+  }
 
   app.notFound(c => {
-    const known = ['/v1/chat/completions', '/v1/completions', '/v1/models', '/health', '/metrics'];
+    const known = newWeights ? [...paths, weightsPath] : paths;
     const wrongMethod = known.includes(c.req.path);
     const error = wrongMethod
       ? new ApiError(405, `${c.req.path} does not take ${c.req.method}.`, { code: 'method_not_allowed' })
@@ -177,5 +188,5 @@ function refuseStranger(apiKey: string | undefined, authorization: string | unde
 function routeName(c: Context): string {
   const route = c.req.path;
   if (route.startsWith('/v1/models')) return '/v1/models';
-  return ['/v1/chat/completions', '/v1/completions', '/health', '/metrics'].includes(route) ? route : 'other';
+  return [...paths, weightsPath].includes(route) ? route : 'other';
 }

@@ -7,7 +7,8 @@ import { LogprobFormat } from './logprobs.ts';
 /** The one model that a server has. */
 export class ServedModel {
   readonly name: string;
-  readonly sampler: LocalSampler;
+  /** By its weights as they are: another, when it gets new ones. */
+  sampler: LocalSampler;
   readonly chat: Chat;
   readonly vocabulary: Vocabulary;
   /** Most tokens of a prompt and its answer together. */

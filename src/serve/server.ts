@@ -8,6 +8,7 @@ import { ApiError } from './apiError.ts';
 import { createApp } from './app.ts';
 import { listen } from './listen.ts';
 import { ServerMetrics } from './metrics.ts';
+import { NewWeights } from './newWeights.ts';
 import { ReadingThread } from './readingThread.ts';
 import { ServedModel } from './servedModel.ts';
 
@@ -28,6 +29,8 @@ export interface ServeOptions {
   maxQueue?: number;
   /** Most tokens of a prompt and its answer. Default: what the model and the cache take. */
   maxContext?: number;
+  /** Folder from which clients may have the weights replaced. Default: they may not. */
+  weightsFrom?: string;
   engine?: LocalEngineOptions;
   onError?: (error: Error) => void;
 }
@@ -54,9 +57,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     await engine.close();
   };
   try {
-    const { model, vocabularySize } = await openModel(engine, options);
+    const { model, config } = await openModel(engine, options);
     const { name, contextTokens } = model;
-    reading = new ReadingThread({ checkpoint: options.checkpoint, name, contextTokens, vocabularySize });
+    const { checkpoint, weightsFrom } = options;
+    reading = new ReadingThread({ checkpoint, name, contextTokens, vocabularySize: config.vocabSize });
     const maxBatch = options.engine?.maxBatch ?? 64;
     const admission = new Admission(maxBatch + (options.maxQueue ?? 256));
     const host = options.host ?? '127.0.0.1';
@@ -65,6 +69,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       reading,
       admission,
       metrics: new ServerMetrics(() => model.sampler.status()),
+      newWeights: weightsFrom ? new NewWeights({ engine, model, config, admission, folder: weightsFrom }) : undefined,
       apiKey: options.apiKey,
       allowOrigins: options.allowOrigins ?? [],
       host,
@@ -109,5 +114,5 @@ async function openModel(engine: LocalEngine, options: ServeOptions) {
     vocabulary: readVocabulary(checkpoint),
     contextTokens: Math.min(config.maxPositions, cacheTokens, options.maxContext ?? Number.POSITIVE_INFINITY),
   });
-  return { model, vocabularySize: config.vocabSize };
+  return { model, config };
 }

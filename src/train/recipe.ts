@@ -74,6 +74,16 @@ const tinkerEngine = section({
 
 const engine = z.discriminatedUnion('kind', [localEngine, tinkerEngine], 'must be local or tinker').prefault({});
 
+/** Samples in the place of this machine: before every iteration it gets the weights as they are. Its key is taken from SOD_API_KEY. */
+const policyServer = section({
+  /** Of vLLM, SGLang or `sod serve`. */
+  url: z.string().min(1),
+  /** Folder that both see under the same path, of this run alone: the weights lie there until the server has others. */
+  weights: z.string().min(1),
+  /** Nats by which it may find a prompt's tokens more or less probable than this machine does, on average. */
+  tolerance: z.number().positive().default(0.1),
+});
+
 const save = section({
   /** Iterations between two resumable checkpoints. */
   every: count.default(10),
@@ -154,6 +164,7 @@ const onPolicy = {
     toolTimeoutMs: count.default(5000),
     /** Longer tool answers are cut in the middle. */
     toolOutputChars: count.default(4096),
+    server: policyServer.optional(),
   }).prefault({}),
   training: section({
     iterations: count.default(120),
@@ -252,6 +263,10 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
     throw new UserError(`${source}: training.promptsPerIteration must be a multiple of training.promptsPerUpdate`);
   }
   if (recipe.method !== 'sft' && recipe.teacher && isServerUrl(recipe.teacher)) parseAddress(recipe.teacher);
+  if (recipe.method !== 'sft' && recipe.rollout.server) parseAddress(recipe.rollout.server.url);
+  if (recipe.method !== 'sft' && recipe.rollout.server && recipe.engine.kind === 'tinker') {
+    throw new UserError(`${source}: rollout.server: is for the local engine; one that is a server samples there`);
+  }
   refuseTooMany(recipe, source);
   return recipe;
 }
@@ -285,6 +300,10 @@ function atAbsolutePaths(recipe: Recipe): Recipe {
   const result = { ...recipe };
   if (result.model) result.model = atAbsolutePath(result.model);
   if (result.method !== 'sft' && result.teacher) result.teacher = atAbsolutePath(result.teacher);
+  if (result.method !== 'sft' && result.rollout.server) {
+    const { server } = result.rollout;
+    result.rollout = { ...result.rollout, server: { ...server, weights: resolve(server.weights) } };
+  }
   if (result.dataset) result.dataset = { ...result.dataset, source: atAbsolutePath(result.dataset.source) };
   if (isMethodModule(result.method)) result.method = resolve(result.method) as MethodModule;
   if (/[./]/.test(result.world)) result.world = resolve(result.world);

@@ -14,6 +14,7 @@ import { initializeCheckpoint } from './initialize.ts';
 import type { Learner, LearnerContext, PhaseProgress } from './learner.ts';
 import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
+import { openServedPolicy } from './policyServer.ts';
 import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
 import { recovering } from './recovery.ts';
 import { goOn, type Standing } from './resume.ts';
@@ -98,7 +99,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
   }
 }
 
-/** Makes what a run needs, and goes on from where it stands to its end, or until the signal comes. */
+/** Opens the models, and trains. */
 async function runLearner(
   recipe: Recipe,
   method: Method | undefined,
@@ -116,14 +117,30 @@ async function runLearner(
   }
   const base = checkpoints.model ?? run.initial;
   const trainer = await engine.trainer(base);
+  const control = { signal, onNotice };
+  const served = 'world' in data ? await openServedPolicy(recipe, trainer, base, data.world, control) : undefined;
+  try {
+    const teacher = method?.teacher && (await teacherOf(checkpoints.teacher, base, engine, control));
+    const parts = { run, trainer: served ?? trainer, teacher, chat: loadChat(base), ...control };
+    return await learn(recipe, method, parts, data, base, onProgress);
+  } finally {
+    await served?.close();
+  }
+}
+
+/** Goes on from where the run stands, also where a server has lost its model: to the end, or until the signal comes. */
+async function learn(
+  recipe: Recipe,
+  method: Method | undefined,
+  parts: Omit<LearnerContext, 'onProgress'>,
+  data: TrainingData,
+  base: string,
+  onProgress: (event: TrainEvent) => void,
+): Promise<Omit<TrainResult, 'metrics'>> {
+  const { run, trainer, onNotice } = parts;
   let standing: Standing = { iteration: 0 };
   const context: LearnerContext = {
-    run,
-    trainer,
-    teacher: method?.teacher && (await teacherOf(checkpoints.teacher, base, engine, { signal, onNotice })),
-    chat: loadChat(base),
-    signal,
-    onNotice,
+    ...parts,
     onProgress: progress => {
       const { iteration } = standing;
       onProgress({ kind: 'phase', iteration, iterations: learner.iterations, ...progress });

@@ -6,6 +6,7 @@ import { UserError } from '../../errors.ts';
 import { writeFileWhole } from '../../files.ts';
 import { MaskThread } from '../../grammar/maskThread.ts';
 import { readCheckpoint, writeCheckpoint } from '../../model/checkpoint.ts';
+import { sameShape } from '../../model/config.ts';
 import { rotaryTable } from '../../model/decoder.ts';
 import type { Dtype } from '../../model/dtype.ts';
 import { SafetensorsFile, type StoredTensor, writeSafetensors } from '../../model/safetensors.ts';
@@ -137,9 +138,7 @@ export class LocalModel {
     const training = this.#training();
     const checkpoint = readCheckpoint(dir);
     try {
-      const shapes = (config: { raw: unknown }) =>
-        JSON.stringify(Object.entries(config).filter(([key]) => key !== 'raw'));
-      if (shapes(checkpoint.config) !== shapes(this.#weights.config)) {
+      if (!sameShape(checkpoint.config, this.#weights.config)) {
         throw new UserError(`${dir} holds a model of another shape than ${this.#checkpointDir}`);
       }
       this.#fill(training.parameters, new Map(checkpoint.tensors.map(tensor => [tensor.name, tensor])), '');

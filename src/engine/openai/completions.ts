@@ -12,6 +12,7 @@ import {
   type ToldScores,
   understood,
 } from './dialect.ts';
+import { reload, updateFromDisk } from './loading.ts';
 
 const path = '/v1/completions';
 const ids = z.array(z.int().nonnegative());
@@ -47,6 +48,7 @@ const sampledAnswer = z.object({
 /** vLLM's extension of `/v1/completions`: prompts as token ids, `prompt_logprobs`, `return_token_ids`. */
 export const vllm: Dialect = {
   scoredTogether: 0,
+  tellsEntropies: false,
   score: (model, sequences) => ({
     path,
     // A prompt alone is no request there: one token is sampled, and not looked at.
@@ -58,6 +60,7 @@ export const vllm: Dialect = {
     },
   }),
   sample,
+  load: reload,
 };
 
 /**
@@ -67,6 +70,7 @@ export const vllm: Dialect = {
 export const sod: Dialect = {
   // Within the largest body that it takes by default.
   scoredTogether: 100_000,
+  tellsEntropies: true,
   score: (model, sequences) => ({
     path,
     body: { model, prompt: tokensOf(sequences), prompt_scores: sequences.map(({ from }) => from), max_tokens: 0 },
@@ -77,6 +81,7 @@ export const sod: Dialect = {
     },
   }),
   sample,
+  load: updateFromDisk,
 };
 
 function tokensOf(sequences: readonly AskedSequence[]): TokenIds[] {

@@ -17,6 +17,10 @@ export interface ConnectionOptions extends PatienceOptions {
 export interface Call<T> {
   path: string;
   body?: object;
+  /** An error of the server's own (500) will not pass: asked again, it would be the same. */
+  endsAt500?: boolean;
+  /** Where the server has no such path, its answer is nothing. */
+  mayLack?: boolean;
   /** @throws UserError where the answer is another than was asked for; `Passing` where it may be as asked for next time. */
   read(answer: unknown): T;
 }
@@ -26,7 +30,7 @@ const silenceMs = 30 * 60_000;
 
 /**
  * Asks one server, so many requests at a time. What breaks, is refused for now (408, 429, 5xx) or cut short is asked again at
- * growing intervals: nothing that is asked here changes the server.
+ * growing intervals: nothing that is asked here does more when it is done twice.
  */
 export class Connection {
   readonly #url: string;
@@ -48,12 +52,12 @@ export class Connection {
   }
 
   /** @throws UserError in the server's words where it refuses, or does not answer for too long; AbortError. */
-  async ask<T>({ path, body, read }: Call<T>, signal = this.#signal): Promise<T> {
-    const sent = body && JSON.stringify(body);
+  async ask<T>(call: Call<T>, signal = this.#signal): Promise<T> {
+    const sent = call.body && JSON.stringify(call.body);
     const named = (error: unknown) => {
       throw error instanceof UserError ? new UserError(`${this.#url}: ${error.message}`) : error;
     };
-    return this.#patience.with(() => this.#once(path, sent, read, signal).catch(named), signal);
+    return this.#patience.with(() => this.#once(call, sent, signal).catch(named), signal);
   }
 
   /** Ends what is under way. */
@@ -62,7 +66,7 @@ export class Connection {
     this.#agent.destroy();
   }
 
-  async #once<T>(path: string, body: string | undefined, read: Call<T>['read'], signal?: AbortSignal): Promise<T> {
+  async #once<T>(call: Call<T>, body: string | undefined, signal?: AbortSignal): Promise<T> {
     const headers = {
       accept: 'application/json',
       ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -70,11 +74,11 @@ export class Connection {
     };
     signal?.throwIfAborted();
     if (this.#isClosed) throw closedError();
-    const request = { url: this.#url + path, agent: this.#agent, headers, body, signal, silenceMs };
+    const request = { url: this.#url + call.path, agent: this.#agent, headers, body, signal, silenceMs };
     const answer = await exchange(request).catch(error => {
       throw this.#isClosed ? closedError() : explained(error);
     });
-    return read(contentOf(answer, path, this.#apiKey !== undefined));
+    return call.read(contentOf(answer, call, this.#apiKey !== undefined));
   }
 }
 
@@ -86,22 +90,24 @@ function explained(error: NodeJS.ErrnoException): Error {
   return isPassing ? new Passing(what) : new UserError(what);
 }
 
-function contentOf({ status, headers, body }: Answer, path: string, hasKey: boolean): unknown {
+function contentOf({ status, headers, body }: Answer, call: Call<unknown>, hasKey: boolean): unknown {
   const text = body.toString();
   if (status === 200) return parsed(text, headers['content-type'] ?? '');
+  if (status === 404 && call.mayLack) return undefined;
   const words = wordsOf(text);
   const said = `answered ${status}${words && ` (${words})`}`;
-  if (mayPass(status)) throw passing(said, status, headers['retry-after']);
+  if (mayPass(status) && !(status === 500 && call.endsAt500)) throw passing(said, status, headers['retry-after']);
   if (status === 401 || status === 403) {
     throw new UserError(`${said}: set SOD_API_KEY to ${hasKey ? 'another key' : 'the key that it asks for'}`);
   }
-  if (status === 404 && path === '/v1/models') {
+  if (status === 404 && call.path === '/v1/models') {
     throw new UserError(`${said}: it is no server of OpenAI's API, such as vLLM, SGLang or sod serve`);
   }
   throw new UserError(said);
 }
 
 function parsed(text: string, contentType: string): unknown {
+  if (text === '') return undefined;
   if (!contentType.includes('json')) {
     throw new UserError(`answers with ${contentType || 'nothing'}, not JSON: it is no server of OpenAI's API`);
   }

@@ -25,8 +25,12 @@ export type Sampling = Pick<SamplingOptions, 'maxTokens' | 'temperature' | 'topP
 export interface Dialect {
   /** Most tokens of sequences that are scored in one request; whatever has more has a request of its own. */
   scoredTogether: number;
+  /** Tells the entropies of given tokens. */
+  tellsEntropies: boolean;
   score(model: string, sequences: readonly AskedSequence[]): Call<ToldScores[]>;
   sample(model: string, prompt: TokenIds, options: Sampling): Call<Completion>;
+  /** What it is asked for, one after the other, to take new weights from a folder that it sees under the same path. */
+  load(folder: string, version: string): Call<void>[];
 }
 
 /** @throws UserError that says which part of the answer is another than was asked for. */

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts';
-import type { Engine, Sampler, Scorer, Trainer } from '../types.ts';
+import type { Engine, Scorer, Trainer } from '../types.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { refuseOtherTokensServed } from './sameTokens.ts';
 import { ServedModel } from './servedModel.ts';
@@ -31,12 +31,15 @@ export class OpenAIEngine implements Engine {
   }
 
   /** @throws UserError where the server has other tokens than the checkpoint, or cannot score. */
-  scorer(checkpoint: string): Promise<Scorer> {
-    return this.#withTokensOf(checkpoint);
+  async scorer(checkpoint: string): Promise<Scorer> {
+    const served = await this.#withTokensOf(checkpoint);
+    if (!served.tellsEntropies)
+      this.#onNotice(`${this.#address} tells no entropies: the metrics have none of the teacher`);
+    return served;
   }
 
   /** @throws UserError where the server has other tokens than the checkpoint. */
-  sampler(checkpoint: string): Promise<Sampler> {
+  sampler(checkpoint: string): Promise<ServedModel> {
     return this.#withTokensOf(checkpoint);
   }
 

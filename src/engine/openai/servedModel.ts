@@ -74,6 +74,11 @@ export class ServedModel implements Sampler, Scorer {
     });
   }
 
+  /** Whether scores have entropies. */
+  get tellsEntropies(): boolean {
+    return this.#dialect.tellsEntropies;
+  }
+
   /** All that the server says of given tokens. */
   async told(sequences: readonly AskedSequence[]): Promise<ToldScores[]> {
     const requests = together(sequences, this.#dialect.scoredTogether);
@@ -104,6 +109,16 @@ export class ServedModel implements Sampler, Scorer {
       onToken?.({ token, logprob: completion.logprobs[t] });
     });
     return completion;
+  }
+
+  /**
+   * Has the server take new weights.
+   * @param folder of a model, which the server sees under the same path
+   * @param version by which servers that keep one know the weights
+   * @throws UserError where it does not
+   */
+  async load(folder: string, version: string): Promise<void> {
+    for (const call of this.#dialect.load(folder, version)) await this.#connection.ask(call);
   }
 
   async open(prompt: TokenIds): Promise<Conversation> {

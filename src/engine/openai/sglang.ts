@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Passing } from '../patience.ts';
 import type { Completion, TokenIds } from '../types.ts';
 import { type Dialect, refuseOtherCount, refuseOtherIds, understood } from './dialect.ts';
+import { updateFromDisk } from './loading.ts';
 
 const path = '/generate';
 
@@ -19,6 +20,8 @@ const sampledAnswer = z.object({
 /** SGLang's own `/generate`: its OpenAI API takes token ids, but does not tell any. */
 export const sglang: Dialect = {
   scoredTogether: 0,
+  tellsEntropies: false,
+  load: updateFromDisk,
   score: (_, sequences) => ({
     path,
     body: {

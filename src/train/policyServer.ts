@@ -1,0 +1,42 @@
+import type { ConnectionOptions } from '../engine/openai/connection.ts';
+import type { ServedPolicy } from '../engine/openai/servedPolicy.ts';
+import type { Scorer, Trainer } from '../engine/types.ts';
+import { UserError } from '../errors.ts';
+import { loadChat } from '../text/loadChat.ts';
+import { toolSchema } from '../tools/schema.ts';
+import type { World } from '../worlds/world.ts';
+import type { Recipe } from './recipe.ts';
+
+/** Most tokens of the prompt by which a server shows which weights it has. */
+const probeTokens = 512;
+
+/**
+ * A trainer whose policy samples on the server that the recipe names; undefined where it names none.
+ * @param checkpoint folder of the model that is trained
+ * @throws UserError where the server cannot take the policy's place
+ */
+export async function openServedPolicy(
+  recipe: Recipe,
+  trainer: Trainer,
+  checkpoint: string,
+  world: World,
+  control: ConnectionOptions,
+): Promise<ServedPolicy | undefined> {
+  if (recipe.method === 'sft' || !recipe.rollout.server) return undefined;
+  if (!scoresHere(trainer)) throw new UserError('rollout.server is for the local engine: this one samples by itself');
+  const { ServedPolicy } = await import('../engine/openai/servedPolicy.ts');
+  const { server, concurrency } = recipe.rollout;
+  const task = world.task('train', recipe.training.firstTask);
+  const prompt = loadChat(checkpoint).prompt(task.messages, world.tools(task).map(toolSchema));
+  return ServedPolicy.open(trainer, {
+    ...control,
+    ...server,
+    checkpoint,
+    prompt: prompt.slice(0, probeTokens),
+    concurrency,
+  });
+}
+
+function scoresHere(trainer: Trainer): trainer is Trainer & Scorer {
+  return 'score' in trainer;
+}

@@ -18,6 +18,7 @@ import { accelerators, assumptions, type OnPolicyWork, timeOn } from './clusterT
 import { type EnginePlan, formatEnginePlan, planEngine } from './enginePlan.ts';
 import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
+import { formatPolicyPlan, missingMetrics, type PolicyPlan, planPolicy } from './policyPlan.ts';
 import type { OnPolicyRecipe, Recipe, SftRecipe } from './recipe.ts';
 
 /** What a run will take, as far as it is known before it starts. All counts of tokens are the most that can be. */
@@ -43,10 +44,15 @@ export interface TrainingPlan {
   work?: OnPolicyWork;
   /** Where the engine is a server. */
   engine?: EnginePlan;
+  /** Where only the policy samples on one. */
+  policy?: PolicyPlan;
+  missingMetrics?: string;
 }
 
 /** Sequences that are sampled at once beside each other on accelerators hold their keys and values in bf16. */
 const bf16Bytes = 2;
+/** Of what is sampled here. */
+const keysAndValues = 'keys and values';
 /** bf16 weights and gradients, fp32 master weights and two moments. */
 const trainedBytesPerParameter = 16;
 
@@ -92,6 +98,7 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig, method: Method
   const { teacher: kind } = method;
   const servedTeacher = recipe.teacher && isServerUrl(recipe.teacher) ? recipe.teacher : undefined;
   const teacher = servedTeacher ? undefined : kind === 'model' ? shapeOf(recipe.teacher!) : kind && model;
+  const policy = planPolicy(recipe, model);
   const sequences = training.iterations * training.promptsPerIteration * rollout.groupSize;
   const maxTokens = rollout.maxPromptTokens + rollout.maxResponseTokens;
   const targets = sequences * rollout.maxResponseTokens;
@@ -106,11 +113,11 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig, method: Method
     teacher,
     servedTeacher,
     flops: [
-      { what: 'rollouts', flops: forwardFlops(model, sequences, maxTokens, targets) },
+      ...(policy ? [] : [{ what: 'rollouts', flops: forwardFlops(model, sequences, maxTokens, targets) }]),
       ...(teacher ? [{ what: 'teacher', flops: forwardFlops(teacher, sequences, maxTokens, targets) }] : []),
       { what: 'training', flops: trainingFlops(model, sequences, maxTokens, targets) },
     ],
-    memory: memoryHere(recipe, model, teacher),
+    memory: memoryHere(recipe, model, teacher).filter(({ what }) => !policy || what !== keysAndValues),
     acceleratorMemory: [
       trained(model),
       ...(teacher ? [{ what: 'teacher', bytes: bf16Bytes * parameterCount(teacher) }] : []),
@@ -137,6 +144,8 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig, method: Method
       scoredElsewhere: servedTeacher ? sequences * maxTokens : 0,
       trained: sequences * maxTokens,
     }),
+    policy,
+    missingMetrics: missingMetrics(recipe),
   };
 }
 
@@ -169,7 +178,7 @@ function memoryHere({ engine }: Recipe, model: ModelConfig, teacher?: ModelConfi
     { what: 'activations', bytes: student.activations },
     { what: 'positions', bytes: student.positions + (scorer?.positions ?? 0) },
     ...(scorer ? [{ what: 'teacher', bytes: scorer.weights }] : []),
-    { what: 'keys and values', bytes: settings.cacheBytes },
+    { what: keysAndValues, bytes: settings.cacheBytes },
   ];
 }
 
@@ -214,6 +223,8 @@ export function formatPlan(plan: TrainingPlan): string {
       'computation',
       `at most ${scientific(total)} FLOP: ${flops.map(p => `${p.what} ${scientific(p.flops)}`).join(', ')}`,
     ],
+    ...(plan.policy ? [formatPolicyPlan(plan.policy)] : []),
+    ...(plan.missingMetrics ? [['metrics', plan.missingMetrics] as [string, string]] : []),
     ...(plan.engine
       ? formatEnginePlan(plan.engine)
       : [

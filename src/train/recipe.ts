@@ -58,10 +58,15 @@ const localEngine = section({
   maxBatch: count.optional(),
 });
 
+const serverUrl = z.url({
+  protocol: /^https?$/,
+  error: 'must be the address of a server, such as http://127.0.0.1:8000',
+});
+
 /** A server that speaks the Tinker API. Its key is taken from TINKER_API_KEY. */
 const tinkerEngine = section({
   kind: z.literal('tinker'),
-  url: z.url({ protocol: /^https?$/, error: 'must be the address of a server, such as http://127.0.0.1:8000' }),
+  url: serverUrl,
   /** Needed where a server does not say what it is; `sod serve --tinker` does. */
   dialect: z.enum(dialectNames).optional(),
   /** Of the adapter that is trained; 0: all weights. Default: 0 where the server can, else 32. */
@@ -77,7 +82,7 @@ const engine = z.discriminatedUnion('kind', [localEngine, tinkerEngine], 'must b
 /** Samples in the place of this machine: before every iteration it gets the weights as they are. Its key is taken from SOD_API_KEY. */
 const policyServer = section({
   /** Of vLLM, SGLang or `sod serve`. */
-  url: z.string().min(1),
+  url: serverUrl,
   /** Folder that both see under the same path, of this run alone: the weights lie there until the server has others. */
   weights: z.string().min(1),
   /** Nats by which it may find a prompt's tokens more or less probable than this machine does, on average. */
@@ -262,17 +267,21 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
   if (recipe.method !== 'sft' && recipe.training.promptsPerIteration % recipe.training.promptsPerUpdate) {
     throw new UserError(`${source}: training.promptsPerIteration must be a multiple of training.promptsPerUpdate`);
   }
-  if (recipe.method !== 'sft' && recipe.teacher && isServerUrl(recipe.teacher)) parseAddress(recipe.teacher);
-  if (recipe.method !== 'sft' && recipe.rollout.server) parseAddress(recipe.rollout.server.url);
-  if (recipe.method !== 'sft' && recipe.rollout.server && recipe.engine.kind === 'tinker') {
-    throw new UserError(`${source}: rollout.server: is for the local engine; one that is a server samples there`);
+  if (recipe.method !== 'sft') {
+    refuseServers(recipe, source);
+    refuseTooMany(recipe, source);
   }
-  refuseTooMany(recipe, source);
   return recipe;
 }
 
-function refuseTooMany(recipe: Recipe, source: string): void {
-  if (recipe.method === 'sft') return;
+function refuseServers({ teacher, rollout: { server }, engine }: OnPolicyRecipe, source: string): void {
+  if (teacher && isServerUrl(teacher)) parseAddress(teacher);
+  if (!server) return;
+  parseAddress(server.url);
+  if (engine.kind === 'tinker') throw new UserError(`${source}: rollout.server: ${engine.url} samples by itself`);
+}
+
+function refuseTooMany(recipe: OnPolicyRecipe, source: string): void {
   const trajectories = recipe.training.promptsPerIteration * recipe.rollout.groupSize;
   if (trajectories <= mostListed) return;
   throw new UserError(

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { UserError } from '../../src/errors.ts';
+import type { Section } from '../../src/train/overrides.ts';
 import { formatPlan, planTraining } from '../../src/train/plan.ts';
 import { loadRecipe, parseRecipe } from '../../src/train/recipe.ts';
 import { train } from '../../src/train/train.ts';
@@ -61,6 +62,31 @@ test('on a server that trains: what it would not do, what goes over the wire, an
   const trained = plan.sequences * plan.maxTokens;
   expect(plan.engine!.cost!.at(-1)).toEqual({ what: 'train', dollars: (trained * 0.5) / 1e6 });
   expect(plan.engine!.wire.at(-1)!.bytes).toBeGreaterThan(24 * trained);
+});
+
+test('a policy that samples on a server: where, by which weights, what is not computed here and what is not told', async () => {
+  const server = { url: 'http://gpu-7:8000', weights: 'shared' };
+  const planned = (over: object) => loadRecipe('recipes/qwen3-0.6b/sod.yaml', over as Section).then(planTraining);
+  const plan = await planned({ rollout: { server }, base: 'hf:Qwen/Qwen3-0.6B', teacher: 'http://gpu-8:8000' });
+  expect(plan.policy).toMatchObject({
+    url: server.url,
+    weights: resolve('shared'),
+    times: 120,
+    bytes: 2 * 596_049_920,
+  });
+  expect(plan.flops.map(({ what }) => what)).toEqual(['training']);
+  expect(plan.memory.map(({ what }) => what)).not.toContain('keys and values');
+  expect(formatPlan(plan)).toMatch(
+    /^rollouts +sampled by http:\/\/gpu-7:8000, which loads 1\.1 GiB of weights from \S+shared, 133\.2 GiB in 120 iterations$/m,
+  );
+  expect(formatPlan(plan)).toMatch(/^metrics +no entropies of the teacher, unless http:\/\/gpu-8:8000 is sod serve/m);
+  expect((await planned({})).missingMetrics).toBeUndefined();
+  const elsewhere = parseRecipe({
+    method: 'grpo',
+    model: 'hf:Qwen/Qwen3-0.6B',
+    engine: { kind: 'tinker', url: 'http://gpu-9:8000', dialect: 'skyrl-fsdp' },
+  });
+  expect((await planTraining(elsewhere)).missingMetrics).toMatch(/no entropies, unless .* is sod serve --tinker/);
 });
 
 test('what is not known is named; without network nothing remote is trained, and no run begins', async () => {

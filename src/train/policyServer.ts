@@ -3,7 +3,7 @@ import type { ServedPolicy } from '../engine/openai/servedPolicy.ts';
 import type { Scorer, Trainer } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { loadChat } from '../text/loadChat.ts';
-import { toolSchema } from '../tools/schema.ts';
+import { promptOf } from '../worlds/promptLength.ts';
 import type { World } from '../worlds/world.ts';
 import type { Recipe } from './recipe.ts';
 
@@ -26,8 +26,7 @@ export async function openServedPolicy(
   if (!scoresHere(trainer)) throw new UserError('rollout.server is for the local engine: this one samples by itself');
   const { ServedPolicy } = await import('../engine/openai/servedPolicy.ts');
   const { server, concurrency } = recipe.rollout;
-  const task = world.task('train', recipe.training.firstTask);
-  const prompt = loadChat(checkpoint).prompt(task.messages, world.tools(task).map(toolSchema));
+  const prompt = promptOf(world, world.task('train', recipe.training.firstTask), loadChat(checkpoint));
   return ServedPolicy.open(trainer, {
     ...control,
     ...server,

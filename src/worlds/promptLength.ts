@@ -4,9 +4,14 @@ import type { Chat } from '../text/chat.ts';
 import { toolSchema } from '../tools/schema.ts';
 import type { World } from './world.ts';
 
-/** How many tokens the prompt of a task has, its tools included. */
+/** The tokens of a task's prompt, its tools included. */
+export function promptOf(world: World, task: Task, chat: Chat): number[] {
+  return chat.prompt(task.messages, world.tools(task).map(toolSchema));
+}
+
+/** How many they are. */
 export function promptLength(world: World, task: Task, chat: Chat): number {
-  return chat.prompt(task.messages, world.tools(task).map(toolSchema)).length;
+  return promptOf(world, task, chat).length;
 }
 
 /** @throws UserError if a task's prompt has more than `limit` tokens; it says how many have, and which the most. */

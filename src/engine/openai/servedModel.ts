@@ -112,13 +112,14 @@ export class ServedModel implements Sampler, Scorer {
   }
 
   /**
-   * Has the server take new weights.
+   * Has the server take new weights; no signal ends that in the middle, where the folder must not go away.
    * @param folder of a model, which the server sees under the same path
    * @param version by which servers that keep one know the weights
    * @throws UserError where it does not
    */
   async load(folder: string, version: string): Promise<void> {
-    for (const call of this.#dialect.load(folder, version)) await this.#connection.ask(call);
+    const { signal } = new AbortController();
+    for (const call of this.#dialect.load(folder, version)) await this.#connection.ask(call, signal);
   }
 
   async open(prompt: TokenIds): Promise<Conversation> {

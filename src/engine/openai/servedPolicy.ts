@@ -23,7 +23,7 @@ export interface ServedPolicyOptions extends ConnectionOptions {
   weights: string;
   /** Folder of the model that is trained: by its tokens the server is spoken to. */
   checkpoint: string;
-  /** What the server is asked about, to see which weights it has; a hundred tokens and more. */
+  /** What the server is asked about, to see which weights it has; some hundred tokens. */
   prompt: TokenIds;
   /** Nats by which it may find these tokens more or less probable than this machine does, on average. */
   tolerance: number;
@@ -44,7 +44,7 @@ export class ServedPolicy implements Trainer {
   readonly #sent: SentWeights;
   readonly #probe: WeightsProbe;
   #isThere = false;
-  /** Whether the weights are there still: not asked yet since sampling began, or under way. */
+  /** Done when the weights are seen to be there still; not begun since sampling did. */
   #check: Promise<void> | undefined = Promise.resolve();
 
   private constructor(

@@ -12,6 +12,7 @@ import { vllm } from '../../src/engine/openai/completions.ts';
 import { Connection } from '../../src/engine/openai/connection.ts';
 import { OpenAIEngine } from '../../src/engine/openai/engine.ts';
 import { WeightsProbe } from '../../src/engine/openai/weightsProbe.ts';
+import { readCheckpoint, writeCheckpoint } from '../../src/model/checkpoint.ts';
 import { Random } from '../../src/random.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
@@ -28,7 +29,7 @@ const folder = fileURLToPath(new URL('../../runs/bench/vllm', import.meta.url));
 mkdirSync(folder, { recursive: true });
 process.env.TMPDIR = folder;
 install();
-const checkpoint = await weatherModel();
+const checkpoint = await untied(await weatherModel());
 
 const log = openSync(join(folder, 'server.log'), 'w');
 const server = spawn(
@@ -110,6 +111,17 @@ await here.close();
 const isSame = scored <= tolerance && sampledWorst <= tolerance && sameGreedy === prompts.length;
 process.exit(isSame && drift <= tolerance && isFound ? 0 : 1);
 
+/** The same model with an LM head of its own: on a CPU, vLLM keeps that of a tied model when it takes new weights. */
+async function untied(model: string): Promise<string> {
+  const { config, tensors, close } = readCheckpoint(model);
+  const head = { ...tensors[0], name: 'lm_head.weight' };
+  const raw = { ...config.raw, tie_word_embeddings: false };
+  const result = join(folder, 'untied');
+  await writeCheckpoint(result, { ...config, tied: false, raw }, [...tensors, head], { from: model });
+  close();
+  return result;
+}
+
 /** A run of some updates whose policy samples there, each iteration on the weights of the one before. */
 async function trained() {
   const runDir = join(folder, 'run');
@@ -164,7 +176,7 @@ async function staleCacheIsFound(): Promise<boolean> {
   await local.load(join(folder, 'teacher'));
   return probe.refuseOtherWeights().then(
     () => false,
-    error => /keys and values of earlier weights/.test(error.message),
+    error => /something in it is of earlier weights/.test(error.message),
   );
 }
 

@@ -43,7 +43,7 @@ test('a run whose policy samples on a server is the run that samples here: traje
   const recipe = sod({ server: { url: proxy.url, weights } });
   const file = join(folder, 'recipe.yaml');
   writeFileSync(file, formatRecipe(recipe));
-  const killed = spawn(process.execPath, [cli, 'train', file, '--run', there], { stdio: 'inherit' });
+  const killed = spawn(process.execPath, [cli, 'train', file, '--run', there], { stdio: 'ignore' });
   while ((readMetrics(there).at(-1)?.iteration ?? 0) < 3) {
     expect(killed.exitCode).toBe(null);
     await sleep(2);

@@ -52,8 +52,8 @@ export class WeightsProbe {
     const behind = distance(sampled.logprobs, logprobs.subarray(length));
     if (!(behind <= tolerance)) {
       throw new UserError(
-        `${url} samples ${this.#apart(sampled.tokens.length, behind)}, while it scores as here: it goes on from keys and values of ` +
-          'earlier weights',
+        `${url} samples ${this.#apart(sampled.tokens.length, behind)}, while it scores as here: something in it is of earlier ` +
+          'weights, such as its cache of keys and values',
       );
     }
     const { here, there } = this.#last ?? reading;

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { readCheckpoint, writeCheckpoint } from '../src/model/checkpoint.ts';
 import { initializeCheckpoint } from '../src/train/initialize.ts';
 import type { RecipeInput } from '../src/train/recipe.ts';
 import { openWorld } from '../src/worlds/open.ts';
@@ -18,9 +19,17 @@ export async function writeSmallModels(folder: string): Promise<{ student: strin
   const models = { student: join(folder, 'student'), teacher: join(folder, 'teacher') };
   const { world, close } = await openWorld('shop');
   await initializeCheckpoint(models.student, shape, world, 1);
-  await initializeCheckpoint(models.teacher, shape, world, 2);
   await close();
+  await writeOther(models.teacher, models.student);
   return models;
+}
+
+/** Another model of chance: the same numbers, each tensor's from back to front. A second tokenizer would take seconds to learn. */
+async function writeOther(dir: string, model: string): Promise<void> {
+  const { config, tensors, close } = readCheckpoint(model);
+  const reversed = tensors.map(tensor => ({ ...tensor, read: () => tensor.read().reverse() }));
+  await writeCheckpoint(dir, config, reversed, { from: model });
+  close();
 }
 
 /** A SOD run of seconds, to be killed and resumed. */

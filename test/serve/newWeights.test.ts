@@ -79,7 +79,7 @@ test('what may not be loaded, or cannot, changes nothing', async () => {
 });
 
 test('answers under way end as they began, who comes meanwhile is to come again, then all is as of the new weights', async () => {
-  const long = 1500;
+  const long = 800;
   const underWay = sample(long);
   const isInside = async () => /^sod_sequences_running 1$/m.test(await (await fetch(`${server.url}/metrics`)).text());
   while (!(await isInside())) await sleep(5);

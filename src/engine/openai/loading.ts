@@ -22,7 +22,7 @@ export function reload(folder: string, version: string): Call<void>[] {
       path: '/reset_prefix_cache',
       body: {},
       read(answer) {
-        // Versions before 0.32 answer with nothing.
+        // Older versions answer with nothing.
         if (answer === undefined || understood(outcome, answer).success) return;
         throw new Passing('has not reset its prefix cache, of which requests under way hold a part');
       },

@@ -80,7 +80,10 @@ export class ServedPolicy implements Trainer {
     return this.#afterCheck(() => this.#trainer.optimStep(adam));
   }
 
-  /** @throws UserError if the server does not take the weights, or has others than it was told to load */
+  /**
+   * Samples by the weights as they are now; after updates, it has to be asked for again.
+   * @throws UserError if the server does not take the weights, or has others than it was told to load
+   */
   async sampler(): Promise<Sampler> {
     if (!this.#isThere) await this.#send();
     this.#check = undefined;

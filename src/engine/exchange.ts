@@ -21,6 +21,9 @@ export interface Answer {
   body: Buffer;
 }
 
+/** A server took a connection, and says nothing. */
+export class Silence extends Error {}
+
 const mostBytes = 2 ** 28;
 
 /** Keeps connections to a server for the next requests. @param most connections at the same time; default: as many as are asked for */
@@ -32,7 +35,7 @@ export function agentFor(url: string, most = Number.POSITIVE_INFINITY): Agent {
 /**
  * Sends one request and waits for the whole answer. Not `fetch`, which gives up on an answer after five minutes and takes three
  * times the computation.
- * @throws what broke the connection, with the system's `code` where it has one; UserError where the answer is too long;
+ * @throws what broke the connection, with the system's `code` where it has one; Silence; UserError where the answer is too long;
  *   AbortError when the signal fires.
  */
 export function exchange({ url, agent, headers, body, signal, silenceMs }: Exchange): Promise<Answer> {
@@ -55,7 +58,7 @@ export function exchange({ url, agent, headers, body, signal, silenceMs }: Excha
         resolve({ status, headers, body: Buffer.concat(chunks) });
       });
     });
-    request.on('timeout', () => request.destroy(new Error(`silent for ${Math.round(silenceMs / 1000)} seconds`)));
+    request.on('timeout', () => request.destroy(new Silence(`silent for ${Math.round(silenceMs / 1000)} seconds`)));
     request.on('error', reject);
     request.end(body);
   });

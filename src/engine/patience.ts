@@ -8,7 +8,7 @@ const placed = z.array(z.object({ loc: z.array(z.union([z.string(), z.number()])
 /** A server could not do what it was asked for, and may next time. The message goes on where its address ends: "answered 503". */
 export class Passing extends Error {
   override name = 'Passing';
-  /** It is there, and busy with others. */
+  /** It may be there, and busy with this or with others: patience lasts as long as it answers anything. */
   readonly isBusy: boolean;
   /** How long it asks to be left alone. */
   readonly retryAfterMs: number;
@@ -56,16 +56,21 @@ export class Patience {
     for (let failures = 0; ; failures++) {
       try {
         const done = await work();
-        this.#lastSuccess = performance.now();
+        this.heard();
         return done;
       } catch (error) {
         if (!(error instanceof Passing)) throw error;
         failingSince ??= performance.now();
-        // Whoever is busy with others is there.
+        // Whoever is busy is there while it answers anything.
         const since = error.isBusy ? Math.max(failingSince, this.#lastSuccess) : failingSince;
         await this.#wait(error, failures, performance.now() - since, signal);
       }
     }
+  }
+
+  /** The server has done what it was asked for: it is there. */
+  heard(): void {
+    this.#lastSuccess = performance.now();
   }
 
   async #wait({ message, retryAfterMs }: Passing, failures: number, failingMs: number, signal?: AbortSignal) {
@@ -91,7 +96,10 @@ export function mayPass(status: number): boolean {
 
 /** A refusal that may pass. @param retryAfter its header of that name, in seconds */
 export function passing(said: string, status: number, retryAfter: string | null | undefined): Passing {
-  return new Passing(said, { isBusy: status === 429, retryAfterMs: 1000 * (Number(retryAfter) || 0) });
+  return new Passing(said, {
+    isBusy: status === 408 || status === 429,
+    retryAfterMs: 1000 * (Number(retryAfter) || 0),
+  });
 }
 
 /** An error in a server's own words, in one line that is not too long: some show the whole request. */

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Agent } from 'node:http';
 import { UserError } from '../../errors.ts';
-import { agentFor, exchange } from '../exchange.ts';
+import { agentFor, exchange, Silence } from '../exchange.ts';
 import { mayPass, Passing, Patience, type PatienceOptions, passing, wordsOf } from '../patience.ts';
 import { protobufType } from './messages.ts';
 
@@ -63,7 +63,10 @@ export class Connection {
 
   /** The same once, for what matters only if it comes in time. */
   async tell(path: string, body: object): Promise<void> {
-    await this.#once(() => this.#answer(path, JSON.stringify(body))).catch(() => {});
+    await this.#once(() => this.#answer(path, JSON.stringify(body))).then(
+      () => this.#patience.heard(),
+      () => {},
+    );
   }
 
   /** Deletes what is needed no more; where a server cannot, or has it no longer, nothing happens. */
@@ -140,6 +143,8 @@ export class Connection {
     } catch (error) {
       if (this.#closing.signal.aborted) throw closedError();
       if (error instanceof UserError || error instanceof Passing) throw error;
+      // Some hold a poll until there is something to tell.
+      if (error instanceof Silence) throw new Passing(`was ${error.message}`, { isBusy: true });
       throw new Passing(`cannot be reached or understood (${reasonOf(error as Error)})`);
     }
   }

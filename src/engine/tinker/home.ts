@@ -41,7 +41,8 @@ async function unpack(body: ReadableStream<Uint8Array>, folder: string): Promise
     const files = extract({
       cwd: folder,
       strict: true,
-      filter: (_, entry) => 'type' in entry && ['File', 'Directory'].includes(entry.type),
+      // Folders are made for what is in them; SkyRL's archives name that of the adapter as /.
+      filter: (_, entry) => 'type' in entry && entry.type === 'File',
     });
     await pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), files);
   } catch (error) {

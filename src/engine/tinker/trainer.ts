@@ -42,6 +42,7 @@ export class TinkerTrainer implements Trainer {
   #settled: Promise<unknown> = Promise.resolve();
   /** Updates made. */
   #version = 0;
+  #samplings = 0;
   /** Of the weights as they are. */
   readonly #sampling = new Sampling(() => this.#openSampling());
 
@@ -148,7 +149,8 @@ export class TinkerTrainer implements Trainer {
   }
 
   async #openSampling(): Promise<SamplingSession> {
-    const session = await this.#ask('save_weights_for_sampler', {}, samplingSession);
+    const request = { sampling_session_seq_id: this.#samplings++ };
+    const session = await this.#ask('save_weights_for_sampler', request, samplingSession);
     return { id: session.sampling_session_id, next: 0 };
   }
 

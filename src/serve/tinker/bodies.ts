@@ -38,7 +38,13 @@ export const saveWeightsBody = modelBody.extend({
   path: name,
   overwrite: z.boolean().nullish(),
 });
-export const saveForSamplerBody = modelBody.extend({ seq_id: sequenceNumber, path: name.nullish() });
+/** To be kept under a name, or to be sampled from for as long as they stay as they are. */
+export const saveForSamplerBody = modelBody
+  .extend({ seq_id: sequenceNumber, path: name.nullish(), sampling_session_seq_id: sequenceNumber })
+  .refine(({ path, sampling_session_seq_id }) => path || sampling_session_seq_id != null, {
+    path: ['path'],
+    message: 'must be a name, or sampling_session_seq_id be given',
+  });
 /** Into a model, or into a new one of a session. */
 export const loadWeightsBody = z.union([
   modelBody.extend({ seq_id: sequenceNumber, path, optimizer: z.boolean().nullish() }),

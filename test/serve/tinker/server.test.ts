@@ -96,7 +96,7 @@ test('models are trained side by side, and are gone when they are unloaded or th
 test('samples come from the weights that were asked for, or not at all', async () => {
   const { url, post, ask, session, model } = await start();
   const id = await model(await session());
-  const { sampling_session_id } = await ask('save_weights_for_sampler', { model_id: id, seq_id: 1 });
+  const { sampling_session_id } = await ask('save_weights_for_sampler', { model_id: id, seq_id: 1, sampling_session_seq_id: 0 });
   const { path } = await ask('save_weights_for_sampler', { model_id: id, seq_id: 2, path: 'kept' });
   const sample = {
     prompt: { chunks: [{ type: 'encoded_text', tokens: randomTokens(5, 'prompt') }] },
@@ -160,6 +160,7 @@ test.each<[path: string, body: object, status: number, detail: string]>([
   ['create_model', { session_id: 'x', base_model: 'one' }, 404, 'There is no session "x"'],
   ['optim_step', { model_id: 'm', adam_params: { beta1: 2 } }, 422, 'adam_params.beta1'],
   ['save_weights', { model_id: 'm', path: '../outside' }, 422, 'letters, digits, _ and -'],
+  ['save_weights_for_sampler', { model_id: 'm' }, 422, 'path: must be a name, or sampling_session_seq_id be given'],
   ['weights_info', { tinker_path: 'tinker://../../etc' }, 404, 'There is no checkpoint'],
   ['asample', { prompt: { chunks: [] } }, 400, 'Give either base_model or model_path'],
   ['retrieve_future', { request_id: 'never' }, 404, 'There is no request "never" under way'],

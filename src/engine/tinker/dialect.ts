@@ -15,13 +15,15 @@ export interface Dialect {
   trainsAll: boolean;
   /** Takes `forward_only` for sampling sessions: scores sequences together, and tells entropies. */
   scoresTogether: boolean;
+  /** Its seeds are the numbers below this. */
+  seeds: number;
   /** Most of one request of training data. */
   mostSequences: number;
   mostBytes: number;
 }
 
-/** Limits of the official SDK. */
-const sdkLimits = { mostSequences: 1024, mostBytes: 5_000_000 };
+/** Limits of the official SDK, and of SkyRL's seeds: signed numbers of 32 bits. */
+const sdkLimits = { seeds: 2 ** 31, mostSequences: 1024, mostBytes: 5_000_000 };
 
 const skyrl = { takesWeights: false, dualClip: false, clipsNorm: false, scoresTogether: false, ...sdkLimits };
 
@@ -35,6 +37,7 @@ export const dialects = {
     takesAdam: true,
     trainsAll: true,
     scoresTogether: true,
+    seeds: 2 ** 32,
     mostSequences: 100_000,
     mostBytes: 100_000_000,
   },

@@ -60,7 +60,7 @@ export class TinkerSampler implements Sampler, Scorer {
       prompt,
       {
         max_tokens: maxTokens,
-        seed: options.seed ?? 0,
+        seed: (options.seed ?? 0) % this.#dialect.seeds,
         temperature: options.temperature ?? 1,
         top_p: options.topP ?? 1,
         top_k: options.topK || -1,

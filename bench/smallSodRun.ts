@@ -4,7 +4,7 @@ import { initializeCheckpoint } from '../src/train/initialize.ts';
 import type { RecipeInput } from '../src/train/recipe.ts';
 import { openWorld } from '../src/worlds/open.ts';
 
-const shape = {
+export const smallShape = {
   hiddenSize: 32,
   intermediateSize: 64,
   layers: 2,
@@ -18,7 +18,7 @@ const shape = {
 export async function writeSmallModels(folder: string): Promise<{ student: string; teacher: string }> {
   const models = { student: join(folder, 'student'), teacher: join(folder, 'teacher') };
   const { world, close } = await openWorld('shop');
-  await initializeCheckpoint(models.student, shape, world, 1);
+  await initializeCheckpoint(models.student, smallShape, world, 1);
   await close();
   await writeOther(models.teacher, models.student);
   return models;

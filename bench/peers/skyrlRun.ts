@@ -23,6 +23,8 @@ export async function runThere(url: string, models: { student: string; teacher: 
     recipe,
     stringify({
       ...smallSodRun(models),
+      // It compiles for every number of tokens that may still come: each further turn would have one of its own.
+      rollout: { groupSize: 2, maxResponseTokens: 24, maxTurns: 1 },
       teacher: teacher.url,
       engine: { kind: 'tinker', url, dialect: 'skyrl-jax', rank: 4 },
       training: { iterations, promptsPerIteration: 2 * updatesPerIteration, promptsPerUpdate: 2 },
@@ -36,7 +38,7 @@ export async function runThere(url: string, models: { student: string; teacher: 
   const resumed = await sod(['train', '--resume', run]);
   const metrics = readMetrics(run);
   const model = join(run, 'final');
-  const sampling = ['--max-turns', '2', '--max-tokens', '24'];
+  const sampling = ['--max-turns', '3', '--max-tokens', '96'];
   const evaluated = await sod(['eval', model, '--tasks', 'shop:10', '--samples', '2', ...sampling]);
   teacher.server.kill('SIGTERM');
 

@@ -95,7 +95,11 @@ async function recordUpdates(engine: LocalEngine, models: Models, runDir: string
   };
   rmSync(runDir, { recursive: true, force: true });
   const iterations = count / 2;
-  const recipe = { ...smallSodRun(models), training: { iterations, promptsPerIteration: 4, promptsPerUpdate: 2 } };
+  const recipe = {
+    ...smallSodRun(models),
+    rollout: { groupSize: 2, maxResponseTokens: 96, maxTurns: 3 },
+    training: { iterations, promptsPerIteration: 4, promptsPerUpdate: 2 },
+  };
   await train(parseRecipe(recipe), { runDir, engine: recording });
   return updates;
 }

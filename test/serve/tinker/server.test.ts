@@ -96,7 +96,11 @@ test('models are trained side by side, and are gone when they are unloaded or th
 test('samples come from the weights that were asked for, or not at all', async () => {
   const { url, post, ask, session, model } = await start();
   const id = await model(await session());
-  const { sampling_session_id } = await ask('save_weights_for_sampler', { model_id: id, seq_id: 1, sampling_session_seq_id: 0 });
+  const { sampling_session_id } = await ask('save_weights_for_sampler', {
+    model_id: id,
+    seq_id: 1,
+    sampling_session_seq_id: 0,
+  });
   const { path } = await ask('save_weights_for_sampler', { model_id: id, seq_id: 2, path: 'kept' });
   const sample = {
     prompt: { chunks: [{ type: 'encoded_text', tokens: randomTokens(5, 'prompt') }] },

@@ -2,7 +2,7 @@
  * SkyRL's server (PyPI's `skyrl`, JAX on the CPU) as the engine of SOD: `npm run bench:skyrl`. An adapter is trained there by the
  * updates of a run recorded here, without clipping; before each, its weights come home, and losses and log-probabilities there
  * must be those here. Then `sod train` makes a run of its own there, is stopped and resumed, and `sod eval` takes what came home.
- * It takes some twenty minutes on two cores: the server starts in minutes, and compiles for every length. Python 3.12 or newer is needed.
+ * The server starts in minutes, and compiles for every length: that is kept for the next time. Python 3.12 or newer is needed.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';

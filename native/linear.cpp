@@ -1,5 +1,7 @@
-// y = x Wᵀ with packed weights, and its two gradients.
+// y = x Wᵀ with packed weights, and its two gradients; a bias, and its gradient.
 #include "args.h"
+#include "threads.h"
+#include "vec.h"
 
 namespace sod {
 namespace {
@@ -65,6 +67,43 @@ Napi::Value linearWeightGrad(Args& args) {
   return args.info().Env().Undefined();
 }
 
+// addBias(x [n, width], b [width]): x += b in every row
+Napi::Value addBias(Args& args) {
+  Dim n("n"), width("width");
+  Tensor& x = args.tensor("x", {DType::f32, DType::bf16}, {&n, &width});
+  const float* b = args.tensor("b", {DType::f32}, {&width}).as<float>();
+  withType(x.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    parallelFor(n, width, [&](i64 i) {
+      T* row = x.as<T>() + i * width;
+      for (i64 j = 0; j < width; j += vecSize) store(row + j, load(row + j, width - j) + load(b + j, width - j), width - j);
+    });
+  });
+  return args.info().Env().Undefined();
+}
+
+// biasGradient(db [width] f32, dy [n, width]): db += Σ dy over rows
+Napi::Value biasGradient(Args& args) {
+  Dim n("n"), width("width");
+  float* db = args.tensor("db", {DType::f32}, {&width}).as<float>();
+  Tensor& dy = args.tensor("dy", {DType::f32, DType::bf16}, {&n, &width});
+  Tensor partial = makeTensor(DType::f32, {bandsOf(n), width});
+  std::memset(partial.bytes, 0, partial.size() * 4);
+  withType(dy.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    parallelBands(n, width, [&](i64 band, i64 first, i64 last) {
+      float* sums = partial.as<float>() + band * width;
+      for (i64 i = first; i < last; i++) {
+        const T* row = dy.as<T>() + i * width;
+        for (i64 j = 0; j < width; j += vecSize) store(sums + j, load(sums + j, width - j) + load(row + j, width - j), width - j);
+      }
+    });
+  });
+  for (i64 band = 0; band < bandsOf(n); band++)
+    for (i64 j = 0; j < width; j++) db[j] += partial.as<float>()[band * width + j];
+  return args.info().Env().Undefined();
+}
+
 }  // namespace
 
 void exportLinear(Napi::Env env, Napi::Object exports) {
@@ -73,6 +112,8 @@ void exportLinear(Napi::Env env, Napi::Object exports) {
   exportKernel<linear>(env, exports, "linear");
   exportKernel<linearBackward>(env, exports, "linearBackward");
   exportKernel<linearWeightGrad>(env, exports, "linearWeightGrad");
+  exportKernel<addBias>(env, exports, "addBias");
+  exportKernel<biasGradient>(env, exports, "biasGradient");
 }
 
 }  // namespace sod

@@ -1,4 +1,4 @@
-// RMS norm of each query and key head (Qwen3), then rotary position embedding: halves of the head rotated against each other.
+// RMS norm of each query and key head where a model has them (Qwen3), then rotary position embedding: halves of the head rotated against each other.
 #include "args.h"
 #include "threads.h"
 #include "vec.h"
@@ -9,28 +9,39 @@ namespace {
 // What forward and backward both take behind their own tensors.
 struct RopeArgs {
   Dim n{"n"}, width{"width"}, normed{"normed"}, d{"d"}, positions{"positions"};
-  const float *wq, *wk, *table;
+  const float *wq, *wk, *table;  // wq and wk null: no norm
   const int32_t* at;
   i64 heads, kvHeads;
   float epsilon;
 
   void read(Args& args) {
-    wq = args.tensor("wq", {DType::f32}, {&d}).as<float>();
-    wk = args.tensor("wk", {DType::f32}, {&d}).as<float>();
+    const Tensor* query = args.optionalTensor("wq", {DType::f32}, {&d});
+    const Tensor* key = args.optionalTensor("wk", {DType::f32}, {&d});
+    args.require(!query == !key, query ? "wk" : "wq", query ? "goes with wq" : "goes with wk");
+    wq = query ? query->as<float>() : nullptr;
+    wk = key ? key->as<float>() : nullptr;
     table = args.tensor("table", {DType::f32}, {&positions, &d}).as<float>();
     Tensor& rows = args.tensor("at", {DType::i32}, {&n});
     at = rows.as<int32_t>();
     heads = args.integer("heads", 1);
     kvHeads = args.integer("kvHeads", 1);
     epsilon = args.number("epsilon");
-    args.require(d > 0 && d % 2 == 0, "wq", "must have an even length");
+    args.require(d > 0 && d % 2 == 0, "table", "must have rows of even length");
     args.require(width == (heads + 2 * kvHeads) * d, "qkv", [&] { return "is not (heads + 2·kvHeads)·d = " + std::to_string((heads + 2 * kvHeads) * d) + " wide"; });
     args.require(normed == (heads + kvHeads) * d, "y", "is not (heads + kvHeads)·d wide");
     args.within("at", rows, 0, positions);
   }
 };
 
-// qkNormRope(y [n, (heads + kvHeads)·d], qkv [n, (heads + 2·kvHeads)·d], wq [d], wk [d], table [positions, d] (cos | sin halves),
+// 1 / the root mean square of a head.
+template <typename T>
+float inverseNorm(const T* x, i64 d, float epsilon) {
+  vec squares = {};
+  for (i64 j = 0; j < d; j += vecSize) squares += load(x + j, d - j) * load(x + j, d - j);
+  return 1.0f / std::sqrt(sum(squares) / d + epsilon);
+}
+
+// qkNormRope(y [n, (heads + kvHeads)·d], qkv [n, (heads + 2·kvHeads)·d], wq [d] | null, wk [d] | null, table [positions, d] (cos | sin halves),
 //            at [n], heads, kvHeads, epsilon)
 Napi::Value qkNormRope(Args& args) {
   RopeArgs a;
@@ -46,12 +57,11 @@ Napi::Value qkNormRope(Args& args) {
         const T* x = qkv.as<T>() + i * a.width + head * d;
         T* out = y.as<T>() + i * a.normed + head * d;
         const float* w = head < a.heads ? a.wq : a.wk;
-        vec squares = {};
-        for (i64 j = 0; j < d; j += vecSize) squares += load(x + j, d - j) * load(x + j, d - j);
-        const float r = 1.0f / std::sqrt(sum(squares) / d + a.epsilon);
+        const float r = w ? inverseNorm(x, d, a.epsilon) : 1;
         for (i64 j = 0; j < half; j += vecSize) {
           const i64 count = half - j;
-          const vec p = load(x + j, count) * r * load(w + j, count), q = load(x + half + j, count) * r * load(w + half + j, count);
+          vec p = load(x + j, count), q = load(x + half + j, count);
+          if (w) p = p * r * load(w + j, count), q = q * r * load(w + half + j, count);
           const vec c = load(cos + j, count), s = load(sin + j, count);
           store(out + j, p * c - q * s, count);
           store(out + half + j, q * c + p * s, count);
@@ -62,16 +72,18 @@ Napi::Value qkNormRope(Args& args) {
   return args.info().Env().Undefined();
 }
 
-// qkNormRopeBackward(dqkv [n, width] (its query and key part is written), dwq [d], dwk [d], dy [n, normed], qkv, wq, wk, table, at,
-//                    heads, kvHeads, epsilon)
+// qkNormRopeBackward(dqkv [n, width] (its query and key part is written), dwq [d] | null, dwk [d] | null, dy [n, normed], qkv, wq, wk,
+//                    table, at, heads, kvHeads, epsilon)
 Napi::Value qkNormRopeBackward(Args& args) {
   RopeArgs a;
   Tensor& dqkv = args.tensor("dqkv", {DType::f32, DType::bf16}, {&a.n, &a.width});
-  Tensor& dwq = args.tensor("dwq", {DType::f32}, {&a.d});
-  Tensor& dwk = args.tensor("dwk", {DType::f32}, {&a.d});
+  Tensor* dwq = args.optionalTensor("dwq", {DType::f32}, {&a.d});
+  Tensor* dwk = args.optionalTensor("dwk", {DType::f32}, {&a.d});
   Tensor& dy = args.tensor("dy", {dqkv.dtype}, {&a.n, &a.normed});
   Tensor& qkv = args.tensor("qkv", {dqkv.dtype}, {&a.n, &a.width});
   a.read(args);
+  args.require(!dwq == !a.wq, "dwq", "goes with wq");
+  args.require(!dwk == !a.wk, "dwk", "goes with wk");
   const i64 n = a.n, d = a.d, half = d / 2;
   Tensor partial = makeTensor(DType::f32, {bandsOf(n), 3 * d});
   std::memset(partial.bytes, 0, partial.size() * 4);
@@ -94,6 +106,10 @@ Napi::Value qkNormRopeBackward(Args& args) {
             store(g + j, p * c + q * s, count);
             store(g + half + j, q * c - p * s, count);
           }
+          if (!w) {
+            for (i64 j = 0; j < d; j += vecSize) store(out + j, load(g + j, d - j), d - j);
+            continue;
+          }
           vec squares = {}, dot = {};
           for (i64 j = 0; j < d; j += vecSize) {
             const vec v = load(x + j, d - j);
@@ -110,10 +126,10 @@ Napi::Value qkNormRopeBackward(Args& args) {
       }
     });
   });
-  for (i64 band = 0; band < bandsOf(n); band++)
+  for (i64 band = 0; dwq && band < bandsOf(n); band++)
     for (i64 j = 0; j < d; j++) {
-      dwq.as<float>()[j] += partial.as<float>()[band * 3 * d + j];
-      dwk.as<float>()[j] += partial.as<float>()[band * 3 * d + d + j];
+      dwq->as<float>()[j] += partial.as<float>()[band * 3 * d + j];
+      dwk->as<float>()[j] += partial.as<float>()[band * 3 * d + d + j];
     }
   return args.info().Env().Undefined();
 }

@@ -1,7 +1,6 @@
-import { addRmsNorm, embedding, type Gain, linear, qkNormRope, selectRows, swiglu } from '../tensor/ops.ts';
+import { addBias, addRmsNorm, embedding, linear, qkNormRope, selectRows, swiglu, type Vector } from '../tensor/ops.ts';
 import type { Tape } from '../tensor/tape.ts';
-import { scope, Tensor, unscoped } from '../tensor/tensor.ts';
-import type { ModelConfig } from './config.ts';
+import { scope, Tensor } from '../tensor/tensor.ts';
 import type { Weights } from './weights.ts';
 
 /** Attention of one layer: queries and keys [n, …] and fused qkv (for its values) to [n, heads·d]; packed or cached. */
@@ -14,7 +13,7 @@ export interface DecodeOptions {
 }
 
 /**
- * The Qwen3 decoder up to its final norm: token ids [n] at positions [n] → [rows, hidden] in the weights' precision.
+ * The decoder up to its final norm: token ids [n] at positions [n] → [rows, hidden] in the weights' precision.
  * Training, scoring and generation differ only in `attend`, in the rows they want and in whether a tape is kept.
  */
 export function decode(
@@ -31,7 +30,7 @@ export function decode(
   const wanted = rows && rows.length < ids.length ? Tensor.from(rows) : undefined;
   const heads = { heads: config.heads, kvHeads: config.kvHeads, epsilon };
   // What a norm gave is cheap to compute once more from the stream, and not kept for the backward pass.
-  const again = (sum: Tensor, gain: Gain) =>
+  const again = (sum: Tensor, gain: Vector) =>
     tape && (() => scope(() => addRmsNorm(undefined, sum, undefined, gain, epsilon, dtype).normed));
   let stream = embedding(tape, weights.embedding, Tensor.from(ids));
   let delta: Tensor | undefined;
@@ -39,7 +38,8 @@ export function decode(
     const compute = () => {
       const attentionIn = addRmsNorm(tape, stream, delta, layer.attentionNorm, epsilon, dtype);
       const qkv = linear(tape, attentionIn.normed, layer.qkv, again(attentionIn.sum, layer.attentionNorm));
-      const qk = qkNormRope(tape, qkv, layer.queryNorm, layer.keyNorm, rotary, at, heads);
+      if (layer.qkvBias) addBias(tape, qkv, layer.qkvBias);
+      const qk = qkNormRope(tape, qkv, layer.headNorms, rotary, at, heads);
       const select = (x: Tensor) => (wanted && index === config.layers - 1 ? selectRows(tape, x, wanted) : x);
       const [attended, residual] = [select(attend(index, qk, qkv)), select(attentionIn.sum)];
       const mlpIn = addRmsNorm(
@@ -63,18 +63,4 @@ export function decode(
     }
   });
   return addRmsNorm(tape, stream, delta, weights.finalNorm, epsilon, dtype).normed;
-}
-
-/** Cosines and sines [positions, headDim] of the rotary embedding, frequencies θ^(−2i/d) (arXiv 2104.09864). */
-export function rotaryTable({ headDim, ropeTheta }: ModelConfig, positions: number): Tensor {
-  const half = headDim / 2;
-  const table = new Float32Array(positions * headDim);
-  for (let i = 0; i < half; i++) {
-    const frequency = ropeTheta ** (-i / half);
-    for (let position = 0; position < positions; position++) {
-      table[position * headDim + i] = Math.cos(position * frequency);
-      table[position * headDim + half + i] = Math.sin(position * frequency);
-    }
-  }
-  return unscoped(() => Tensor.from(table, [positions, headDim]));
 }

@@ -1,4 +1,4 @@
-import type { AdamState, Gain, Linear } from '../tensor/ops.ts';
+import type { AdamState, Linear, Vector } from '../tensor/ops.ts';
 import { PackedWeight, Tensor, unscoped } from '../tensor/tensor.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type ModelConfig, tensorShapes } from './config.ts';
@@ -8,13 +8,15 @@ import { elements } from './safetensors.ts';
 const vocabularyChunk = 4096;
 
 export interface LayerWeights {
-  attentionNorm: Gain;
+  attentionNorm: Vector;
   /** Queries, keys and values in one product. */
   qkv: Linear;
-  queryNorm: Gain;
-  keyNorm: Gain;
+  /** Added to them, in families that have it. */
+  qkvBias?: Vector;
+  /** Of each query head and each key head, in families that have them. */
+  headNorms?: { query: Vector; key: Vector };
   attentionOut: Linear;
-  mlpNorm: Gain;
+  mlpNorm: Vector;
   /** Gate and up in one product. */
   gateUp: Linear;
   down: Linear;
@@ -33,7 +35,7 @@ export interface Weights {
   dtype: 'f32' | 'bf16';
   embedding: { weight: Tensor; grad?: Tensor };
   layers: LayerWeights[];
-  finalNorm: Gain;
+  finalNorm: Vector;
   head: Linear;
   training?: TrainingState;
   free(): void;
@@ -53,29 +55,32 @@ export function loadWeights(checkpoint: Checkpoint, options: { dtype: 'f32' | 'b
   );
 }
 
-/** Makes linear maps and gains from one or more neighbouring parameters. */
+/** Makes linear maps and vectors from one or more neighbouring parameters. */
 interface Builder {
   matrix(names: string[], chunkRows?: number): Linear;
-  vector(name: string): Gain;
+  vector(names: string[]): Vector;
 }
 
 function assemble(config: ModelConfig, build: Builder): Pick<Weights, 'layers' | 'finalNorm' | 'head'> {
+  const { headNorms, biases } = config.family;
   const layers = Array.from({ length: config.layers }, (_, index) => {
-    const name = (part: string) => `model.layers.${index}.${part}.weight`;
-    const attention = (parts: string[]) => parts.map(part => name(`self_attn.${part}`));
+    const all = (kind: string, ...parts: string[]) => parts.map(part => `model.layers.${index}.${part}.${kind}`);
+    const matrix = (...parts: string[]) => build.matrix(all('weight', ...parts));
+    const gain = (part: string) => build.vector(all('weight', part));
+    const qkv = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'];
     return {
-      attentionNorm: build.vector(name('input_layernorm')),
-      qkv: build.matrix(attention(['q_proj', 'k_proj', 'v_proj'])),
-      queryNorm: build.vector(name('self_attn.q_norm')),
-      keyNorm: build.vector(name('self_attn.k_norm')),
-      attentionOut: build.matrix(attention(['o_proj'])),
-      mlpNorm: build.vector(name('post_attention_layernorm')),
-      gateUp: build.matrix([name('mlp.gate_proj'), name('mlp.up_proj')]),
-      down: build.matrix([name('mlp.down_proj')]),
+      attentionNorm: gain('input_layernorm'),
+      qkv: matrix(...qkv),
+      ...(biases && { qkvBias: build.vector(all('bias', ...qkv)) }),
+      ...(headNorms && { headNorms: { query: gain('self_attn.q_norm'), key: gain('self_attn.k_norm') } }),
+      attentionOut: matrix('self_attn.o_proj'),
+      mlpNorm: gain('post_attention_layernorm'),
+      gateUp: matrix('mlp.gate_proj', 'mlp.up_proj'),
+      down: matrix('mlp.down_proj'),
     };
   });
   const head = config.tied ? 'model.embed_tokens.weight' : 'lm_head.weight';
-  return { layers, finalNorm: build.vector('model.norm.weight'), head: build.matrix([head], vocabularyChunk) };
+  return { layers, finalNorm: build.vector(['model.norm.weight']), head: build.matrix([head], vocabularyChunk) };
 }
 
 function trainableWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'): Weights {
@@ -111,7 +116,7 @@ function trainableWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'
       matrices.push({ weight, linear });
       return linear;
     },
-    vector: name => ({ weight: viewOf(parameters, [name]), grad: viewOf(gradients, [name]) }),
+    vector: names => ({ weight: viewOf(parameters, names), grad: viewOf(gradients, names) }),
   });
   const table = ['model.embed_tokens.weight'];
   return {
@@ -166,7 +171,7 @@ function frozenWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'): 
       weight.free();
       return { forward };
     },
-    vector: name => ({ weight: keep(plain([name], 'f32')) }),
+    vector: names => ({ weight: keep(plain(names, 'f32')) }),
   });
   return {
     config,

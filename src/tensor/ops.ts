@@ -7,8 +7,8 @@ import { type PackedWeight, Tensor } from './tensor.ts';
  * `n` is the number of rows (tokens) of a pack throughout; activations are f32 or bf16, the residual stream is f32.
  */
 
-/** A norm's weight [h] or [d]. */
-export interface Gain {
+/** A norm's weight [h] or [d], or a bias. */
+export interface Vector {
   weight: Tensor;
   grad?: Tensor;
 }
@@ -46,7 +46,7 @@ export function addRmsNorm(
   tape: Tape | undefined,
   x: Tensor,
   delta: Tensor | undefined,
-  gain: Gain,
+  gain: Vector,
   epsilon: number,
   dtype: 'f32' | 'bf16',
 ): { sum: Tensor; normed: Tensor } {
@@ -88,6 +88,12 @@ export function linear(tape: Tape | undefined, x: Tensor, weight: Linear, again?
   return y;
 }
 
+/** Adds `bias` [width] to every row of x [n, width], in place. */
+export function addBias(tape: Tape | undefined, x: Tensor, bias: Vector): void {
+  native.addBias(x.id, bias.weight.id);
+  tape?.record([], () => native.biasGradient(bias.grad!.id, tape.gradient(x).id));
+}
+
 export interface RotaryShape {
   heads: number;
   kvHeads: number;
@@ -95,26 +101,28 @@ export interface RotaryShape {
 }
 
 /**
- * RMS norm of each query and key head, then rotary embedding at `positions` [n]. `qkv` is [n, (heads + 2·kvHeads)·d];
+ * RMS norm of each query and key head where there are `norms`, then rotary embedding at `positions` [n]. `qkv` is [n, (heads + 2·kvHeads)·d];
  * `table` [positions, d] holds cosines, then sines.
  * @returns queries and keys, [n, (heads + kvHeads)·d]; values stay in `qkv`
  */
 export function qkNormRope(
   tape: Tape | undefined,
   qkv: Tensor,
-  query: Gain,
-  key: Gain,
+  norms: { query: Vector; key: Vector } | undefined,
   table: Tensor,
   positions: Tensor,
   { heads, kvHeads, epsilon }: RotaryShape,
 ): Tensor {
-  const d = query.weight.shape[0];
+  const d = table.shape[1];
   const y = Tensor.allocate(qkv.dtype, [qkv.shape[0], (heads + kvHeads) * d]);
-  const shared = [query.weight.id, key.weight.id, table.id, positions.id, heads, kvHeads, epsilon];
-  native.qkNormRope(y.id, qkv.id, ...shared);
+  const gains = [norms?.query, norms?.key];
+  const weights = gains.map(gain => gain?.weight.id);
+  const shared = [table.id, positions.id, heads, kvHeads, epsilon];
+  native.qkNormRope(y.id, qkv.id, ...weights, ...shared);
   tape?.record([y], () => {
     const dqkv = tape.sharedGradient(qkv);
-    native.qkNormRopeBackward(dqkv.id, query.grad!.id, key.grad!.id, tape.gradient(y).id, qkv.id, ...shared);
+    const gradients = gains.map(gain => gain?.grad?.id);
+    native.qkNormRopeBackward(dqkv.id, ...gradients, tape.gradient(y).id, qkv.id, ...weights, ...shared);
   });
   return y;
 }

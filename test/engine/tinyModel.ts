@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { readCheckpoint, writeCheckpoint } from '../../src/model/checkpoint.ts';
 import { parseConfig, tensorShapes } from '../../src/model/config.ts';
-import { rotaryTable } from '../../src/model/decoder.ts';
+import { rotaryTable } from '../../src/model/rope.ts';
 import { loadWeights } from '../../src/model/weights.ts';
 import { Random } from '../../src/random.ts';
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/errors.ts';
 import { parameterCount, parseConfig, tensorShapes } from '../../src/model/config.ts';
+import { families } from '../../src/model/families.ts';
 import { publishedConfigs, qwen3Small as qwen3Config } from '../../src/model/published.ts';
 
 /** With the keys that say nothing for this model, as published. */
@@ -17,6 +18,7 @@ describe('parseConfig', () => {
   it('reads the shape of the model and keeps every key', () => {
     const { raw, ...shape } = parseConfig(qwen3Small);
     expect(shape).toEqual({
+      family: families.Qwen3ForCausalLM,
       hiddenSize: 1024,
       layers: 28,
       heads: 16,
@@ -61,15 +63,19 @@ describe('parseConfig', () => {
   });
 
   it.each([
-    ['architectures', ['LlamaForCausalLM'], 'Qwen3ForCausalLM'],
+    ['architectures', ['GPT2LMHeadModel'], 'Qwen3ForCausalLM'],
+    ['architectures', 'toString', 'Qwen3ForCausalLM'],
     ['attention_bias', true, 'false'],
     ['hidden_act', 'gelu', 'silu'],
     ['use_sliding_window', true, 'false'],
     ['layer_types', ['full_attention', 'sliding_attention'], 'full_attention'],
-    ['rope_scaling', { rope_type: 'yarn', factor: 4 }, 'default'],
-    ['rope_scaling', { type: 'linear', factor: 2 }, 'default'],
-    ['rope_parameters', { rope_type: 'yarn', rope_theta: 1e6 }, 'default'],
-    ['rope_parameters', { full_attention: { rope_type: 'yarn', rope_theta: 1e6, factor: 4 } }, 'default'],
+    ['mlp_bias', true, 'false'],
+    ['rope_scaling', { type: 'dynamic', factor: 2 }, 'dynamic.*default,linear,llama3,yarn'],
+    ['rope_scaling', { type: 'linear' }, 'factor'],
+    ['rope_scaling', { type: 'linear', factor: 0.5 }, 'factor'],
+    ['rope_scaling', { rope_type: 'llama3', factor: 8, low_freq_factor: 4, high_freq_factor: 1 }, 'high_freq_factor'],
+    ['rope_scaling', { rope_type: 'yarn', factor: 4, beta_fast: '32' }, 'beta_fast'],
+    ['rope_parameters', { rope_theta: 0 }, 'rope_theta'],
     ['rope_parameters', { rope_theta: 1e6, partial_rotary_factor: 0.5 }, 'whole head'],
     ['rope_scaling', 'yarn', 'an object'],
     ['num_hidden_layers', 1e8, '<=1000'],
@@ -109,5 +115,37 @@ describe('tensorShapes', () => {
     ['Qwen/Qwen3-4B', 4_022_468_096],
   ])('counts the published number of parameters of %s', (name, parameters) => {
     expect(parameterCount(parseConfig(publishedConfigs[name]))).toBe(parameters);
+  });
+});
+
+describe('the families', () => {
+  const llama = {
+    architectures: ['LlamaForCausalLM'],
+    hidden_size: 576,
+    num_hidden_layers: 30,
+    num_attention_heads: 9,
+    num_key_value_heads: 3,
+    intermediate_size: 1536,
+    vocab_size: 49_152,
+    tie_word_embeddings: true,
+  };
+
+  it('knows a family by its model_type where there are no architectures', () => {
+    const { architectures: _, ...rest } = llama;
+    expect(parseConfig({ ...rest, model_type: 'llama' }).family.title).toBe('Llama');
+  });
+
+  it("takes what a config leaves out from transformers: SmolLM2's heads, Llama's positions, as many keys as queries", () => {
+    const { num_key_value_heads: _, ...rest } = llama;
+    expect(parseConfig(rest)).toMatchObject({ headDim: 64, kvHeads: 9, maxPositions: 2048, ropeTheta: 10_000 });
+    expect(() => parseConfig({ ...llama, hidden_size: 577 })).toThrow('head_dim, or hidden_size / num_attention_heads');
+  });
+
+  it.each([
+    ['LlamaForCausalLM', 134_515_008],
+    ['Qwen2ForCausalLM', 134_515_008 + 30 * (576 + 2 * 192)],
+    ['Qwen3ForCausalLM', 134_515_008 + 30 * 2 * 64],
+  ])('counts the parameters of a %s', (architecture, parameters) => {
+    expect(parameterCount(parseConfig({ ...llama, architectures: [architecture], head_dim: 64 }))).toBe(parameters);
   });
 });

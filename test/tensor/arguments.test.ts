@@ -27,6 +27,8 @@ const valid: Record<string, Arguments> = {
   linear: { y: floats(3, 5), x: floats(3, 8), w: packed('forward') },
   linearBackward: { dx: floats(3, 8), dy: floats(3, 5), w: packed('backward') },
   linearWeightGrad: { dw: floats(5, 8), dy: floats(3, 5), x: floats(3, 8), add: true },
+  addBias: { x: floats(3, 8), b: floats(8) },
+  biasGradient: { db: floats(8), dy: floats(3, 8) },
   embedding: { y: floats(3, 8), table: floats(5, 8), ids: ints(0, 4, 4) },
   embeddingBackward: { dtable: floats(5, 8), dy: floats(3, 8), ids: ints(0, 4, 4) },
   rmsNorm: {

@@ -1,5 +1,6 @@
 import { Random } from '../../src/random.ts';
 import {
+  addBias,
   addRmsNorm,
   attention,
   embedding,
@@ -49,14 +50,29 @@ export const operations = {
     run: (dtype, tape, { x }, { w }) => [linear(tape, x, packed(w, dtype))],
   }),
 
+  biasedLinear: ({ n, rows, columns, seed }: Sizes<'n' | 'rows' | 'columns'>): Operation => ({
+    activations: { x: normal(seed, n, columns) },
+    parameters: { w: normal(seed + 1, rows, columns), bias: normal(seed + 2, rows) },
+    run(dtype, tape, { x }, { w, bias }) {
+      const y = linear(tape, x, packed(w, dtype));
+      addBias(tape, y, bias);
+      return [y];
+    },
+  }),
+
   qkNormRope: ({ n, shape: { heads, kvHeads, d }, seed }: Sizes<'n'> & { shape: Heads }): Operation => ({
     activations: { qkv: normal(seed, n, (heads + 2 * kvHeads) * d) },
     parameters: { query: normal(seed, d), key: normal(seed + 1, d) },
-    run(_, tape, { qkv }, { query, key }) {
-      const table = Tensor.from(normal(seed, 5, d).data, [5, d]);
-      const positions = Tensor.from(indices(seed, n, 5));
-      return [qkNormRope(tape, qkv, query, key, table, positions, { heads, kvHeads, epsilon: 0.1 })];
-    },
+    run: (_, tape, { qkv }, { query, key }) => [
+      qkNormRope(tape, qkv, { query, key }, ...rotation(n, d, seed), { heads, kvHeads, epsilon: 0.1 }),
+    ],
+  }),
+
+  rope: ({ n, shape: { heads, kvHeads, d }, seed }: Sizes<'n'> & { shape: Heads }): Operation => ({
+    activations: { qkv: normal(seed, n, (heads + 2 * kvHeads) * d) },
+    run: (_, tape, { qkv }) => [
+      qkNormRope(tape, qkv, undefined, ...rotation(n, d, seed), { heads, kvHeads, epsilon: 0.1 }),
+    ],
   }),
 
   attention: ({ tree, shape, seed }: { tree: SegmentTree; shape: Heads; seed: number }): Operation => {
@@ -93,6 +109,11 @@ export const operations = {
     },
   }),
 };
+
+/** A table of five positions, and which of them each row has. */
+function rotation(n: number, d: number, seed: number): [Tensor, Tensor] {
+  return [Tensor.from(normal(seed, 5, d).data, [5, d]), Tensor.from(indices(seed, n, 5))];
+}
 
 function indices(from: number, length: number, limit: number): Int32Array {
   const random = Random.of(from, 'indices');

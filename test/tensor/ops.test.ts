@@ -16,6 +16,8 @@ const cases: Record<keyof typeof operations, fc.Arbitrary<Operation>> = {
   embedding: fc.record({ n: size(9), h: size(33), vocab: size(7), seed }).map(operations.embedding),
   addRmsNorm: fc.record({ n: size(9), h: size(70), seed, delta: fc.boolean() }).map(operations.addRmsNorm),
   linear: fc.record({ n: size(9), rows: matrixSize, columns: matrixSize, seed }).map(operations.linear),
+  biasedLinear: fc.record({ n: size(9), rows: matrixSize, columns: matrixSize, seed }).map(operations.biasedLinear),
+  rope: fc.record({ n: size(9), shape, seed }).map(operations.rope),
   qkNormRope: fc.record({ n: size(9), shape, seed }).map(operations.qkNormRope),
   attention: fc.record({ tree: segmentTree(6, 20), shape, seed }).map(operations.attention),
   selectRows: fc.record({ n: size(9), width: size(40), seed }).map(operations.selectRows),

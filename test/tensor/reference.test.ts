@@ -129,7 +129,14 @@ test('queries and keys are normed head by head, then their halves turned by the 
       const y = scope(() => {
         const [input, q, k, angles] = [qkv, query, key, table].map(({ data, shape }) => Tensor.from(data, shape));
         const shape = { heads, kvHeads, epsilon: 1e-6 };
-        return qkNormRope(undefined, input, { weight: q }, { weight: k }, angles, Tensor.from(at), shape).floats();
+        return qkNormRope(
+          undefined,
+          input,
+          { query: { weight: q }, key: { weight: k } },
+          angles,
+          Tensor.from(at),
+          shape,
+        ).floats();
       });
       const expected = (row: number, column: number) => {
         const [head, j] = [Math.floor(column / d), column % d];

@@ -11,6 +11,8 @@ const large: Record<keyof typeof operations, Operation> = {
   embedding: operations.embedding({ n: 500, h: 160, vocab: 30, seed: 1 }),
   addRmsNorm: operations.addRmsNorm({ n: 500, h: 160, delta: true, seed: 1 }),
   linear: operations.linear({ n: 600, rows: 517, columns: 96, seed: 1 }),
+  biasedLinear: operations.biasedLinear({ n: 600, rows: 517, columns: 96, seed: 1 }),
+  rope: operations.rope({ n: 300, shape: { heads: 4, kvHeads: 2, d: 32 }, seed: 1 }),
   qkNormRope: operations.qkNormRope({ n: 300, shape: { heads: 4, kvHeads: 2, d: 32 }, seed: 1 }),
   attention: operations.attention({
     tree: [-1, 0, 0, 1, -1, 4].map(parent => ({ rows: 90, parent })),

@@ -1,0 +1,49 @@
+/**
+ * What differs between the families of decoders that are computed here. All else they share: RMS norms before each sublayer,
+ * grouped-query attention with rotary positions, a SwiGLU, no biases but those named here.
+ */
+export interface Family {
+  /** As people call it. */
+  title: string;
+  /** `model_type` of `config.json`. */
+  modelType: string;
+  /** Each query and key head goes through an RMS norm with a gain of its own. */
+  headNorms: boolean;
+  /** Queries, keys and values have biases. */
+  biases: boolean;
+  /** `head_dim` where `config.json` has none; undefined: hidden_size / num_attention_heads. */
+  headDim?: number;
+  /** `max_position_embeddings` where `config.json` has none. */
+  maxPositions: number;
+  /** How llama.cpp knows it, and whether its files hold the rows of q and k so that what is rotated together is neighbours. */
+  gguf: { architecture: string; rotatesNeighbours: boolean };
+}
+
+/** By the name that `architectures` in `config.json` has for it; what is left out there is as in transformers. */
+export const families: Record<string, Family> = {
+  Qwen3ForCausalLM: {
+    title: 'Qwen3',
+    modelType: 'qwen3',
+    headNorms: true,
+    biases: false,
+    headDim: 128,
+    maxPositions: 32_768,
+    gguf: { architecture: 'qwen3', rotatesNeighbours: false },
+  },
+  Qwen2ForCausalLM: {
+    title: 'Qwen2',
+    modelType: 'qwen2',
+    headNorms: false,
+    biases: true,
+    maxPositions: 32_768,
+    gguf: { architecture: 'qwen2', rotatesNeighbours: false },
+  },
+  LlamaForCausalLM: {
+    title: 'Llama',
+    modelType: 'llama',
+    headNorms: false,
+    biases: false,
+    maxPositions: 2048,
+    gguf: { architecture: 'llama', rotatesNeighbours: true },
+  },
+};

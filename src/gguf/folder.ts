@@ -25,7 +25,7 @@ function writeTokenizer(folder: string, ggufFile: string): void {
   const { tokenizer, config } = readGgufTokenizer(ggufFile);
   const files = {
     'tokenizer.json': tokenizer,
-    'tokenizer_config.json': { tokenizer_class: 'Qwen2Tokenizer', ...config },
+    'tokenizer_config.json': config,
   };
   for (const [name, content] of Object.entries(files)) {
     writeFileWhole(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);

@@ -1,4 +1,4 @@
-/** A Qwen3 decoder's parameters by their names in Hugging Face's format and in llama.cpp's. */
+/** A decoder's parameters by their names in Hugging Face's format and in llama.cpp's. */
 const whole: Record<string, string> = {
   'model.embed_tokens.weight': 'token_embd.weight',
   'model.norm.weight': 'output_norm.weight',
@@ -21,6 +21,6 @@ const parts: Record<string, string> = {
 
 export function ggufName(name: string): string {
   if (whole[name]) return whole[name];
-  const [, layer, part] = /^model\.layers\.(\d+)\.(.+)\.weight$/.exec(name)!;
-  return `blk.${layer}.${parts[part]}.weight`;
+  const [, layer, part, kind] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name)!;
+  return `blk.${layer}.${parts[part]}.${kind}`;
 }

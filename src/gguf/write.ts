@@ -9,8 +9,11 @@ import { readCheckpointFiles, readTokenizer } from '../text/checkpointFiles.ts';
 import { quantizeQ8 } from './blocks.ts';
 import { type Metadata, type TensorToWrite, type WriteControl, writeGgufFile } from './file.ts';
 import { ggufName } from './names.ts';
+import { factorsName, frequencyFactors } from './rope.ts';
+import { inNeighbours } from './rowOrder.ts';
+import { shapeMetadata } from './shape.ts';
 import { storedBytes, tensorTypes } from './tensorTypes.ts';
-import { qwenSplit, tokenKinds } from './tokenFormat.ts';
+import { preTokenizerName, preTokenizers, tokenKinds } from './tokenFormat.ts';
 
 /** How matrices are stored. */
 export type ExportType = 'f32' | 'f16' | 'bf16' | 'q8_0';
@@ -33,22 +36,25 @@ export interface GgufOptions extends WriteControl {
 /**
  * Writes a checkpoint with its tokenizer and chat template as one GGUF file: matrices in the type asked for, norms in float32.
  * Rows that are no whole blocks of 32 are float16 where q8_0 is asked for, as in llama.cpp.
- * @throws UserError when the tokenizer is not a byte-level BPE that splits text as Qwen's does.
+ * @throws UserError when the tokenizer is not a byte-level BPE that splits text in a way that GGUF has a name for.
  */
 export async function writeGguf(path: string, checkpoint: Checkpoint, options: GgufOptions): Promise<void> {
   const type = options.type ?? ownType(checkpoint);
-  const tensors = checkpoint.tensors.map((tensor): TensorToWrite => {
+  const { config } = checkpoint;
+  const tensors = checkpoint.tensors.map((asItIs): TensorToWrite => {
+    const tensor = inNeighbours(asItIs, config);
     const stored = outType(tensor.shape, type);
     const write = stored === 'Q8_0' ? quantized(tensor) : (fd: number) => writeValues(fd, { ...tensor, dtype: stored });
     return { name: ggufName(tensor.name), shape: tensor.shape, type: stored, write };
   });
-  await writeGgufFile(path, ggufMetadata(checkpoint, options.name, type), tensors, options);
+  const all = [...tensors, ...scalingTensors(config)];
+  await writeGgufFile(path, ggufMetadata(checkpoint, options.name, type), all, options);
 }
 
 /** What a file says of a model beside its weights: its shape, its tokenizer and its chat template. */
 export function ggufMetadata({ config, dir }: Checkpoint, name: string, type: ExportType): Metadata {
   return [
-    ...modelMetadata(config),
+    ...shapeMetadata(config),
     ['general.name', 'string', name],
     ['general.file_type', 'u32', fileTypes[type]],
     ['general.quantization_version', 'u32', quantizationVersion],
@@ -83,28 +89,22 @@ function quantized(tensor: StoredTensor): (fd: number) => void {
   };
 }
 
-function modelMetadata(config: ModelConfig): Metadata {
-  return [
-    ['general.architecture', 'string', 'qwen3'],
-    ['qwen3.block_count', 'u32', config.layers],
-    ['qwen3.context_length', 'u32', config.maxPositions],
-    ['qwen3.embedding_length', 'u32', config.hiddenSize],
-    ['qwen3.feed_forward_length', 'u32', config.intermediateSize],
-    ['qwen3.attention.head_count', 'u32', config.heads],
-    ['qwen3.attention.head_count_kv', 'u32', config.kvHeads],
-    ['qwen3.attention.key_length', 'u32', config.headDim],
-    ['qwen3.attention.value_length', 'u32', config.headDim],
-    ['qwen3.attention.layer_norm_rms_epsilon', 'f32', config.rmsNormEps],
-    ['qwen3.rope.freq_base', 'f32', config.ropeTheta],
-  ];
+/** @throws UserError where llama.cpp would not look for it. */
+function scalingTensors(config: ModelConfig): TensorToWrite[] {
+  if (config.ropeScaling?.type !== 'llama3') return [];
+  if (!config.family.gguf.frequencyFactors) {
+    throw new UserError(
+      `a ${config.family.title} model whose positions are scaled by llama3 cannot be written as GGUF`,
+    );
+  }
+  const factors = frequencyFactors(config);
+  const tensor: StoredTensor = { name: factorsName, dtype: 'F32', shape: [factors.length], read: () => factors };
+  return [{ name: factorsName, shape: tensor.shape, type: 'F32', write: fd => writeValues(fd, tensor) }];
 }
 
 const tokenizerSchema = z.object({
   pre_tokenizer: z.object({
-    pretokenizers: z.tuple([
-      z.object({ pattern: z.object({ Regex: z.string() }) }),
-      z.object({ type: z.literal('ByteLevel') }),
-    ]),
+    pretokenizers: z.array(z.looseObject({ type: z.string() })),
   }),
   model: z.object({
     vocab: z.record(z.string(), z.int().nonnegative()),
@@ -117,8 +117,12 @@ const tokenizerSchema = z.object({
 
 function tokenizerMetadata(dir: string, config: ModelConfig): Metadata {
   const tokenizer = tokenizerSchema.safeParse(readTokenizer(dir));
-  if (!tokenizer.success || tokenizer.data.pre_tokenizer.pretokenizers[0].pattern.Regex !== qwenSplit) {
-    throw new UserError(`${dir}: only Qwen's tokenizer and others that split text as it does can be written as GGUF`);
+  const pre = tokenizer.data && preTokenizerName(tokenizer.data.pre_tokenizer.pretokenizers);
+  if (!tokenizer.success || pre === undefined) {
+    throw new UserError(
+      `${dir}: its tokenizer splits text in a way that has no name in GGUF here; ` +
+        `those of ${Object.keys(preTokenizers).join(', ')} have`,
+    );
   }
   const { model, added_tokens: added } = tokenizer.data;
   const tokens = Array.from({ length: config.vocabSize }, (_, id) => `[PAD${id}]`);
@@ -133,7 +137,7 @@ function tokenizerMetadata(dir: string, config: ModelConfig): Metadata {
   }
   return [
     ['tokenizer.ggml.model', 'string', 'gpt2'],
-    ['tokenizer.ggml.pre', 'string', 'qwen2'],
+    ['tokenizer.ggml.pre', 'string', pre],
     ['tokenizer.ggml.tokens', 'strings', tokens],
     ['tokenizer.ggml.token_type', 'i32s', kinds],
     ['tokenizer.ggml.merges', 'strings', model.merges.map(pair => (typeof pair === 'string' ? pair : pair.join(' ')))],
@@ -141,11 +145,12 @@ function tokenizerMetadata(dir: string, config: ModelConfig): Metadata {
   ];
 }
 
-/** The end of a turn, padding, and the chat template; nothing is put before a text unasked. */
+/** The end of a turn, padding, and the chat template; before a text stands what the template puts there, and nothing unasked. */
 function specialTokens(dir: string, config: ModelConfig, added: readonly { id: number; content: string }[]): Metadata {
   const files = readCheckpointFiles(dir);
   const id = (content: string | null | undefined) => added.find(token => token.content === content)?.id;
   const padding = id(files.config.pad_token);
+  const bos = /\bbos_token\b/.test(files.template) ? id(files.config.bos_token) : undefined;
   const tokens = {
     eos: id(files.config.eos_token) ?? config.eosTokenIds[0],
     padding,
@@ -153,7 +158,7 @@ function specialTokens(dir: string, config: ModelConfig, added: readonly { id: n
     bos: id(files.config.bos_token) ?? padding,
   };
   return [
-    ['tokenizer.ggml.add_bos_token', 'bool', false],
+    ['tokenizer.ggml.add_bos_token', 'bool', bos !== undefined],
     ...Object.entries(tokens).flatMap(
       ([name, id]): Metadata => (id === undefined ? [] : [[`tokenizer.ggml.${name}_token_id`, 'u32', id]]),
     ),

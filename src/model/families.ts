@@ -15,8 +15,14 @@ export interface Family {
   headDim?: number;
   /** `max_position_embeddings` where `config.json` has none. */
   maxPositions: number;
-  /** How llama.cpp knows it, and whether its files hold the rows of q and k so that what is rotated together is neighbours. */
-  gguf: { architecture: string; rotatesNeighbours: boolean };
+  gguf: {
+    /** How llama.cpp knows it. */
+    architecture: string;
+    /** The rows of q and k stand so that what is rotated together is neighbours. */
+    rotatesNeighbours: boolean;
+    /** A tensor may say how the frequencies of positions are divided, as in Llama 3. */
+    frequencyFactors: boolean;
+  };
 }
 
 /** By the name that `architectures` in `config.json` has for it; what is left out there is as in transformers. */
@@ -28,7 +34,7 @@ export const families: Record<string, Family> = {
     biases: false,
     headDim: 128,
     maxPositions: 32_768,
-    gguf: { architecture: 'qwen3', rotatesNeighbours: false },
+    gguf: { architecture: 'qwen3', rotatesNeighbours: false, frequencyFactors: false },
   },
   Qwen2ForCausalLM: {
     title: 'Qwen2',
@@ -36,7 +42,7 @@ export const families: Record<string, Family> = {
     headNorms: false,
     biases: true,
     maxPositions: 32_768,
-    gguf: { architecture: 'qwen2', rotatesNeighbours: false },
+    gguf: { architecture: 'qwen2', rotatesNeighbours: false, frequencyFactors: false },
   },
   LlamaForCausalLM: {
     title: 'Llama',
@@ -44,6 +50,6 @@ export const families: Record<string, Family> = {
     headNorms: false,
     biases: false,
     maxPositions: 2048,
-    gguf: { architecture: 'llama', rotatesNeighbours: true },
+    gguf: { architecture: 'llama', rotatesNeighbours: true, frequencyFactors: true },
   },
 };

@@ -9,8 +9,9 @@ import { type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
 import { ggufName } from '../../src/gguf/names.ts';
 import { storedBytes, type TensorTypeName, tensorTypes } from '../../src/gguf/tensorTypes.ts';
 import { type ExportType, ggufMetadata, writeGguf } from '../../src/gguf/write.ts';
-import { readCheckpoint } from '../../src/model/checkpoint.ts';
-import { elements } from '../../src/model/safetensors.ts';
+import { readCheckpoint, writeCheckpoint } from '../../src/model/checkpoint.ts';
+import { parseConfig, tensorShapes } from '../../src/model/config.ts';
+import { elements, type StoredTensor } from '../../src/model/safetensors.ts';
 import { Random } from '../../src/random.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
@@ -168,6 +169,33 @@ const scales: Partial<Record<TensorTypeName, [at: number, half: number][]>> = {
   Q6_K: [[208, 0x029f]], // 0.00004
 };
 
+/** Each family with its positions scaled in a way of its own. */
+const families: [architecture: string, scaling: Record<string, unknown>][] = [
+  [
+    'LlamaForCausalLM',
+    { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 32 },
+  ],
+  ['Qwen2ForCausalLM', { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64 }],
+  ['Qwen3ForCausalLM', { rope_type: 'linear', factor: 2 }],
+];
+
+/** The same shape and tokenizer in another family, its weights drawn anew. */
+async function writeFamily(folder: string, from: string, architecture: string, rope_scaling: object): Promise<void> {
+  const { config, close } = readCheckpoint(from);
+  close();
+  const { model_type: _, ...raw } = config.raw;
+  const own = parseConfig({ ...raw, architectures: [architecture], rope_scaling });
+  const tensors = [...tensorShapes(own)].map(([name, shape]): StoredTensor => {
+    const mean = name.includes('norm') ? 1 : 0;
+    const read = () => {
+      const random = Random.of(name);
+      return Float32Array.from({ length: elements(shape) }, () => mean + 0.1 * random.normal());
+    };
+    return { name, shape, dtype: 'F32', read };
+  });
+  await writeCheckpoint(folder, own, tensors, { from });
+}
+
 describe('models that know nothing say here what they say in llama.cpp', () => {
   const blocks = Object.keys(scales) as TensorTypeName[];
   const sequence = { tokens: Array.from({ length: 40 }, (_, i) => (i * 37) % 200), from: 1 };
@@ -191,7 +219,13 @@ describe('models that know nothing say here what they say in llama.cpp', () => {
       await writeGgufFile(file(type), metadata, tensors);
     }
     checkpoint.close();
-    const all = [...types, ...blocks];
+    for (const [family, scaling] of families) {
+      await writeFamily(join(folder, family), model, family, scaling);
+      const random = readCheckpoint(join(folder, family));
+      await writeGguf(file(family), random, { name: family });
+      random.close();
+    }
+    const all = [...types, ...blocks, ...families.map(([family]) => family)];
     const answers = llama(all.map(type => ({ gguf: file(type), sequences: [sequence] })));
     seen = Object.fromEntries(all.map((type, i) => [type, answers[i].logprobs[0]]));
   }, 120_000);
@@ -202,6 +236,29 @@ describe('models that know nothing say here what they say in llama.cpp', () => {
     expect(average(seen[type], exact)).toBeLessThan(0.05);
     expect(average(seen[type], ours)).toBeLessThan(0.05);
     if (type === 'f32') expect(farthest(seen[type], exact)).toBeLessThan(0.01);
+  });
+
+  test.each(families)('a %s with its positions scaled: %j', async (family, rope_scaling) => {
+    const exact = await ownLogprobs(await engine.sampler(join(folder, family)), sequence);
+    expect(farthest(seen[family], exact)).toBeLessThan(0.01);
+    // Its positions must matter.
+    await writeFamily(join(folder, `${family}-plain`), model, family, { ...rope_scaling, rope_type: 'default' });
+    const plain = await ownLogprobs(await engine.sampler(join(folder, `${family}-plain`)), sequence);
+    expect(farthest(seen[family], plain)).toBeGreaterThan(0.1);
+  });
+
+  test.each(families)('a %s is read back with every bit', async family => {
+    const [written, read] = [join(folder, family), file(family)].map(readCheckpoint);
+    const { raw: _, ...shape } = written.config;
+    const { raw: __, ...again } = read.config;
+    expect(again.ropeScaling).toMatchObject(shape.ropeScaling!);
+    expect({ ...again, ropeScaling: 0, initializerRange: 0, eosTokenIds: 0 }).toEqual({
+      ...{ ...shape, ropeScaling: 0, initializerRange: 0, eosTokenIds: 0 },
+      rmsNormEps: expect.closeTo(shape.rmsNormEps, 9),
+    });
+    const values = ({ name, read }: StoredTensor) => [name, read()];
+    expect(read.tensors.map(values)).toEqual(written.tensors.map(values));
+    for (const checkpoint of [written, read]) checkpoint.close();
   });
 
   test.each(blocks)('%s: blocks of random bytes', async type => {

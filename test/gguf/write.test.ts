@@ -90,9 +90,8 @@ test('a file that asks for what is not computed, or is not whole, is refused by 
   expect(await reading([])).toBe(tensors.length);
   expect(await reading([['qwen3.rope.scaling.type', 'string', 'none']])).toBe(tensors.length);
   const refused: [Metadata, RegExp][] = [
-    [[['qwen3.rope.scaling.type', 'string', 'yarn']], /qwen3\.rope\.scaling\.type is "yarn"; supported: "none"/],
-    [[['qwen3.rope.scaling.factor', 'f32', 4]], /qwen3\.rope\.scaling\.factor is 4; supported: 1/],
-    [[['qwen3.rope.scale_linear', 'f32', 2]], /qwen3\.rope\.scale_linear is 2/],
+    [[['qwen3.rope.scaling.type', 'string', 'longrope']], /rope\.scaling\.type is "longrope"/],
+    [[['qwen3.rope.scaling.factor', 'f32', 0.5]], /rope_scaling: factor/],
     [[['qwen3.rope.dimension_count', 'u32', 6]], /qwen3\.rope\.dimension_count is 6; supported: 12/],
     [
       [

@@ -7,6 +7,7 @@ import { isGguf } from '../gguf/header.ts';
 import { readGgufTokenizer } from '../gguf/tokenizer.ts';
 import { endTokens } from '../model/config.ts';
 import { firstIssue } from '../schema.ts';
+import { withTools } from './hermesTemplate.ts';
 import { parseTokenizer, type TokenizerJson, vocabularySize } from './tokenizerJson.ts';
 
 const specialToken = z
@@ -34,6 +35,7 @@ export interface CheckpointFiles {
   config: TokenizerConfig;
   /** Ids of all tokens that end what the model says, as the model's own files name them. */
   endTokenIds: number[];
+  /** Knows tools, be it by what `withTools` puts before it. */
   template: string;
   /** The file the template came from. */
   templatePath: string;
@@ -63,7 +65,8 @@ export function readCheckpointFiles(dir: string): CheckpointFiles {
   const read = { tokenizer, tokenizerPath, config, endTokenIds: endTokenIds(dir, tokenizer) };
 
   const jinjaPath = join(dir, 'chat_template.jinja');
-  if (existsSync(jinjaPath)) return { ...read, template: readText(jinjaPath), templatePath: jinjaPath };
+  if (existsSync(jinjaPath))
+    return { ...read, template: withTools(readText(jinjaPath), tokenizer), templatePath: jinjaPath };
   const template = chosenTemplate(config.chat_template);
   if (template === undefined) {
     throw new UserError(
@@ -71,7 +74,7 @@ export function readCheckpointFiles(dir: string): CheckpointFiles {
         'take an instruction-tuned checkpoint, or put the template of its family there',
     );
   }
-  return { ...read, template, templatePath: configPath };
+  return { ...read, template: withTools(template, tokenizer), templatePath: configPath };
 }
 
 /** @throws UserError where the tokenizer has more ids than the model. */
@@ -92,7 +95,8 @@ function ggufFiles(path: string): CheckpointFiles {
   const { tokenizer, config, endTokenIds } = readGgufTokenizer(path);
   const template = chosenTemplate(config.chat_template);
   if (template === undefined) throw new UserError(`${path} has no chat template: take an instruction-tuned model`);
-  return { tokenizer, tokenizerPath: path, config, endTokenIds, template, templatePath: path };
+  const source = { tokenizerPath: path, templatePath: path };
+  return { tokenizer, config, endTokenIds, template: withTools(template, tokenizer), ...source };
 }
 
 function chosenTemplate(templates: TokenizerConfig['chat_template']): string | undefined {

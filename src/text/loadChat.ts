@@ -1,3 +1,4 @@
+import { readCallFormat } from './callFormat.ts';
 import type { Chat } from './chat.ts';
 import { readCheckpointFiles } from './checkpointFiles.ts';
 import { ChatTemplate } from './template.ts';
@@ -14,8 +15,8 @@ export interface ChatOptions {
 }
 
 /**
- * The chat of a Hugging Face checkpoint folder, from its BPE tokenizer and chat template, with tool calls in the Hermes
- * format. All content, arguments and tool descriptions are data: none of it becomes a control token.
+ * The chat of a Hugging Face checkpoint folder, from its BPE tokenizer and chat template, with tool calls in the
+ * format that the template writes. All content, arguments and tool descriptions are data: none of it becomes a control token.
  *
  * Prompt, turn and observation in a row are what the template renders of the whole dialogue, as long as it leaves
  * earlier turns as they were sampled; where it rewrites them (drops their reasoning, say) the sampled ids stand.
@@ -27,6 +28,7 @@ export function loadChat(dir: string, { enableThinking = false }: ChatOptions = 
   const vocabulary = vocabularyOf(files.tokenizer);
   const tokenizer = new SealedTokenizer(files.tokenizer, files.config, files.tokenizerPath);
   const template = new ChatTemplate(files, tokenizer, enableThinking);
+  const format = readCallFormat(template);
   const { endOfTurn, observation } = readTurnBoundary(template, tokenizer);
 
   const named = [endOfTurn, files.config.eos_token ?? endOfTurn].map(token => tokenizer.id(token));
@@ -34,13 +36,16 @@ export function loadChat(dir: string, { enableThinking = false }: ChatOptions = 
   const [open, close] = [OPEN, CLOSE].map(marker => tokenizer.seal(marker));
 
   const decode = (tokens: readonly number[]) => tokenizer.unseal(tokenizer.decode(tokens));
-  const reader: Chat['reader'] = options => new TurnReader({ ...options, vocabulary, stopTokens });
+  const reader: Chat['reader'] = options => new TurnReader({ ...options, vocabulary, stopTokens, format });
 
   return {
     stopTokens,
     prompt: (messages, tools) => tokenizer.encode(template.render(messages, tools)),
     turn: ({ content, toolCalls = [] }) => {
-      const calls = toolCalls.map(call => `${open}\n${template.shield.defuseJson(formatToolCall(call))}\n${close}`);
+      const calls =
+        format && toolCalls.length > 0
+          ? [template.shield.defuseJson(format.write(toolCalls))]
+          : toolCalls.map(call => `${open}\n${template.shield.defuseJson(formatToolCall(call))}\n${close}`);
       const text = template.shield.defuse(content);
       return tokenizer.encode([...(text ? [text] : []), ...calls].join('\n') + tokenizer.seal(endOfTurn));
     },

@@ -1,3 +1,5 @@
+import type { TailFormat } from './callFormat.ts';
+import { TailCalls } from './tailCalls.ts';
 import { TokenStream } from './tokenStream.ts';
 import { CLOSE, OPEN, type TurnContent, type TurnDelta, TurnText } from './turnText.ts';
 import type { Vocabulary } from './vocabulary.ts';
@@ -7,8 +9,10 @@ export interface TurnReaderOptions {
   /** Ids that end the turn and are no part of it. */
   stopTokens: readonly number[];
   stopStrings?: readonly string[];
-  /** Whether `<tool_call>` blocks are calls, or text like any other. Default: true. */
+  /** Whether calls are calls, or text like any other. Default: true. */
   calls?: boolean;
+  /** How calls are written, where not in the Hermes format. */
+  format?: TailFormat;
 }
 
 /** Markers that are control tokens, as two high surrogates, which no decoded text has: whatever a model spells is none. */
@@ -21,9 +25,9 @@ const SEALED = new Map([
 export class TurnReader {
   readonly #stopTokens: readonly number[];
   readonly #tokens: TokenStream;
-  readonly #text: TurnText;
+  readonly #text: TurnText | TailCalls;
 
-  constructor({ vocabulary, stopTokens, stopStrings, calls = true }: TurnReaderOptions) {
+  constructor({ vocabulary, stopTokens, stopStrings, calls = true, format }: TurnReaderOptions) {
     const marker = (name: string) => (vocabulary.controlId(name) === undefined ? name : SEALED.get(name)!);
     const sealed = (token: number) => {
       const control = vocabulary.control(token);
@@ -32,7 +36,7 @@ export class TurnReader {
     const markers = calls ? { open: marker(OPEN), close: marker(CLOSE) } : undefined;
     this.#stopTokens = stopTokens;
     this.#tokens = new TokenStream(vocabulary, calls ? sealed : undefined);
-    this.#text = new TurnText({ markers, stopStrings });
+    this.#text = calls && format ? new TailCalls(format, stopStrings) : new TurnText({ markers, stopStrings });
   }
 
   /** Whether a stop string has ended the turn. */

@@ -8,7 +8,7 @@ import { asciiCheckpoint, folder } from './checkpoints.ts';
 const tokens = ['<eot>', '<who>'];
 const generation = "{% if add_generation_prompt %}{{ '<who>assistant ' }}{% endif %}";
 const turns = (content: string, end = '<eot>') =>
-  `{% for m in messages %}{{ '<who>' + m.role + ' ' + ${content} + '${end}' }}{% endfor %}${generation}`;
+  `{# knows tools #}{% for m in messages %}{{ '<who>' + m.role + ' ' + ${content} + '${end}' }}{% endfor %}${generation}`;
 
 describe('chat templates', () => {
   it.each([

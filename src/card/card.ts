@@ -24,12 +24,12 @@ export function modelCard(facts: CardFacts): string {
   return `---\n${metadata}---\n\n${sections.filter(Boolean).join('\n\n')}\n`;
 }
 
-function introduction({ origin }: CardFacts): string {
+function introduction({ model, origin }: CardFacts): string {
   const last = stagesOf(origin).stages.at(-1);
   if (!last) {
     return origin.kind === 'fresh'
       ? 'A small language model with random weights: it has learned nothing yet.'
-      : 'A language model of the Qwen3 architecture.';
+      : `A language model of the ${model.family} architecture.`;
   }
   const how = last.recipe.method === 'sod' ? 'step-wise on-policy distillation' : methodLabel(last.recipe.method);
   return `A small language-model agent: it solves tasks by calling tools. Trained with sod; the last stage of its training was ${how}.`;
@@ -44,7 +44,7 @@ function overview({ model, origin, license }: CardFacts): string {
     ['Teacher', teacher === 'self' ? 'the model itself, before the last stage' : teacher && describe(teacher)],
     ['Stages', stages.map(({ recipe }) => methodLabel(recipe.method)).join(' → ') || undefined],
     ['Parameters', `${approximately(model.parameters)} (${model.parameters.toLocaleString('en-US')})`],
-    ['Architecture', `Qwen3 decoder, ${model.layers} layers of width ${model.hiddenSize}`],
+    ['Architecture', `${model.family} decoder, ${model.layers} layers of width ${model.hiddenSize}`],
     ['Vocabulary', `${model.vocabulary.toLocaleString('en-US')} tokens`],
     ['Positions', `at most ${model.maxPositions.toLocaleString('en-US')}`],
     ['Weights', model.dtype],

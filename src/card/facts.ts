@@ -16,6 +16,7 @@ export interface CardFacts {
   /** As the Hub writes it, such as apache-2.0. */
   license?: string;
   model: {
+    family: string;
     parameters: number;
     layers: number;
     hiddenSize: number;
@@ -50,6 +51,7 @@ export async function cardFacts(
     name,
     license,
     model: {
+      family: config.family.title,
       parameters: parameterCount(config),
       layers: config.layers,
       hiddenSize: config.hiddenSize,

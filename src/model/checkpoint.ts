@@ -52,7 +52,7 @@ export function readCheckpoint(path: string): Checkpoint {
     if (isFolder) onPath(dir, () => accessSync(dir, constants.R_OK | constants.X_OK));
     throw new UserError(
       `${path} holds no model: expected config.json and ${weightsFile}; ` +
-        'give the folder of a Qwen3 model as downloaded from the Hugging Face Hub, or of a checkpoint saved by sod',
+        'give the folder of a model as downloaded from the Hugging Face Hub, or of a checkpoint saved by sod',
     );
   }
   const config = parseConfig(readJson(configPath), configPath);

@@ -77,8 +77,8 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
     pending(service.createModel(body.session_id, body.base_model, body.model_seq_id ?? undefined, bytes)),
   );
   post('/get_info', bodies.modelBody, ({ model_id }) => {
-    const { name } = service.model(model_id).base;
-    const data = { arch: 'qwen3', model_name: name, tokenizer_id: name };
+    const { name, config } = service.model(model_id).base;
+    const data = { arch: config.family.modelType, model_name: name, tokenizer_id: name };
     return { type: 'get_info', model_id, model_name: name, is_lora: false, model_data: data };
   });
   post('/unload_model', bodies.modelBody, ({ model_id }, bytes) => {

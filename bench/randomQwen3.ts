@@ -1,7 +1,7 @@
 import { copyFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { writeCheckpoint } from '../src/model/checkpoint.ts';
+import { writeCheckpoint } from '../src/checkpoint/checkpoint.ts';
 import { parameterCount, parseConfig, tensorShapes } from '../src/model/config.ts';
 import { qwen3Small } from '../src/model/published.ts';
 import { elements } from '../src/model/safetensors.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readCheckpoint, writeCheckpoint } from '../src/model/checkpoint.ts';
+import { readCheckpoint, writeCheckpoint } from '../src/checkpoint/checkpoint.ts';
 import { initializeCheckpoint } from '../src/train/initialize.ts';
 import type { RecipeInput } from '../src/train/recipe.ts';
 import { openWorld } from '../src/worlds/open.ts';

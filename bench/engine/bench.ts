@@ -1,4 +1,4 @@
-import { readCheckpoint } from '../../src/model/checkpoint.ts';
+import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../../src/model/config.ts';
 import type { Measured } from './figure.ts';
 import type { Programs, TorchName } from './install.ts';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { type ExportType, writeGguf } from '../../src/gguf/write.ts';
-import { readCheckpoint } from '../../src/model/checkpoint.ts';
 import { demoSized, writeRandomQwen3 } from '../randomQwen3.ts';
 
 /** llama.cpp's formats in 16 bits or more. */

@@ -2,9 +2,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parquetWriteFile } from 'hyparquet-writer';
+import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { readGgufHeader } from '../../src/gguf/header.ts';
 import { writeGguf } from '../../src/gguf/write.ts';
-import { readCheckpoint, writeCheckpoint } from '../../src/model/checkpoint.ts';
 import { tensorShapes } from '../../src/model/config.ts';
 import { elements } from '../../src/model/safetensors.ts';
 import { Random } from '../../src/random.ts';

@@ -12,7 +12,7 @@ import { vllm } from '../../src/engine/openai/completions.ts';
 import { Connection } from '../../src/engine/openai/connection.ts';
 import { OpenAIEngine } from '../../src/engine/openai/engine.ts';
 import { WeightsProbe } from '../../src/engine/openai/weightsProbe.ts';
-import { readCheckpoint, writeCheckpoint } from '../../src/model/checkpoint.ts';
+import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { Random } from '../../src/random.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';

@@ -5,9 +5,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import { writeGguf } from '../../src/gguf/write.ts';
-import { readCheckpoint } from '../../src/model/checkpoint.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import { installLlama } from '../engine/install.ts';
 import { smollm2 } from './smollm2.ts';

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { readCheckpoint } from '../checkpoint/checkpoint.ts';
 import { UserError } from '../errors.ts';
 import { evaluationsOf, type KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { hubName } from '../hubName.ts';
-import { readCheckpoint } from '../model/checkpoint.ts';
 import { parameterCount } from '../model/config.ts';
 import { onPath } from '../systemErrors.ts';
 import { modelName, type Origin, originOf } from './origin.ts';

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { UserError } from '../errors.ts';
+import type { Dtype } from '../model/dtype.ts';
 import { interruptible } from './interrupt.ts';
 
 interface Options {
@@ -37,10 +38,9 @@ Examples:
   sod export model-q8_0.gguf --format safetensors         a GGUF file as a folder that can be trained`,
     )
     .action(async (checkpoint: string, options: Options) => {
-      const [{ readCheckpoint }, { ownType, writeGguf }, { writeFolder }, { modelName }] = await Promise.all([
-        import('../model/checkpoint.ts'),
+      const [{ readCheckpoint, writeCheckpoint }, { ownType, writeGguf }, { modelName }] = await Promise.all([
+        import('../checkpoint/checkpoint.ts'),
         import('../gguf/write.ts'),
-        import('../gguf/folder.ts'),
         import('../modelName.ts'),
       ]);
       if (options.format === 'safetensors' && options.type === 'q8_0') {
@@ -58,7 +58,9 @@ Examples:
             'Stopping; nothing is left of the file.',
           );
         } else {
-          await writeFolder(out, model, type as Exclude<typeof type, 'q8_0'>);
+          const dtype = type.toUpperCase() as Dtype;
+          const tensors = model.tensors.map(tensor => ({ ...tensor, dtype }));
+          await writeCheckpoint(out, model.config, tensors, { from: model.dir });
         }
         console.log(`${name} as ${type}: ${out}`);
       } finally {

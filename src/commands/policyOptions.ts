@@ -31,7 +31,7 @@ export interface OpenPolicy {
 }
 
 export async function openPolicy(checkpoint: string, { server, concurrency }: PolicyOptions): Promise<OpenPolicy> {
-  const { localCheckpoint } = await import('../hub/checkpoint.ts');
+  const { localCheckpoint } = await import('../checkpoint/reference.ts');
   const control = { onDownload: showDownload, onNotice: console.error };
   const folder = await localCheckpoint(checkpoint, control, { weights: server === undefined });
   if (server === undefined) {

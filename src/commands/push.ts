@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import cliProgress from 'cli-progress';
 import { Command } from 'commander';
+import type { ModelFiles } from '../checkpoint/publicFiles.ts';
 import { UserError } from '../errors.ts';
-import type { ModelFiles } from '../hub/modelFiles.ts';
 import { interruptible } from './interrupt.ts';
 import { repositoryName } from './options.ts';
 
@@ -44,7 +44,7 @@ another Hub. Ctrl-C stops: nothing is published until all is there, and the same
           import('../card/facts.ts'),
           import('../card/card.ts'),
           import('../card/cardFile.ts'),
-          import('../hub/modelFiles.ts'),
+          import('../checkpoint/publicFiles.ts'),
         ]);
       const readme = join(checkpoint, 'README.md');
       const facts = await cardFacts(checkpoint, { name });

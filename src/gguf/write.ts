@@ -1,11 +1,11 @@
 import { writeSync } from 'node:fs';
 import { z } from 'zod';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import { readCheckpointFiles, readTokenizer } from '../checkpoint/textFiles.ts';
 import { UserError } from '../errors.ts';
-import type { Checkpoint } from '../model/checkpoint.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Dtype } from '../model/dtype.ts';
 import { elements, type StoredTensor, writeValues } from '../model/safetensors.ts';
-import { readCheckpointFiles, readTokenizer } from '../text/checkpointFiles.ts';
 import { quantizeQ8 } from './blocks.ts';
 import { type Metadata, type TensorToWrite, type WriteControl, writeGgufFile } from './file.ts';
 import { ggufName } from './names.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createBranch, createRepo, HubApiError, modelInfo, uploadFilesWithProgress } from '@huggingface/hub';
+import type { ModelFile } from '../checkpoint/publicFiles.ts';
 import { UserError } from '../errors.ts';
-import type { ModelFile } from './modelFiles.ts';
 import { inWords } from './pushErrors.ts';
 import { SentFile } from './sentFile.ts';
 import { type HubSettings, hubSettings } from './settings.ts';

@@ -1,6 +1,6 @@
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { AdamState, Linear, Vector } from '../tensor/ops.ts';
 import { PackedWeight, Tensor, unscoped } from '../tensor/tensor.ts';
-import type { Checkpoint } from './checkpoint.ts';
 import { type ModelConfig, tensorShapes } from './config.ts';
 import { elements } from './safetensors.ts';
 

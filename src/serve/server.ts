@@ -1,5 +1,5 @@
+import { readCheckpoint } from '../checkpoint/checkpoint.ts';
 import { LocalEngine, type LocalEngineOptions } from '../engine/local/engine.ts';
-import { readCheckpoint } from '../model/checkpoint.ts';
 import { modelName } from '../modelName.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { readVocabulary } from '../text/vocabulary.ts';

@@ -1,6 +1,6 @@
+import { readCheckpointFiles } from '../checkpoint/textFiles.ts';
 import { readCallFormat } from './callFormat.ts';
 import type { Chat } from './chat.ts';
-import { readCheckpointFiles } from './checkpointFiles.ts';
 import { ChatTemplate } from './template.ts';
 import { SealedTokenizer } from './tokenizer.ts';
 import { formatToolCall } from './toolCall.ts';

@@ -1,5 +1,5 @@
+import { readTokenizer } from '../checkpoint/textFiles.ts';
 import { UserError } from '../errors.ts';
-import { readTokenizer } from './checkpointFiles.ts';
 import type { TokenizerJson } from './tokenizerJson.ts';
 
 /**

@@ -1,6 +1,6 @@
+import type { CheckpointFiles } from '../checkpoint/textFiles.ts';
 import { UserError } from '../errors.ts';
 import { BoundedTemplate } from './boundedTemplate.ts';
-import type { CheckpointFiles } from './checkpointFiles.ts';
 import type { Message, ToolSchema } from './message.ts';
 import { Shield } from './shield.ts';
 import { shownSchema } from './shownSchema.ts';

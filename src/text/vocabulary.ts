@@ -1,5 +1,5 @@
+import { readTokenizer } from '../checkpoint/textFiles.ts';
 import { BYTE_CHARACTERS } from './byteLevel.ts';
-import { readTokenizer } from './checkpointFiles.ts';
 import { isControl, type TokenizerJson, vocabularySize } from './tokenizerJson.ts';
 
 /** What each token of a checkpoint stands for. */

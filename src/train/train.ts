@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
+import { localCheckpoint } from '../checkpoint/reference.ts';
 import type { DownloadControl } from '../data/dataset.ts';
 import type { ConnectionOptions } from '../engine/openai/connection.ts';
 import type { Engine, Scorer } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
-import { localCheckpoint } from '../hub/checkpoint.ts';
 import type { Method } from '../methods/method.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { loadChat } from '../text/loadChat.ts';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readCheckpoint } from '../../src/model/checkpoint.ts';
+import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import { refuseOtherTokens } from '../../src/text/sameTokens.ts';
 import { cli } from '../cli.ts';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { localCheckpoint } from '../../src/checkpoint/reference.ts';
 import { openTasks } from '../../src/data/tasks.ts';
 import { parseBenchmarks } from '../../src/eval/benchmarks.ts';
-import { localCheckpoint } from '../../src/hub/checkpoint.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
 import { TestHub } from '../hub/server.ts';
 import { type Kind, writeParquet } from './writeParquet.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { readCheckpoint, writeCheckpoint } from '../../src/model/checkpoint.ts';
+import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { parseConfig, tensorShapes } from '../../src/model/config.ts';
 import { rotaryTable } from '../../src/model/rope.ts';
 import { loadWeights } from '../../src/model/weights.ts';

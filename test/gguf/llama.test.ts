@@ -1,15 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { writeSync } from 'node:fs';
+import { readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { installLlama } from '../../bench/engine/install.ts';
+import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { LocalEngine, type LocalSampler } from '../../src/engine/local/engine.ts';
 import { type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
 import { ggufName } from '../../src/gguf/names.ts';
 import { storedBytes, type TensorTypeName, tensorTypes } from '../../src/gguf/tensorTypes.ts';
+import { preTokenizers } from '../../src/gguf/tokenFormat.ts';
 import { type ExportType, ggufMetadata, writeGguf } from '../../src/gguf/write.ts';
-import { readCheckpoint, writeCheckpoint } from '../../src/model/checkpoint.ts';
 import { parseConfig, tensorShapes } from '../../src/model/config.ts';
 import { elements, type StoredTensor } from '../../src/model/safetensors.ts';
 import { Random } from '../../src/random.ts';
@@ -169,18 +170,23 @@ const scales: Partial<Record<TensorTypeName, [at: number, half: number][]>> = {
   Q6_K: [[208, 0x029f]], // 0.00004
 };
 
-/** Each family with its positions scaled in a way of its own. */
-const families: [architecture: string, scaling: Record<string, unknown>][] = [
+/** Each family with its positions scaled and its text split in a way of its own. */
+const families: [architecture: string, scaling: Record<string, unknown>, pre: string][] = [
   [
     'LlamaForCausalLM',
     { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 32 },
+    'llama-bpe',
   ],
-  ['Qwen2ForCausalLM', { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64 }],
-  ['Qwen3ForCausalLM', { rope_type: 'linear', factor: 2 }],
+  ['Qwen2ForCausalLM', { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64 }, 'smollm'],
+  ['Qwen3ForCausalLM', { rope_type: 'linear', factor: 2 }, 'qwen2'],
 ];
 
-/** The same shape and tokenizer in another family, its weights drawn anew. */
-async function writeFamily(folder: string, from: string, architecture: string, rope_scaling: object): Promise<void> {
+/** The same shape and tokens in another family, its weights drawn anew. */
+async function writeFamily(
+  folder: string,
+  from: string,
+  [architecture, rope_scaling, pre]: (typeof families)[number],
+): Promise<void> {
   const { config, close } = readCheckpoint(from);
   close();
   const { model_type: _, ...raw } = config.raw;
@@ -194,6 +200,12 @@ async function writeFamily(folder: string, from: string, architecture: string, r
     return { name, shape, dtype: 'F32', read };
   });
   await writeCheckpoint(folder, own, tensors, { from });
+  const path = join(folder, 'tokenizer.json');
+  const tokenizer = JSON.parse(readFileSync(path, 'utf8'));
+  const { normalizer, parts, ignoreMerges } = preTokenizers[pre];
+  Object.assign(tokenizer, { normalizer, pre_tokenizer: { type: 'Sequence', pretokenizers: parts } });
+  tokenizer.model.ignore_merges = ignoreMerges;
+  writeFileSync(path, JSON.stringify(tokenizer));
 }
 
 describe('models that know nothing say here what they say in llama.cpp', () => {
@@ -202,6 +214,7 @@ describe('models that know nothing say here what they say in llama.cpp', () => {
   const model = join(folder, 'random');
   const file = (type: string) => join(folder, `random-${type}.gguf`);
   let seen: Record<string, number[]>;
+  let cut: Record<string, number[][]>;
   beforeAll(async () => {
     const shape = { hiddenSize: 256, intermediateSize: 512, layers: 2, heads: 4, kvHeads: 2, headDim: 64 };
     const { world, close } = await openWorld('shop');
@@ -219,15 +232,17 @@ describe('models that know nothing say here what they say in llama.cpp', () => {
       await writeGgufFile(file(type), metadata, tensors);
     }
     checkpoint.close();
-    for (const [family, scaling] of families) {
-      await writeFamily(join(folder, family), model, family, scaling);
+    for (const given of families) {
+      const [family] = given;
+      await writeFamily(join(folder, family), model, given);
       const random = readCheckpoint(join(folder, family));
       await writeGguf(file(family), random, { name: family });
       random.close();
     }
     const all = [...types, ...blocks, ...families.map(([family]) => family)];
-    const answers = llama(all.map(type => ({ gguf: file(type), sequences: [sequence] })));
+    const answers = llama(all.map(type => ({ gguf: file(type), sequences: [sequence], texts })));
     seen = Object.fromEntries(all.map((type, i) => [type, answers[i].logprobs[0]]));
+    cut = Object.fromEntries(all.map((type, i) => [type, answers[i].cut]));
   }, 120_000);
 
   test.each(types)('%s: random weights, within 0.05 on average of what they were before', async type => {
@@ -238,13 +253,20 @@ describe('models that know nothing say here what they say in llama.cpp', () => {
     if (type === 'f32') expect(farthest(seen[type], exact)).toBeLessThan(0.01);
   });
 
-  test.each(families)('a %s with its positions scaled: %j', async (family, rope_scaling) => {
+  test.each(families)('a %s with its positions scaled: %j', async (family, rope_scaling, pre) => {
     const exact = await ownLogprobs(await engine.sampler(join(folder, family)), sequence);
     expect(farthest(seen[family], exact)).toBeLessThan(0.01);
     // Its positions must matter.
-    await writeFamily(join(folder, `${family}-plain`), model, family, { ...rope_scaling, rope_type: 'default' });
+    await writeFamily(join(folder, `${family}-plain`), model, [family, { ...rope_scaling, rope_type: 'default' }, pre]);
     const plain = await ownLogprobs(await engine.sampler(join(folder, `${family}-plain`)), sequence);
     expect(farthest(seen[family], plain)).toBeGreaterThan(0.1);
+  });
+
+  test.each(families)('a %s cuts texts into the same tokens: %j, %s', family => {
+    for (const checkpoint of [join(folder, family), file(family)]) {
+      const chat = loadChat(checkpoint);
+      expect(texts.map(text => chat.encode(text))).toEqual(cut[family]);
+    }
   });
 
   test.each(families)('a %s is read back with every bit', async family => {

@@ -2,12 +2,13 @@ import { readdirSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
 import { expect, test } from 'vitest';
+import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { type Metadata, type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
 import { ggufName } from '../../src/gguf/names.ts';
 import { readGgufTokenizer } from '../../src/gguf/tokenizer.ts';
 import { writeGguf } from '../../src/gguf/write.ts';
-import { readCheckpoint } from '../../src/model/checkpoint.ts';
 import { elements, writeValues } from '../../src/model/safetensors.ts';
+import { loadChat } from '../../src/text/loadChat.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
 import { openWorld } from '../../src/worlds/open.ts';
 import { temporaryFolder, writeTinyModel } from '../engine/tinyModel.ts';
@@ -57,6 +58,13 @@ test('a checkpoint as GGUF: shape, tokenizer and every tensor, as another reader
   const bytes = checkpoint.tensors.reduce((sum, tensor) => sum + elements(tensor.shape) * 4, 0);
   expect(statSync(file).size - Number(tensorDataOffset)).toBe(bytes);
   checkpoint.close();
+
+  // What is trained from the file is a folder with its tokenizer and template.
+  const [again, copy] = [readCheckpoint(file), join(folder, 'copy')];
+  await writeCheckpoint(copy, again.config, again.tensors, { from: file });
+  again.close();
+  const prompt = (path: string) => loadChat(path).prompt([{ role: 'user', content: 'Hi' }], []);
+  expect(prompt(copy)).toEqual(prompt(model));
 });
 
 test('a file that asks for what is not computed, or is not whole, is refused by name', async () => {

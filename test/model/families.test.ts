@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Checkpoint, readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import { forwardBackward } from '../../src/engine/local/learner.ts';
 import { score } from '../../src/engine/local/scorer.ts';
 import { lossWeights } from '../../src/methods/aggregation.ts';
-import { type Checkpoint, readCheckpoint } from '../../src/model/checkpoint.ts';
 import { parseConfig } from '../../src/model/config.ts';
 import { decode } from '../../src/model/decoder.ts';
 import { rotaryTable, rotation } from '../../src/model/rope.ts';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { forwardBackward, update } from '../../src/engine/local/learner.ts';
 import { score } from '../../src/engine/local/scorer.ts';
 import { lossWeights } from '../../src/methods/aggregation.ts';
-import { readCheckpoint } from '../../src/model/checkpoint.ts';
 import { decode } from '../../src/model/decoder.ts';
 import { fromBf16, toBf16 } from '../../src/model/dtype.ts';
 import { rotaryTable } from '../../src/model/rope.ts';

@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { readCheckpoint, writeCheckpoint } from '../../checkpoint/checkpoint.ts';
 import { readJson } from '../../documents.ts';
 import { UserError } from '../../errors.ts';
 import { writeFileWhole } from '../../files.ts';
 import { MaskThread } from '../../grammar/maskThread.ts';
-import { readCheckpoint, writeCheckpoint } from '../../model/checkpoint.ts';
 import { sameShape } from '../../model/config.ts';
 import type { Dtype } from '../../model/dtype.ts';
 import { rotaryTable } from '../../model/rope.ts';

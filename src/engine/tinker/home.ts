@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar';
+import { adapterFiles, mergeAdapter } from '../../checkpoint/adapter.ts';
+import { readCheckpoint, writeCheckpoint } from '../../checkpoint/checkpoint.ts';
 import { replaceFolder, temporaryFolder } from '../../files.ts';
-import { readCheckpoint, writeCheckpoint } from '../../model/checkpoint.ts';
 import { Passing } from '../patience.ts';
-import { adapterFiles, mergeAdapter } from './adapter.ts';
 import type { Connection } from './connection.ts';
 import { checkpointRoute } from './savedPlace.ts';
 

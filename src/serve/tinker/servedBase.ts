@@ -1,5 +1,5 @@
+import { readCheckpoint } from '../../checkpoint/checkpoint.ts';
 import { engineDefaults, precisionOf, type WorkerOptions } from '../../engine/local/protocol.ts';
-import { readCheckpoint } from '../../model/checkpoint.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { modelName } from '../../modelName.ts';
 

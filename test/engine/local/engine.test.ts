@@ -9,10 +9,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { readCheckpoint } from '../../../src/checkpoint/checkpoint.ts';
 import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/engine.ts';
 import type { AdamParams, Datum, LossSpec, Trainer } from '../../../src/engine/types.ts';
 import { UserError } from '../../../src/errors.ts';
-import { readCheckpoint } from '../../../src/model/checkpoint.ts';
 import { elements, SafetensorsFile, writeSafetensors } from '../../../src/model/safetensors.ts';
 import { native } from '../../../src/tensor/native.ts';
 import { maxPositions, randomTokens, temporaryFolder, vocabSize, writeTinyModel } from '../tinyModel.ts';

@@ -7,8 +7,8 @@ import { isGguf } from '../gguf/header.ts';
 import { readGgufTokenizer } from '../gguf/tokenizer.ts';
 import { endTokens } from '../model/config.ts';
 import { firstIssue } from '../schema.ts';
-import { withTools } from './hermesTemplate.ts';
-import { parseTokenizer, type TokenizerJson, vocabularySize } from './tokenizerJson.ts';
+import { withTools } from '../text/hermesTemplate.ts';
+import { parseTokenizer, type TokenizerJson, vocabularySize } from '../text/tokenizerJson.ts';
 
 const specialToken = z
   .union([z.string(), z.looseObject({ content: z.string() })])

@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { mergeAdapter } from '../../../src/engine/tinker/adapter.ts';
-import { writeSafetensors } from '../../../src/model/safetensors.ts';
-import { temporaryFolder } from '../tinyModel.ts';
+import { mergeAdapter } from '../../src/checkpoint/adapter.ts';
+import { writeSafetensors } from '../../src/model/safetensors.ts';
+import { temporaryFolder } from '../engine/tinyModel.ts';
 
 const tensor = (name: string, shape: number[], values: number[]) => ({
   name,

@@ -17,7 +17,7 @@ export async function localCheckpoint(
 ): Promise<string> {
   const name = hubName(reference);
   if (!name) return reference;
-  const { fetchFiles } = await import('./hub.ts');
+  const { fetchFiles } = await import('../hub/hub.ts');
   const isWanted = (path: string) => CHECKPOINT_FILE.test(path) && (weights || !WEIGHTS_FILE.test(path));
   const select = (paths: string[]) => paths.filter(isWanted);
   const { folder } = await fetchFiles({ type: 'model', name, select }, { onProgress, onNotice, signal });

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readJson } from '../../documents.ts';
-import { UserError } from '../../errors.ts';
-import { SafetensorsFile, type StoredTensor } from '../../model/safetensors.ts';
-import { firstIssue } from '../../schema.ts';
+import { readJson } from '../documents.ts';
+import { UserError } from '../errors.ts';
+import { SafetensorsFile, type StoredTensor } from '../model/safetensors.ts';
+import { firstIssue } from '../schema.ts';
 
 /** A LoRA adapter as PEFT writes it. */
 export const adapterFiles = { config: 'adapter_config.json', weights: 'adapter_model.safetensors' };

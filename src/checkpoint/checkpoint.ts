@@ -4,12 +4,13 @@ import { z } from 'zod';
 import { readJson } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { currentFolder, replaceFolder, temporaryFolder, writeFileWhole } from '../files.ts';
-import { readGgufCheckpoint } from '../gguf/checkpoint.ts';
 import { isGguf } from '../gguf/header.ts';
+import { readGgufTokenizer } from '../gguf/tokenizer.ts';
+import { type ModelConfig, parseConfig, tensorShapes } from '../model/config.ts';
+import type { Dtype } from '../model/dtype.ts';
+import { elements, SafetensorsFile, type StoredTensor, writeSafetensors } from '../model/safetensors.ts';
 import { onPath } from '../systemErrors.ts';
-import { type ModelConfig, parseConfig, tensorShapes } from './config.ts';
-import type { Dtype } from './dtype.ts';
-import { elements, SafetensorsFile, type StoredTensor, writeSafetensors } from './safetensors.ts';
+import { readGgufCheckpoint } from './ggufFile.ts';
 
 /** A model folder in the Hugging Face layout. Its tensors can be read until it is closed. */
 export interface Checkpoint {
@@ -93,7 +94,7 @@ export async function writeCheckpoint(
   try {
     writeFileWhole(join(temporary, 'config.json'), `${JSON.stringify(savedConfig(config, tensors), null, 2)}\n`);
     writeSafetensors(join(temporary, weightsFile), tensors);
-    if (options.from !== undefined) copyCompanions(currentFolder(options.from), temporary);
+    if (options.from !== undefined) writeCompanions(options.from, temporary);
     await options.extra?.(temporary);
     replaceFolder(temporary, path);
   } catch (error) {
@@ -126,10 +127,17 @@ function holdsModel(dir: string): boolean {
   return existsSync(join(dir, 'config.json')) && [weightsFile, indexFile].some(file => existsSync(join(dir, file)));
 }
 
-function copyCompanions(from: string, to: string): void {
+function writeCompanions(from: string, to: string): void {
+  const write = (name: string, content: string | Uint8Array) => writeFileWhole(join(to, name), content);
+  if (isGguf(from)) {
+    const { tokenizer, config } = readGgufTokenizer(from);
+    write('tokenizer.json', `${JSON.stringify(tokenizer, null, 2)}\n`);
+    write('tokenizer_config.json', `${JSON.stringify(config, null, 2)}\n`);
+    return;
+  }
+  const folder = currentFolder(from);
   for (const name of companionFiles) {
-    const source = join(from, name);
-    if (existsSync(source)) writeFileWhole(join(to, name), readFileSync(source));
+    if (existsSync(join(folder, name))) write(name, readFileSync(join(folder, name)));
   }
 }
 

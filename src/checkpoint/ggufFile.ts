@@ -1,15 +1,15 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { dequantize } from '../gguf/blocks.ts';
+import { type GgufHeader, type GgufTensor, readGgufHeader } from '../gguf/header.ts';
+import { ggufName } from '../gguf/names.ts';
+import { factorsName, withFactors } from '../gguf/rope.ts';
+import { inHalves } from '../gguf/rowOrder.ts';
+import { ggufConfig } from '../gguf/shape.ts';
+import { storedBytes, tensorTypes } from '../gguf/tensorTypes.ts';
 import { type ModelConfig, tensorShapes } from '../model/config.ts';
 import { elements, type StoredTensor } from '../model/safetensors.ts';
 import { onPath } from '../systemErrors.ts';
-import { dequantize } from './blocks.ts';
-import { type GgufHeader, type GgufTensor, readGgufHeader } from './header.ts';
-import { ggufName } from './names.ts';
-import { factorsName, withFactors } from './rope.ts';
-import { inHalves } from './rowOrder.ts';
-import { ggufConfig } from './shape.ts';
-import { storedBytes, tensorTypes } from './tensorTypes.ts';
 
 /**
  * Opens a model in one GGUF file, quantised or not; its tensors can be read until `close`. Values of blocks are told as

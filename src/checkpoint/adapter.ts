@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { readJson } from '../documents.ts';
 import { UserError } from '../errors.ts';
@@ -12,7 +13,38 @@ const adapterConfig = z.looseObject({
   r: z.int().positive(),
   lora_alpha: z.number(),
   use_rslora: z.boolean().default(false),
+  base_model_name_or_path: z.string().nullish(),
 });
+
+/**
+ * The model that an adapter's folder is an adapter of; undefined for other folders.
+ * @throws UserError where it is not on this machine
+ */
+export function adapterBase(folder: string): string | undefined {
+  if (existsSync(join(folder, 'config.json')) || !existsSync(join(folder, adapterFiles.config))) return undefined;
+  const { base_model_name_or_path: base } = readConfig(folder);
+  if (!base) throw new UserError(`${join(folder, adapterFiles.config)} does not say base_model_name_or_path`);
+  const places = [resolve(folder, base), resolve(base)];
+  const found = places.find(place => existsSync(place));
+  if (found) return found;
+  throw new UserError(
+    `${folder} is an adapter of ${base}, which is not on this machine: ` +
+      `put that model's folder at ${places[1]}, or its path into ${adapterFiles.config}`,
+  );
+}
+
+/** The folder that has a checkpoint's tokenizer: its own, or that of the model which it is an adapter of. */
+export function tokenizerHome(folder: string): string {
+  if (existsSync(join(folder, 'tokenizer.json'))) return folder;
+  return adapterBase(folder) ?? folder;
+}
+
+function readConfig(folder: string): z.output<typeof adapterConfig> {
+  const path = join(folder, adapterFiles.config);
+  const config = adapterConfig.safeParse(readJson(path));
+  if (config.success) return config.data;
+  throw new UserError(`${path} is damaged: ${firstIssue(config.error)}`);
+}
 
 /**
  * A model's tensors with an adapter merged into them: W + scale · B A (Hu et al. 2021), scale = alpha / r.
@@ -20,10 +52,7 @@ const adapterConfig = z.looseObject({
  * @throws UserError where the adapter is damaged, or changes what this model has not
  */
 export function mergeAdapter(tensors: readonly StoredTensor[], folder: string): StoredTensor[] {
-  const configPath = join(folder, adapterFiles.config);
-  const config = adapterConfig.safeParse(readJson(configPath));
-  if (!config.success) throw new UserError(`${configPath} is damaged: ${firstIssue(config.error)}`);
-  const { r, lora_alpha: alpha, use_rslora } = config.data;
+  const { r, lora_alpha: alpha, use_rslora } = readConfig(folder);
   const scale = alpha / (use_rslora ? Math.sqrt(r) : r);
 
   const factors = readFactors(join(folder, adapterFiles.weights));

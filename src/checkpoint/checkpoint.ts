@@ -10,6 +10,7 @@ import { type ModelConfig, parseConfig, tensorShapes } from '../model/config.ts'
 import type { Dtype } from '../model/dtype.ts';
 import { elements, SafetensorsFile, type StoredTensor, writeSafetensors } from '../model/safetensors.ts';
 import { onPath } from '../systemErrors.ts';
+import { adapterBase, mergeAdapter, tokenizerHome } from './adapter.ts';
 import { readGgufCheckpoint } from './ggufFile.ts';
 
 /** A model folder in the Hugging Face layout. Its tensors can be read until it is closed. */
@@ -38,7 +39,8 @@ const companionFiles = [
 ];
 
 /**
- * Opens a checkpoint; weights are in one file, or in shards named by an index, or all of it is one GGUF file.
+ * Opens a checkpoint; weights are in one file, or in shards named by an index, or all of it is one GGUF file; or it is an adapter,
+ * as PEFT writes it, which is merged into the model that it names.
  * @throws UserError when the folder holds no model, a file is damaged, or the tensors are not those of `config.json`.
  */
 export function readCheckpoint(path: string): Checkpoint {
@@ -47,6 +49,8 @@ export function readCheckpoint(path: string): Checkpoint {
     return { dir: path, tensors: tensors.map(tensor => finite(path, tensor)), ...rest };
   }
   const dir = currentFolder(path);
+  const base = adapterBase(dir);
+  if (base) return adapted(dir, base);
   const configPath = join(dir, 'config.json');
   if (!holdsModel(dir)) {
     const isFolder = statSync(dir, { throwIfNoEntry: false })?.isDirectory();
@@ -103,6 +107,18 @@ export async function writeCheckpoint(
   }
 }
 
+/** The model that an adapter makes of another. */
+function adapted(adapter: string, base: string): Checkpoint {
+  const checkpoint = readCheckpoint(base);
+  try {
+    const tensors = mergeAdapter(checkpoint.tensors, adapter).map(tensor => finite(adapter, tensor));
+    return { ...checkpoint, dir: adapter, tensors };
+  } catch (error) {
+    checkpoint.close();
+    throw error;
+  }
+}
+
 /** The same tensor, whose values are read only where all are numbers. */
 function finite(path: string, tensor: StoredTensor): StoredTensor {
   const read: StoredTensor['read'] = into => {
@@ -135,7 +151,7 @@ function writeCompanions(from: string, to: string): void {
     write('tokenizer_config.json', `${JSON.stringify(config, null, 2)}\n`);
     return;
   }
-  const folder = currentFolder(from);
+  const folder = tokenizerHome(currentFolder(from));
   for (const name of companionFiles) {
     if (existsSync(join(folder, name))) write(name, readFileSync(join(folder, name)));
   }

@@ -9,6 +9,7 @@ import { endTokens } from '../model/config.ts';
 import { firstIssue } from '../schema.ts';
 import { withTools } from '../text/hermesTemplate.ts';
 import { parseTokenizer, type TokenizerJson, vocabularySize } from '../text/tokenizerJson.ts';
+import { tokenizerHome } from './adapter.ts';
 
 const specialToken = z
   .union([z.string(), z.looseObject({ content: z.string() })])
@@ -42,9 +43,9 @@ export interface CheckpointFiles {
 }
 
 /** Reads a checkpoint folder's `tokenizer.json`. Throws a UserError if it is missing or damaged. */
-export function readTokenizer(dir: string): TokenizerJson {
-  if (isGguf(dir)) return readGgufTokenizer(dir).tokenizer;
-  const path = join(dir, 'tokenizer.json');
+export function readTokenizer(checkpoint: string): TokenizerJson {
+  if (isGguf(checkpoint)) return readGgufTokenizer(checkpoint).tokenizer;
+  const path = join(tokenizerHome(checkpoint), 'tokenizer.json');
   refuseMissing(path);
   return parseTokenizer(readJson(path), path);
 }
@@ -55,8 +56,9 @@ export function readTokenizer(dir: string): TokenizerJson {
  * `chat_template.jinja` goes before the configuration's template, and among named templates `tool_use` before `default`.
  * Throws a UserError that names the file that is missing or damaged.
  */
-export function readCheckpointFiles(dir: string): CheckpointFiles {
-  if (isGguf(dir)) return ggufFiles(dir);
+export function readCheckpointFiles(checkpoint: string): CheckpointFiles {
+  if (isGguf(checkpoint)) return ggufFiles(checkpoint);
+  const dir = tokenizerHome(checkpoint);
   const tokenizerPath = join(dir, 'tokenizer.json');
   const configPath = join(dir, 'tokenizer_config.json');
   const tokenizer = readTokenizer(dir);

@@ -18,7 +18,7 @@ export const chatCommand = () =>
   withSampling(
     new Command('chat')
       .description('Talk to a model in the terminal, its tools live.')
-      .argument('<checkpoint>', 'folder of a model in Hugging Face layout')
+      .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
       .option(
         '--tools <list>',
         "tools, separated by commas: 'python', or modules whose default export is a list of tools",

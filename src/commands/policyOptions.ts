@@ -11,7 +11,7 @@ export interface PolicyOptions {
 
 export function withPolicy(command: Command): Command {
   return command
-    .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or hf: and its name on the Hub')
+    .argument('<checkpoint>', 'folder of a model in Hugging Face layout, GGUF file, or hf: and its name on the Hub')
     .option('--server <url>', 'sample the model that a server has, such as http://127.0.0.1:8000; see below')
     .option('--concurrency <count>', 'trajectories under way at the same time', positiveInteger, 64);
 }

@@ -13,7 +13,7 @@ export const runCommand = () =>
   withSampling(
     new Command('run')
       .description("Watch a model solve one of a world's held-out tasks with its tools.")
-      .argument('<checkpoint>', 'folder of a model in Hugging Face layout')
+      .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
       .option('--world <world>', 'where the tasks and tools come from', 'shop')
       .option('--task <index>', 'which held-out task', nonNegativeInteger, 0),
     2048,

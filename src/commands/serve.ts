@@ -25,7 +25,7 @@ export const serveCommand = () =>
     .description(
       "Serve a model by OpenAI's API, to the clients and agents that you already have; or be trained, by Tinker's.",
     )
-    .argument('<checkpoint...>', 'folder of a model in Hugging Face layout; with --tinker, of several')
+    .argument('<checkpoint...>', 'folder of a model in Hugging Face layout, or a GGUF file; with --tinker, of several')
     .option('--tinker', 'the Tinker API: clients train copies of the models, sample from them and save them')
     .option('--state <folder>', 'with --tinker, where they are saved', 'runs/tinker')
     .option('--port <port>', 'port to listen on', portNumber, 8000)

@@ -14,6 +14,8 @@ export class TailCalls {
   readonly #openings: RegExp;
   /** Whether anything but white space came before what is held. */
   #begun = false;
+  /** Whether what is held begins as a call does. */
+  #waiting = false;
   #held = '';
 
   constructor(format: TailFormat, stopStrings: readonly string[] = []) {
@@ -29,7 +31,9 @@ export class TailCalls {
 
   push(text: string): TurnDelta[] {
     this.#held += text;
+    if (this.#waiting) return [];
     const [first] = this.#candidates();
+    this.#waiting = first !== undefined;
     return this.#say((first === undefined ? this.#held : this.#held.slice(0, first)).trimEnd().length);
   }
 

@@ -1,12 +1,9 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { inGiB } from '../bytes.ts';
-import { readJson } from '../documents.ts';
+import { readShape } from '../checkpoint/shape.ts';
 import { availableMemory, memoryNeed } from '../engine/local/memory.ts';
 import { activationBytes } from '../engine/local/pass.ts';
 import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
 import { UserError } from '../errors.ts';
-import { currentFolder } from '../files.ts';
 import { hubName } from '../hubName.ts';
 import type { Method } from '../methods/method.ts';
 import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
@@ -159,8 +156,8 @@ function shapeOf(checkpoint: string, base?: string): ModelConfig {
         `Known are ${Object.keys(publishedConfigs).join(', ')}`,
     );
   }
-  const file = join(currentFolder(checkpoint), 'config.json');
-  if (existsSync(file)) return parseConfig(readJson(file), file);
+  const shape = readShape(checkpoint);
+  if (shape) return shape;
   if (base && base !== checkpoint) return shapeOf(base);
   throw new UserError(
     `${checkpoint} holds no model yet: train or download it first, or say in base what it is made from`,

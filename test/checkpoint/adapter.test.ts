@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { mergeAdapter } from '../../src/checkpoint/adapter.ts';
+import { mergeAdapter, tokenizerHome } from '../../src/checkpoint/adapter.ts';
+import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { writeSafetensors } from '../../src/model/safetensors.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
 
@@ -16,10 +17,11 @@ const model = [
   tensor('model.norm.weight', [3], [1, 1, 1]),
 ];
 
-function writeAdapter(names: [string, string]): string {
+function writeAdapter(names: [string, string], base?: string): string {
   const folder = join(temporaryFolder(), 'adapter');
   mkdirSync(folder);
-  writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify({ r: 1, lora_alpha: 2, peft_type: 'LORA' }));
+  const config = { r: 1, lora_alpha: 2, peft_type: 'LORA', base_model_name_or_path: base };
+  writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config));
   writeSafetensors(join(folder, 'adapter_model.safetensors'), [
     tensor(names[0], [1, 3], [1, 0, -1]),
     tensor(names[1], [2, 1], [0.5, 2]),
@@ -38,4 +40,30 @@ test('an adapter of another model is refused', () => {
   const name = 'base_model.model.model.layers.7.self_attn.q_proj';
   const folder = writeAdapter([`${name}.lora_A.weight`, `${name}.lora_B.weight`]);
   expect(() => mergeAdapter(model, folder)).toThrow(/the model nothing that it changes/);
+});
+
+test('the folder of an adapter is a checkpoint: the model that it names, with its tokenizer, changed', () => {
+  const base = resolve('test/vectors/llama-tiny');
+  const folder = writeAdapter(['a', 'b'], base);
+  writeSafetensors(join(folder, 'adapter_model.safetensors'), [
+    tensor('base_model.model.model.layers.1.mlp.down_proj.lora_A.weight', [1, 20], Array(20).fill(1)),
+    tensor('base_model.model.model.layers.1.mlp.down_proj.lora_B.weight', [24, 1], Array(24).fill(0.5)),
+  ]);
+  const [plain, adapted] = [base, folder].map(readCheckpoint);
+  expect(adapted.config).toEqual(plain.config);
+  for (const [i, { name, read }] of plain.tensors.entries()) {
+    const added = name.includes('layers.1.mlp.down_proj') ? 1 : 0;
+    expect(adapted.tensors[i].read()).toEqual(read().map(value => value + added));
+  }
+  for (const checkpoint of [plain, adapted]) checkpoint.close();
+  expect(tokenizerHome(folder)).toBe(base);
+  writeFileSync(join(folder, 'tokenizer.json'), '{}');
+  expect(tokenizerHome(folder)).toBe(folder);
+});
+
+test('an adapter of a model that is not here says so', () => {
+  const folder = writeAdapter(['a', 'b'], 'org/away');
+  expect(() => readCheckpoint(folder)).toThrow(
+    /is an adapter of org\/away, which is not on this machine: put that model/,
+  );
 });

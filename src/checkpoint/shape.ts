@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readJson } from '../documents.ts';
+import { currentFolder } from '../files.ts';
+import { isGguf } from '../gguf/header.ts';
+import { type ModelConfig, parseConfig } from '../model/config.ts';
+import { adapterBase } from './adapter.ts';
+import { readGgufCheckpoint } from './ggufFile.ts';
+
+/**
+ * The shape of a checkpoint, whose weights need not be there; undefined where there is none.
+ * @throws UserError where it is damaged, or of a model that is not computed here.
+ */
+export function readShape(checkpoint: string): ModelConfig | undefined {
+  if (isGguf(checkpoint)) {
+    if (!existsSync(checkpoint)) return undefined;
+    const { config, close } = readGgufCheckpoint(checkpoint);
+    close();
+    return config;
+  }
+  const folder = currentFolder(checkpoint);
+  const file = join(adapterBase(folder) ?? folder, 'config.json');
+  return existsSync(file) ? parseConfig(readJson(file), file) : undefined;
+}

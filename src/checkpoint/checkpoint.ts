@@ -10,6 +10,7 @@ import { type ModelConfig, parseConfig, tensorShapes } from '../model/config.ts'
 import type { Dtype } from '../model/dtype.ts';
 import { elements, SafetensorsFile, type StoredTensor, writeSafetensors } from '../model/safetensors.ts';
 import { onPath } from '../systemErrors.ts';
+import { withTools } from '../text/hermesTemplate.ts';
 import { adapterBase, mergeAdapter, tokenizerHome } from './adapter.ts';
 import { readGgufCheckpoint } from './ggufFile.ts';
 
@@ -147,8 +148,9 @@ function writeCompanions(from: string, to: string): void {
   const write = (name: string, content: string | Uint8Array) => writeFileWhole(join(to, name), content);
   if (isGguf(from)) {
     const { tokenizer, config } = readGgufTokenizer(from);
+    const chat_template = config.chat_template && withTools(String(config.chat_template), tokenizer);
     write('tokenizer.json', `${JSON.stringify(tokenizer, null, 2)}\n`);
-    write('tokenizer_config.json', `${JSON.stringify(config, null, 2)}\n`);
+    write('tokenizer_config.json', `${JSON.stringify({ ...config, chat_template }, null, 2)}\n`);
     return;
   }
   const folder = tokenizerHome(currentFolder(from));

@@ -1,9 +1,9 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { isAbsolute, relative, resolve } from 'node:path';
 import { z } from 'zod';
+import { readCheckpoint } from '../checkpoint/checkpoint.ts';
 import type { LocalEngine } from '../engine/local/engine.ts';
 import { UserError } from '../errors.ts';
-import { readCheckpoint } from '../checkpoint/checkpoint.ts';
 import { type ModelConfig, sameShape } from '../model/config.ts';
 import { firstIssue } from '../schema.ts';
 import { onPath } from '../systemErrors.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { lockFolder } from '../../folderLock.ts';
 import { readCheckpoint } from '../../checkpoint/checkpoint.ts';
+import { lockFolder } from '../../folderLock.ts';
 import { onPath } from '../../systemErrors.ts';
 
 /** What is written here, whole, unfinished or half replaced: all else in the folder is somebody else's. */

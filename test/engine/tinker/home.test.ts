@@ -6,9 +6,9 @@ import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { create, Header } from 'tar';
 import { expect, onTestFinished, test } from 'vitest';
+import { readCheckpoint } from '../../../src/checkpoint/checkpoint.ts';
 import { Connection } from '../../../src/engine/tinker/connection.ts';
 import { bringHome } from '../../../src/engine/tinker/home.ts';
-import { readCheckpoint } from '../../../src/model/checkpoint.ts';
 import { writeSafetensors } from '../../../src/model/safetensors.ts';
 import { temporaryFolder, writeTinyModel } from '../tinyModel.ts';
 

@@ -29,7 +29,11 @@ function answerOf({ answer, tests }: Task): string {
   return tests ? `Tests:\n${testsText(tests)}` : `Answer: ${answer}`;
 }
 
-function testsText({ inputs, outputs }: CodeTests): string {
-  const shown = inputs.slice(0, SHOWN_TESTS).map((input, i) => `Input:\n${input}\nOutput:\n${outputs[i]}`);
-  return shown.join('\n').slice(0, SHOWN_CHARS);
+function testsText(tests: CodeTests): string {
+  const all = 'checks' in tests ? tests.checks : tests.inputs.map((input, i) => example(input, tests.outputs[i]));
+  return all.slice(0, SHOWN_TESTS).join('\n').slice(0, SHOWN_CHARS);
+}
+
+function example(input: string, output: string): string {
+  return `Input:\n${input}\nOutput:\n${output}`;
 }

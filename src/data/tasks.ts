@@ -63,7 +63,8 @@ async function* rowsOf<T>(
 }
 
 function taskOf(problem: Problem, id: string, templates: Required<PromptTemplates>): Task {
-  const { kind, messages, domain = 'science', functionName = '', answer, tests, hint } = problem;
+  const { kind, messages, domain = 'science', functionName = '', answer, alternatives, tests, hint } = problem;
   const known = { domain, function: functionName };
-  return { id, messages: kind ? promptOf(messages, templates[kind]!, known) : messages, answer, tests, hint };
+  const asked = kind ? promptOf(messages, templates[kind]!, known) : messages;
+  return { id, messages: asked, answer, alternatives, tests, hint };
 }

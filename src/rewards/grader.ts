@@ -27,7 +27,10 @@ export class Grader {
     if (task.tests) return this.#run(answer, task.tests);
     const { score, correct, predicted } = mathReward(answer, task.answer);
     if (correct || predicted === undefined) return { score, correct };
-    return (await this.sameAnswer(predicted, task.answer)) ? { score: 1, correct: true } : { score, correct };
+    for (const right of [task.answer, ...(task.alternatives ?? [])]) {
+      if (await this.sameAnswer(predicted, right)) return { score: 1, correct: true };
+    }
+    return { score, correct };
   }
 
   /** Whether two answers are the same one. */

@@ -16,8 +16,8 @@ export interface Chat {
   prompt(messages: Message[], tools: ToolSchema[]): number[];
   /** An assistant message as the model would have sampled it, end-of-turn token included: what SFT learns. */
   turn(message: Extract<Message, { role: 'assistant' }>): number[];
-  /** What follows a sampled turn: the tool's answer as data, and the prompt for the next turn. */
-  observation(content: string): number[];
+  /** What follows a sampled turn: the tools' answers as data, and the prompt for the next turn. */
+  observation(...contents: string[]): number[];
   /** Tokens as text, control tokens shown. */
   decode(tokens: readonly number[]): string;
   /** Reads a turn while it is sampled. */

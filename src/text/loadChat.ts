@@ -50,7 +50,7 @@ export function loadChat(dir: string, { enableThinking = false }: ChatOptions = 
       return tokenizer.encode([...(text ? [text] : []), ...calls].join('\n') + tokenizer.seal(endOfTurn));
     },
     // The sampled turn already holds the end-of-turn token.
-    observation: content => tokenizer.encode(observation(content)).slice(1),
+    observation: (...contents) => tokenizer.encode(observation(...contents)).slice(1),
     decode,
     reader,
     parse: tokens => {

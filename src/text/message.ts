@@ -7,7 +7,8 @@ export interface ToolCall {
 
 export type Message =
   | { role: 'system' | 'user'; content: string }
-  | { role: 'assistant'; content: string; toolCalls?: ToolCall[] }
+  /** `reasoning`: what was thought before it was said. */
+  | { role: 'assistant'; content: string; reasoning?: string; toolCalls?: ToolCall[] }
   | { role: 'tool'; content: string };
 
 /** What the chat template shows the model of a tool: JSON Schema parameters, as in the OpenAI format. */

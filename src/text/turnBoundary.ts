@@ -6,8 +6,8 @@ import type { SealedTokenizer } from './tokenizer.ts';
 export interface TurnBoundary {
   /** The control token that ends an assistant turn, as plain text. */
   endOfTurn: string;
-  /** Sealed text from the end-of-turn token to the prompt for the next turn, with a tool's answer between. */
-  observation(content: string): string;
+  /** Sealed text from the end-of-turn token to the prompt for the next turn, with the tools' answers between. */
+  observation(...contents: string[]): string;
 }
 
 const TURN = 'ASSISTANT-TURN';
@@ -17,12 +17,12 @@ const TOOL = { name: 'tool', description: 'A tool.', parameters: { type: 'object
 
 /** Reads the boundary off the template. Throws a UserError where its turns do not end with a control token. */
 export function readTurnBoundary(template: ChatTemplate, tokenizer: SealedTokenizer): TurnBoundary {
-  const afterTurn = (content: string) => {
+  const afterTurn = (...contents: string[]) => {
     const rendered = template.render(
       [
         { role: 'user', content: 'Question' },
         { role: 'assistant', content: TURN },
-        { role: 'tool', content },
+        ...contents.map(content => ({ role: 'tool' as const, content })),
       ],
       [TOOL],
     );
@@ -37,5 +37,7 @@ export function readTurnBoundary(template: ChatTemplate, tokenizer: SealedTokeni
   const parts = probed.split(PROBE);
   if (parts.length !== 2) return { endOfTurn, observation: afterTurn };
   const [before, after] = parts;
-  return { endOfTurn, observation: content => before + template.shield.defuse(content) + after };
+  const observation = (...contents: string[]) =>
+    contents.length > 1 ? afterTurn(...contents) : before + template.shield.defuse(contents[0]) + after;
+  return { endOfTurn, observation };
 }

@@ -82,14 +82,17 @@ function hasNoLesson({ mask }: DemonstrationTokens): boolean {
 export function demonstrationTokens(chat: Chat, prompt: number[], solution: readonly Message[]): DemonstrationTokens {
   const tokens = [...prompt];
   const turns: [start: number, end: number][] = [];
+  let answers: string[] = [];
   for (const message of solution) {
-    const start = tokens.length;
-    if (message.role === 'assistant') {
-      tokens.push(...chat.turn(message));
-      turns.push([start, tokens.length]);
-    } else {
-      tokens.push(...chat.observation(message.content));
+    if (message.role !== 'assistant') {
+      answers.push(message.content);
+      continue;
     }
+    if (answers.length > 0) tokens.push(...chat.observation(...answers));
+    answers = [];
+    const start = tokens.length;
+    tokens.push(...chat.turn(message));
+    turns.push([start, tokens.length]);
   }
   const mask = new Uint8Array(tokens.length);
   for (const [start, end] of turns) mask.fill(1, start, end);

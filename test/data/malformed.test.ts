@@ -171,9 +171,9 @@ const dialogues: [name: string, row: unknown, cause: RegExp][] = [
     /messages: message 3 is the assistant's, where the tool's is wanted/,
   ],
   [
-    'a dialogue that ends with an observation',
-    { messages: [user, called, observed] },
-    /messages: the last message must be the assistant's/,
+    'a person who speaks amid the turns',
+    { messages: [user, called, observed, user, answered] },
+    /messages: message 4 is the user's, amid the turns/,
   ],
   ['nobody asks', { messages: [answered] }, /messages: the user's message is missing/],
   [

@@ -57,6 +57,19 @@ describe('Qwen3', () => {
     expect(turn.at(-1)).toBe(IM_END);
   });
 
+  it('shows several answers to a turn as the template does: one after the other in one place', () => {
+    const called = { role: 'assistant' as const, content: '', toolCalls: [{ name: 'f', arguments: {} }] };
+    const answers = ['one', 'two</tool_response>'].map(content => ({ role: 'tool' as const, content }));
+    const dialogue: Message[] = [{ role: 'user', content: 'Q' }, called, ...answers];
+    const prompt = thinking.prompt(dialogue.slice(0, 1), []);
+    const said = [
+      ...prompt,
+      ...thinking.turn(called),
+      ...thinking.observation(...answers.map(({ content }) => content)),
+    ];
+    expect(thinking.prompt(dialogue, [])).toEqual(said);
+  });
+
   it('shows an observation as the template writes it', () => {
     expect(direct.decode(direct.observation('55'))).toBe(
       '\n<|im_start|>user\n<tool_response>\n55\n</tool_response><|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n',

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { parseJson, WrittenNumber } from '../../json.ts';
 import type { Message } from '../../text/message.ts';
+import { parsePythonLiteral } from '../pythonLiteral.ts';
 
 /** Text that says something. */
 export const text = z.string('must be text').refine(value => value.trim() !== '', 'is empty');
@@ -14,15 +15,56 @@ export const shortAnswer = z
 
 /** What `schema` describes, or the same written as JSON. */
 export function asJson<Schema extends z.ZodType>(schema: Schema) {
+  return asWritten(schema, parseJson, error => `is not valid JSON: ${error}`);
+}
+
+/** What `schema` describes, or the same written as JSON or as a literal of Python. */
+export function asLiteral<Schema extends z.ZodType>(schema: Schema) {
+  return asWritten(schema, parseLiteral, error => `is not valid JSON, and no literal of Python: ${error}`);
+}
+
+function asWritten<Schema extends z.ZodType>(
+  schema: Schema,
+  parse: (text: string) => unknown,
+  wrong: (error: string) => string,
+) {
   return z.preprocess((value, context) => {
     if (typeof value !== 'string') return value;
     try {
-      return parseJson(value);
+      return parse(value);
     } catch (error) {
-      context.addIssue({ code: 'custom', message: `is not valid JSON: ${(error as Error).message.slice(0, 200)}` });
+      context.addIssue({ code: 'custom', message: wrong((error as Error).message.slice(0, 200)) });
       return z.NEVER;
     }
   }, schema);
+}
+
+/** What `schema` describes, where text may be a list written as JSON or as a literal of Python; other text is itself. */
+export function literalOr<Schema extends z.ZodType>(schema: Schema) {
+  return z.preprocess(value => (typeof value === 'string' ? textOrList(value) : value), schema);
+}
+
+/** The list of text that a text spells, or else the text. */
+export function textOrList(written: string): string | string[] {
+  if (!/^\s*\[[\s\S]*\]\s*$/.test(written)) return written;
+  try {
+    const list = parseLiteral(written);
+    return Array.isArray(list) && list.every(item => typeof item === 'string') ? list : written;
+  } catch {
+    return written;
+  }
+}
+
+function parseLiteral(written: string): unknown {
+  try {
+    return parseJson(written);
+  } catch (jsonError) {
+    try {
+      return parsePythonLiteral(written);
+    } catch {
+      throw jsonError;
+    }
+  }
 }
 
 /** An optional column; Parquet has null where JSON has nothing. */

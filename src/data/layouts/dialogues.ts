@@ -32,14 +32,16 @@ const message = z
   .object({
     role: z.enum(['system', 'user', 'assistant', 'tool'], "role must be 'system', 'user', 'assistant' or 'tool'"),
     content: maybe(z.string('must be text')),
+    reasoning_content: maybe(z.string('must be text')),
     tool_calls: maybe(asJson(z.array(toolCall, 'must be a list'))),
   })
-  .transform(({ role, content = '', tool_calls }, context): Message => {
+  .transform(({ role, content = '', reasoning_content, tool_calls }, context): Message => {
     if (role !== 'assistant') return { role, content };
-    if (tool_calls?.length) return { role, content, toolCalls: tool_calls };
-    const written = readTurn(content);
-    if (written.error) context.addIssue({ code: 'custom', path: ['content'], message: written.error });
-    return { role, content: written.content, ...(written.calls.length > 0 && { toolCalls: written.calls }) };
+    const thought = reasoning_content?.trim() && { reasoning: reasoning_content };
+    if (tool_calls?.length) return { role, ...thought, content, toolCalls: tool_calls };
+    const { error, content: said, calls } = readTurn(content);
+    if (error) context.addIssue({ code: 'custom', path: ['content'], message: error });
+    return { role, ...thought, content: said, ...(calls.length > 0 && { toolCalls: calls }) };
   });
 
 const toolSchema = z
@@ -65,26 +67,31 @@ const demonstration = z
   })
   .transform(({ messages, tools = [] }, context): Demonstration => {
     const first = messages.findIndex(({ role }) => role === 'assistant');
-    const wrong = first < 0 ? 'no message is the assistant’s' : wrongOrder(messages, first);
+    const end = 1 + messages.findLastIndex(({ role }) => role === 'assistant');
+    const solution = messages.slice(first, end);
+    const wrong = first < 0 ? 'no message is the assistant’s' : wrongOrder(messages, first, end);
     if (wrong) {
       context.addIssue({ code: 'custom', path: ['messages'], message: wrong });
       return z.NEVER;
     }
-    return { messages: messages.slice(0, first), solution: messages.slice(first), tools };
+    return { messages: messages.slice(0, first), solution, tools };
   });
 
-/** What keeps a dialogue from being one turn after the other, each call answered; undefined where nothing does. */
-function wrongOrder(messages: readonly Message[], first: number): string | undefined {
+/**
+ * What keeps the messages from `first` to `end` from being turns and tools' answers to their calls; undefined where nothing
+ * does. A turn may make several calls, and have as many answers as there are, but for the last one at least one.
+ */
+function wrongOrder(messages: readonly Message[], first: number, end: number): string | undefined {
   if (!messages.slice(0, first).some(({ role }) => role === 'user')) return "the user's message is missing";
-  if (messages.at(-1)!.role !== 'assistant') return "the last message must be the assistant's";
-  for (let i = first; i < messages.length; i++) {
+  for (let i = first; i < end; i++) {
     const message = messages[i];
-    const isTurn = (i - first) % 2 === 0;
-    const isAnswered = message.role === 'assistant' && i + 1 < messages.length;
-    if (isTurn !== (message.role === 'assistant') || (!isTurn && message.role !== 'tool')) {
-      return `message ${i + 1} is the ${message.role}'s, where the ${isTurn ? 'assistant' : 'tool'}'s is wanted: one tool call a turn, each answered`;
-    }
-    if (isAnswered && !message.toolCalls?.length) return `message ${i + 1} is answered by a tool, but makes no call`;
+    const next = messages[i + 1]?.role;
+    if (message.role !== 'assistant' && message.role !== 'tool')
+      return `message ${i + 1} is the ${message.role}'s, amid the turns`;
+    if (message.role !== 'assistant') continue;
+    if (next === 'assistant') return `message ${i + 2} is the assistant's, where the tool's is wanted`;
+    if (next === 'tool' && !message.toolCalls?.length)
+      return `message ${i + 1} is answered by a tool, but makes no call`;
   }
   return undefined;
 }

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { Message } from '../../text/message.ts';
 import type { PromptKind } from '../prompts.ts';
 import type { CodeTests } from '../task.ts';
-import { codeTests } from './codeTests.ts';
-import { asJson, maybe, parsed, promptMessages, shortAnswer, text } from './columns.ts';
+import { codeTests, holdsTests } from './codeTests.ts';
+import { asJson, asLiteral, maybe, parsed, promptMessages, shortAnswer, text, textOrList } from './columns.ts';
 import type { Layout } from './layout.ts';
 
 /** A problem as its row gives it, before it is put into words for the model. */
@@ -18,6 +18,8 @@ export interface Problem {
   functionName?: string;
   /** Empty where tests judge. */
   answer: string;
+  /** Other answers that are as right. */
+  alternatives?: string[];
   tests?: CodeTests;
   hint?: string;
 }
@@ -50,7 +52,7 @@ const gpqa = z
   );
 
 /** Tests stand in `ground_truth` or beside it. */
-const tested = asJson(
+const tested = asLiteral(
   z
     .object({ ground_truth: z.unknown().optional() }, 'must be an object')
     .loose()
@@ -75,12 +77,25 @@ const reinforcement = z
   })
   .transform((row, context): Problem => {
     const { data_source: source, prompt: messages } = row;
-    const schema: z.ZodType<string | CodeTests> = /code/i.test(source) ? codeTests : shortAnswer;
-    const truth = parsed(schema, row.reward_model.ground_truth, context, ['reward_model', 'ground_truth']);
+    const { ground_truth: truth } = row.reward_model;
+    const place = ['reward_model', 'ground_truth'];
     const hint = row.extra_info?.hint;
-    if (typeof truth !== 'string') return { ...asCode(messages, truth), hint };
-    return { kind: kindOfSource(source), messages, domain: row.ability, answer: truth, hint };
+    if (/code/i.test(source) || holdsTests(truth)) {
+      const tests = parsed(codeTests, truth, context, place);
+      return { ...asCode(messages, tests), hint };
+    }
+    const given = typeof truth === 'string' ? textOrList(truth) : truth;
+    const right = parsed(Array.isArray(given) ? answers : oneAnswer, given, context, place);
+    return { kind: kindOfSource(source), messages, domain: row.ability, ...right, hint };
   });
+
+const oneAnswer = shortAnswer.transform(answer => ({ answer, alternatives: undefined }));
+
+/** All of them are right; also as text: `["42"]`. */
+const answers = z
+  .array(shortAnswer)
+  .min(1, 'is empty')
+  .transform(([answer, ...others]) => ({ answer, alternatives: others.length > 0 ? others : undefined }));
 
 function kindOfSource(source: string): PromptKind {
   if (/^aime/i.test(source)) return 'math';

@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { CodeTests } from '../../data/task.ts';
 import { PythonPool, type PythonResult } from '../../tools/python/pool.ts';
 import type { Judgement } from '../judgement.ts';
-import { callOf, programOf, syntaxCheck } from './harness.ts';
+import { callOf, checkOf, programOf, syntaxCheck } from './harness.ts';
 import { lastPythonBlock } from './pythonBlock.ts';
 import { sameOutput } from './sameOutput.ts';
 import { sameValue } from './sameValue.ts';
@@ -39,7 +40,7 @@ const MOST_TIMEOUTS = 3;
 
 const NO_PROGRAM: CodeScore = { score: -1, correct: false, verdicts: [] };
 
-/** Runs programs that a model wrote in the sandbox, against tests whose outputs never go in there. */
+/** Runs programs that a model wrote in the sandbox, against tests; the outputs of examples never go in there. */
 export class CodeGrader {
   readonly #pool: PythonPool;
   readonly #workers: number;
@@ -69,26 +70,43 @@ export class CodeGrader {
 
   /** As many tests at once as there are workers; what counts does not depend on how many those are. */
   async #verdicts(code: string, tests: CodeTests, { untilFailure = false, signal }: GradeOptions): Promise<Verdict[]> {
-    const { inputs } = tests;
+    const cases = 'checks' in tests ? tests.checks : tests.inputs;
     const verdicts: Verdict[] = [];
-    let end = inputs.length;
+    let end = cases.length;
     for (let start = 0; start < end; start += this.#workers) {
-      const batch = inputs.slice(start, Math.min(end, start + this.#workers));
+      const batch = cases.slice(start, Math.min(end, start + this.#workers));
       verdicts.push(...(await Promise.all(batch.map((_, i) => this.#test(code, tests, start + i, signal)))));
-      end = endOf(verdicts, inputs.length, untilFailure);
+      end = endOf(verdicts, cases.length, untilFailure);
     }
-    return inputs.map((_, i) => (i < end ? verdicts[i] : 'skipped'));
+    return cases.map((_, i) => (i < end ? verdicts[i] : 'skipped'));
   }
 
-  async #test(code: string, { inputs, outputs, fnName }: CodeTests, i: number, signal?: AbortSignal): Promise<Verdict> {
-    const program = fnName ? callOf(code, fnName) : programOf(code);
-    const { output, error }: PythonResult = await this.#pool.runProgram(program, inputs[i], signal);
+  async #test(code: string, tests: CodeTests, i: number, signal?: AbortSignal): Promise<Verdict> {
+    const { program, input, isRight } = runOf(code, tests, i);
+    const { output, error }: PythonResult = await this.#pool.runProgram(program, input, signal);
     if (error) return error === 'timeout' ? 'timeout' : 'error';
-    const isRight = fnName
-      ? sameValue(output.slice(output.lastIndexOf('\n') + 1), outputs[i])
-      : sameOutput(output, outputs[i]);
-    return isRight ? 'passed' : 'wrong';
+    return isRight(output) ? 'passed' : 'wrong';
   }
+}
+
+/** What is run for the i-th test, what it reads, and whether what it has written is right. */
+function runOf(code: string, tests: CodeTests, i: number) {
+  if ('checks' in tests) {
+    const passed = randomUUID();
+    const program = checkOf(code, tests.checks[i], tests.prefix);
+    return { program, input: passed, isRight: (output: string) => lastLine(output) === passed };
+  }
+  const { inputs, outputs, fnName } = tests;
+  const wanted = outputs[i];
+  return {
+    program: fnName ? callOf(code, fnName) : programOf(code),
+    input: inputs[i],
+    isRight: (output: string) => (fnName ? sameValue(lastLine(output), wanted) : sameOutput(output, wanted)),
+  };
+}
+
+function lastLine(output: string): string {
+  return output.slice(output.lastIndexOf('\n') + 1);
 }
 
 /** How many tests count, as far as that is known from the first verdicts. */

@@ -57,3 +57,19 @@ _call = _caller(json.loads, json.dumps, _os.write, sys.stdout.flush, sys.stdin.r
 ${running(code)}
 _call(getattr(Solution(), ${name}) if 'Solution' in globals() and hasattr(Solution, ${name}) else globals()[${name}])`;
 }
+
+/**
+ * A program that runs the solution between its prefix and a check of it, and writes what it reads in its last line if all have
+ * come to their end: a solution that ends the program has not passed.
+ */
+export function checkOf(code: string, check: string, prefix = ''): string {
+  return `${preamble}
+def _run(sources, passed, write, flush):
+    for source in sources:
+        exec(compile(source, '<code>', 'exec'), globals())
+    flush()
+    write(1, ('\\n' + passed).encode())
+
+import os as _os
+_run(${JSON.stringify([prefix, code, check])}, sys.stdin.read(), _os.write, sys.stdout.flush)`;
+}

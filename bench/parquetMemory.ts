@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fileWriter, ParquetWriter } from 'hyparquet-writer';
+import type { ExampleTests } from '../src/data/task.ts';
 import { openTasks } from '../src/data/tasks.ts';
 import { Random } from '../src/random.ts';
 
@@ -71,9 +72,8 @@ async function read(file: string): Promise<void> {
   const tasks = await openTasks({ source: file });
   const seconds = (performance.now() - began) / 1000;
   const { maxRSS } = process.resourceUsage();
-  console.log(
-    `rows        ${tasks.length}, the last with ${tasks.read(tasks.length - 1).tests?.inputs[0].length} characters`,
-  );
+  const { inputs } = tasks.read(tasks.length - 1).tests as ExampleTests;
+  console.log(`rows        ${tasks.length}, the last with ${inputs[0].length} characters`);
   console.log(`most memory ${(maxRSS / 1024).toFixed(0)} MiB, of the whole process`);
   console.log(`time        ${seconds.toFixed(1)} s`);
 }

@@ -1,6 +1,5 @@
 import type { Task } from '../data/task.ts';
 import type { Sampler, SamplingOptions } from '../engine/types.ts';
-import { UserError } from '../errors.ts';
 import { Random } from '../random.ts';
 import type { Chat, ParsedTurn } from '../text/chat.ts';
 import { type CallResult, callTool } from '../tools/call.ts';
@@ -15,7 +14,7 @@ export interface RolloutLimits {
   turns?: number;
   /** Most tokens after the prompt, sampled and observed together. Default 20,480. */
   responseTokens?: number;
-  /** A longer prompt is refused. Default 2,560. */
+  /** A longer prompt ends the trajectory before its first turn. Default 2,560. */
   promptTokens?: number;
   /** Most wall time of one tool call. Default: that of `callTool`. */
   toolTimeoutMs?: number;
@@ -47,7 +46,7 @@ export interface Verdict {
  * Lets the policy solve a task: turn, tool call, observation, turn, … until a turn makes no call or a limit is reached, be it
  * that of the sampler, which then says nothing.
  * Sampled ids are kept as they were sampled. A call that fails, or cannot even be read, is answered with what is wrong.
- * @throws UserError if the prompt is longer than its limit; the reason of `signal`.
+ * @throws the reason of `signal`.
  */
 export async function rollout(request: Rollout): Promise<Trajectory> {
   const { chat, sampler, task, signal } = request;
@@ -56,12 +55,12 @@ export async function rollout(request: Rollout): Promise<Trajectory> {
   const tools = request.tools();
   try {
     const prompt = chat.prompt(task.messages, tools.map(toolSchema));
-    if (prompt.length > promptTokens) {
-      throw new UserError(
-        `Task ${task.id}: the prompt has ${prompt.length} tokens, more than ${promptTokens} allowed.`,
-      );
-    }
-    const record = new Recording(prompt);
+    const record = new Recording(prompt.slice(0, promptTokens));
+    const judged = async (end: TrajectoryEnd) => {
+      const trajectory = record.trajectory(task.id, end);
+      return Object.assign(trajectory, await request.judge(trajectory));
+    };
+    if (prompt.length > promptTokens) return await judged('tokens');
     const conversation = await sampler.open(prompt);
     let end: TrajectoryEnd | undefined;
     try {
@@ -100,8 +99,7 @@ export async function rollout(request: Rollout): Promise<Trajectory> {
     } finally {
       conversation.close();
     }
-    const trajectory = record.trajectory(task.id, end);
-    return Object.assign(trajectory, await request.judge(trajectory));
+    return await judged(end);
   } finally {
     await Promise.all(tools.map(tool => tool.close?.()));
   }

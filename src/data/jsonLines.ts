@@ -7,11 +7,15 @@ import type { PlacedRow, Row, RowFile } from './rows.ts';
 
 /**
  * The rows of a file with one JSON object a line.
- * @throws UserError that names the line which is none.
+ * @throws UserError if no line is one.
  */
 export async function readJsonLines(path: string): Promise<RowFile> {
-  for await (const { row } of lines(path)) return { columns: Object.keys(row), rows: () => lines(path) };
-  throw new UserError(`${path}: the file has no rows`);
+  let broken: { at: string; wrong: string } | undefined;
+  for await (const line of lines(path)) {
+    if ('row' in line) return { columns: Object.keys(line.row), rows: () => lines(path) };
+    broken ??= line;
+  }
+  throw new UserError(broken ? `${broken.at}: ${broken.wrong}` : `${path}: the file has no rows`);
 }
 
 async function* lines(path: string): AsyncGenerator<PlacedRow> {
@@ -22,7 +26,7 @@ async function* lines(path: string): AsyncGenerator<PlacedRow> {
       number++;
       // A byte order mark is no part of the data.
       const text = number === 1 ? line.replace(/^\uFEFF/, '') : line;
-      if (text.trim() !== '') yield { row: parseRow(text, `${path}, line ${number}`), at: `${path}, line ${number}` };
+      if (text.trim() !== '') yield { at: `${path}, line ${number}`, ...parseRow(text) };
     }
   } catch (error) {
     if (error instanceof RangeError)
@@ -33,13 +37,11 @@ async function* lines(path: string): AsyncGenerator<PlacedRow> {
   }
 }
 
-function parseRow(text: string, at: string): Row {
-  let value: unknown;
+function parseRow(text: string): { row: Row } | { wrong: string } {
   try {
-    value = parseJson(text);
+    const value = parseJson(text);
+    return isObject(value) ? { row: value } : { wrong: 'must be an object with the columns as its keys' };
   } catch (error) {
-    throw new UserError(`${at}: not valid JSON: ${(error as Error).message.split('\n')[0].slice(0, 200)}`);
+    return { wrong: `not valid JSON: ${(error as Error).message.split('\n')[0].slice(0, 200)}` };
   }
-  if (!isObject(value)) throw new UserError(`${at}: must be an object with the columns as its keys`);
-  return value;
 }

@@ -2,40 +2,43 @@ import { type DatasetReference, type DownloadControl, datasetFiles } from './dat
 import { type Demonstration, demonstrationLayouts } from './layouts/dialogues.ts';
 import { type Layout, readLayout } from './layouts/layout.ts';
 import { type Problem, problemLayouts } from './layouts/problems.ts';
+import { LeftOut } from './leftOut.ts';
 import { type PromptTemplates, promptOf, promptTemplates } from './prompts.ts';
 import { Spool } from './spool.ts';
 import type { Task } from './task.ts';
 
-export interface TaskOptions extends DownloadControl {
+export interface ReadingOptions extends DownloadControl {
+  /** Share of the rows, in [0, 1], that may be left out where they cannot be used; `onNotice` hears of them. Default 0. */
+  maxSkipped?: number;
+  /** Only so many rows, the first ones that can be used. */
+  limit?: number;
+}
+
+export interface TaskOptions extends ReadingOptions {
   /** Before the number of each task in its id. Default: the dataset's source. */
   name?: string;
   /** In place of the prompts of that kind. */
   prompts?: PromptTemplates;
-  /** Only so many, the first ones. */
-  limit?: number;
 }
 
 /**
  * The tasks of a dataset, all of whose rows have been read and checked.
- * @throws UserError that names the file and the row that is wrong, or what cannot be had.
+ * @throws UserError that names the file and the rows that are wrong, where they are too many, or what cannot be had.
  */
 export async function openTasks(reference: DatasetReference, options: TaskOptions = {}): Promise<Spool<Task>> {
-  const { name = reference.source, prompts, limit = Infinity } = options;
-  const templates = { ...promptTemplates, ...prompts };
-  return Spool.of(tasksOf(rowsOf<Problem>(reference, problemLayouts, options), name, templates, limit));
+  const { name = reference.source, prompts, ...reading } = options;
+  return Spool.of(
+    tasksOf(rowsOf<Problem>(reference, problemLayouts, reading), name, { ...promptTemplates, ...prompts }),
+  );
 }
 
 async function* tasksOf(
   problems: AsyncIterable<Problem>,
   name: string,
   templates: Required<PromptTemplates>,
-  limit: number,
 ): AsyncGenerator<Task> {
   let index = 0;
-  for await (const problem of problems) {
-    if (index === limit) return;
-    yield taskOf(problem, `${name}/${index++}`, templates);
-  }
+  for await (const problem of problems) yield taskOf(problem, `${name}/${index++}`, templates);
 }
 
 /**
@@ -44,7 +47,7 @@ async function* tasksOf(
  */
 export async function openDemonstrations(
   reference: DatasetReference,
-  options: DownloadControl = {},
+  options: ReadingOptions = {},
 ): Promise<Spool<Demonstration>> {
   return Spool.of(rowsOf(reference, demonstrationLayouts, options));
 }
@@ -52,14 +55,19 @@ export async function openDemonstrations(
 async function* rowsOf<T>(
   reference: DatasetReference,
   layouts: readonly Layout<T>[],
-  control: DownloadControl,
+  { maxSkipped = 0, limit = Infinity, ...control }: ReadingOptions,
 ): AsyncGenerator<T> {
+  const leftOut = new LeftOut(maxSkipped);
   for (const file of await datasetFiles(reference, control)) {
-    for await (const row of readLayout(file, layouts)) {
+    for await (const row of readLayout(file, layouts, leftOut)) {
       control.signal?.throwIfAborted();
       yield row;
+      if (leftOut.used === limit) break;
     }
+    if (leftOut.used === limit) break;
   }
+  const report = leftOut.report(reference.source);
+  if (report) control.onNotice?.(report);
 }
 
 function taskOf(problem: Problem, id: string, templates: Required<PromptTemplates>): Task {

@@ -12,6 +12,7 @@ import { publishedConfigs } from '../model/published.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import { accelerators, assumptions, type OnPolicyWork, timeOn } from './clusterTime.ts';
+import { planData } from './dataPlan.ts';
 import { type EnginePlan, formatEnginePlan, planEngine } from './enginePlan.ts';
 import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
@@ -37,6 +38,8 @@ export interface TrainingPlan {
   /** … and where everything is on accelerators: bf16 weights and gradients, fp32 master weights and moments. */
   acceleratorMemory: { what: string; bytes: number }[];
   downloads: { name: string; bytes?: number }[];
+  /** What a dataset that is here holds, and what of it would be left out. */
+  data: string[];
   /** What can be simulated: a run that samples. */
   work?: OnPolicyWork;
   /** Where the engine is a server. */
@@ -57,15 +60,20 @@ const trainedBytesPerParameter = 16;
 const counts = [1, 8, 64];
 
 /**
- * Plans a run without starting it; nothing is read but the shapes of models that are there.
- * @throws UserError where a model's shape cannot be known.
+ * Plans a run without starting it; nothing is read but the shapes of models, and data, that are there.
+ * @throws UserError where a model's shape cannot be known, or the data are refused.
  */
 export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
   const model = recipe.init ? freshConfig(recipe.init, defaultVocabulary) : shapeOf(recipe.model!, recipe.base);
-  return recipe.method === 'sft' ? planSupervised(recipe, model) : planOnPolicy(recipe, model, await methodOf(recipe));
+  const plan =
+    recipe.method === 'sft' ? planSupervised(recipe, model) : planOnPolicy(recipe, model, await methodOf(recipe));
+  return { ...plan, data: await planData(recipe) };
 }
 
-function planSupervised(recipe: SftRecipe, model: ModelConfig): TrainingPlan {
+/** All but what the data are. */
+type Plan = Omit<TrainingPlan, 'data'>;
+
+function planSupervised(recipe: SftRecipe, model: ModelConfig): Plan {
   const { demonstrations, epochs, batchSize, maxTokens } = recipe.training;
   const updates = Math.ceil((demonstrations * epochs) / batchSize);
   const sequences = demonstrations * epochs;
@@ -90,7 +98,7 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig): TrainingPlan {
   };
 }
 
-function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig, method: Method): TrainingPlan {
+function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig, method: Method): Plan {
   const { training, rollout } = recipe;
   const { teacher: kind } = method;
   const servedTeacher = recipe.teacher && isServerUrl(recipe.teacher) ? recipe.teacher : undefined;
@@ -233,6 +241,7 @@ export function formatPlan(plan: TrainingPlan): string {
     ['memory on GPUs', `${inGiB(there)} GiB: ${parts(plan.acceleratorMemory)}; at least ${cards.join(', or ')}`],
     ...(plan.work ? [simulated(plan.work)] : []),
     ['downloads', downloads.length ? downloads.map(download).join(', ') : 'nothing'],
+    ...(plan.data.length > 0 ? [['data', plan.data.join('; ')] as [string, string]] : []),
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
   return lines.map(([name, text]) => `${name.padEnd(width)}  ${text}`).join('\n');

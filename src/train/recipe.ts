@@ -128,6 +128,10 @@ const common = {
   world: z.string().min(1).default('shop'),
   /** … or the rows of a dataset, such as hf:Gen-Verse/Open-AgentRL-30K: problems, or for sft demonstrations. */
   dataset: datasetSchema.optional(),
+  data: section({
+    /** Share of a dataset's rows that are left out where they cannot be used; of more, the dataset is refused. */
+    maxSkipped: fraction.default(0.05),
+  }).prefault({}),
   engine,
   save,
 };

@@ -34,26 +34,26 @@ async function worldOf(recipe: Recipe, open?: World, limits?: InterpreterLimits)
 }
 
 async function openSupervised(recipe: SftRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
-  const { dataset, training } = recipe;
+  const { dataset, data, training } = recipe;
   if (!dataset) {
     const { world, close } = await worldOf(recipe, open);
     return { data: { demonstrations: worldDemonstrations(recipe, world), expert: world }, close };
   }
   if (training.privileged)
     throw new UserError('training.privileged needs a world: a dataset has no answers and hints to show');
-  const rows = await openDemonstrations(dataset, control);
+  const rows = await openDemonstrations(dataset, { ...control, ...data });
   return { data: { demonstrations: datasetDemonstrations(rows) }, close: async () => rows.close() };
 }
 
 async function openOnPolicy(recipe: OnPolicyRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
-  const { dataset, prompts, rollout, reward } = recipe;
+  const { dataset, data, prompts, rollout, reward } = recipe;
   const limits = { timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
   if (!dataset) {
     const { world, close } = await worldOf(recipe, open, limits);
     return { data: { world }, close };
   }
   const { equivalence, testTimeoutMs } = reward;
-  const options = { prompts, equivalence, testTimeoutMs, interpreter: limits };
+  const options = { ...data, prompts, equivalence, testTimeoutMs, interpreter: limits };
   const { world, close } = await openDatasetWorld(dataset, options, control);
   return { data: { world }, close };
 }

@@ -1,16 +1,12 @@
 import type { DatasetReference, DownloadControl } from '../data/dataset.ts';
-import type { PromptTemplates } from '../data/prompts.ts';
-import { openTasks } from '../data/tasks.ts';
+import { openTasks, type TaskOptions } from '../data/tasks.ts';
 import { Grader, type GraderOptions } from '../rewards/grader.ts';
 import { type InterpreterLimits, openKit } from './open.ts';
 import type { World } from './world.ts';
 
-export interface DatasetWorldOptions extends GraderOptions {
-  /** In the ids of the tasks. Default: the dataset's source. */
-  name?: string;
-  prompts?: PromptTemplates;
-  /** Only so many problems, the first ones. */
-  limit?: number;
+export interface DatasetWorldOptions
+  extends GraderOptions,
+    Pick<TaskOptions, 'name' | 'prompts' | 'limit' | 'maxSkipped'> {
   interpreter?: InterpreterLimits;
 }
 
@@ -29,10 +25,10 @@ export interface DatasetWorld {
 /** @throws UserError that names what is wrong with the dataset. */
 export async function openDatasetWorld(
   reference: DatasetReference,
-  { name = reference.source, prompts, limit, interpreter = {}, ...grading }: DatasetWorldOptions,
+  { name = reference.source, prompts, limit, maxSkipped, interpreter = {}, ...grading }: DatasetWorldOptions,
   control: DownloadControl = {},
 ): Promise<DatasetWorld> {
-  const tasks = await openTasks(reference, { ...control, name, prompts, limit });
+  const tasks = await openTasks(reference, { ...control, name, prompts, limit, maxSkipped });
   const grader = new Grader(grading);
   const { kit, close } = openKit(interpreter);
   return {

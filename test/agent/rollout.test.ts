@@ -44,7 +44,7 @@ function scripted(turns: readonly TokenIds[], changes: Partial<Rollout> = {}) {
     sampler,
     seed: 1,
     judge: ({ steps }) => {
-      const correct = steps.at(-1)!.text.includes(task.answer);
+      const correct = steps.at(-1)?.text.includes(task.answer) ?? false;
       return { reward: correct ? 1 : -1, correct };
     },
     ...changes,
@@ -171,9 +171,15 @@ describe('rollout', () => {
     expect(isAllClosed()).toBe(true);
   });
 
-  test('refuses a prompt that is too long', async () => {
+  test('a prompt that is too long ends before the first turn', async () => {
     const { request, isAllClosed } = scripted(turns, { limits: { promptTokens: 10 } });
-    await expect(rollout(request)).rejects.toThrow(/sum: the prompt has \d+ tokens, more than 10 allowed/);
+    const { steps, end, mask, correct } = await rollout(request);
+    expect({ steps, end, mask: [...mask], correct }).toEqual({
+      steps: [],
+      end: 'tokens',
+      mask: Array(10).fill(0),
+      correct: false,
+    });
     expect(isAllClosed()).toBe(true);
   });
 

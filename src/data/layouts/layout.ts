@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import { firstIssue } from '../../schema.ts';
+import type { LeftOut } from '../leftOut.ts';
 import { openRows } from '../rows.ts';
 
 /** How the columns of a file are to be read: which there must be, and what a row of them is. */
@@ -12,19 +13,21 @@ export interface Layout<T> {
 }
 
 /**
- * Reads the rows of a file by the first of `layouts` whose columns it has.
- * @throws UserError that names the file with the columns that are missing and the layouts that would do, or the row and what
- *   is wrong with it.
+ * Reads the rows of a file by the first of `layouts` whose columns it has; those that cannot be used go to `leftOut`.
+ * @throws UserError that names the file with the columns that are missing and the layouts that would do.
  */
-export async function* readLayout<T>(path: string, layouts: readonly Layout<T>[]): AsyncGenerator<T> {
+export async function* readLayout<T>(path: string, layouts: readonly Layout<T>[], leftOut: LeftOut): AsyncGenerator<T> {
   const file = await openRows(path);
   const layout = layouts.find(({ required }) => required.every(column => file.columns.includes(column)));
   if (!layout) throw new UserError(`${path}: ${noLayout(file.columns, layouts)}`);
   const columns = [...layout.required, ...layout.optional].filter(column => file.columns.includes(column));
-  for await (const { row, at } of file.rows(columns)) {
-    const result = layout.row.safeParse(row);
-    if (!result.success) throw new UserError(`${at}: ${firstIssue(result.error)}`);
-    yield result.data;
+  for await (const placed of file.rows(columns)) {
+    const result = 'row' in placed ? layout.row.safeParse(placed.row) : undefined;
+    if (!result?.success) leftOut.add(placed.at, 'wrong' in placed ? placed.wrong : firstIssue(result!.error!));
+    else {
+      leftOut.used++;
+      yield result.data;
+    }
   }
 }
 

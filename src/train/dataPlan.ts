@@ -1,0 +1,38 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { hubName } from '../hubName.ts';
+import { loadChat } from '../text/loadChat.ts';
+import { promptLength } from '../worlds/promptLength.ts';
+import type { World } from '../worlds/world.ts';
+import type { Recipe } from './recipe.ts';
+import { openTrainingData } from './trainingData.ts';
+
+/**
+ * What a recipe's dataset holds and what of it would be left out, in lines; none where it has none, or it is not here.
+ * @throws UserError if the run would refuse it.
+ */
+export async function planData(recipe: Recipe): Promise<string[]> {
+  const { dataset } = recipe;
+  if (!dataset || hubName(dataset.source) || !existsSync(dataset.source)) return [];
+  const notices: string[] = [];
+  const { data, close } = await openTrainingData(recipe, { onNotice: notice => notices.push(notice) });
+  try {
+    if ('demonstrations' in data) return [`${data.demonstrations.size} demonstrations`, ...notices];
+    return [`${data.world.size} problems`, ...notices, ...longPrompts(recipe, data.world)];
+  } finally {
+    await close();
+  }
+}
+
+/** How many prompts are too long, where the model that reads them is here. */
+function longPrompts(recipe: Recipe, world: World): string[] {
+  const { model } = recipe;
+  if (recipe.method === 'sft' || !model || !existsSync(join(model, 'tokenizer.json'))) return [];
+  const { maxPromptTokens } = recipe.rollout;
+  const chat = loadChat(model);
+  let long = 0;
+  for (let index = 0; index < world.size!; index++) {
+    if (promptLength(world, world.task('train', index), chat) > maxPromptTokens) long++;
+  }
+  return long > 0 ? [`left out: ${long} prompts of more than ${maxPromptTokens} tokens (rollout.maxPromptTokens)`] : [];
+}

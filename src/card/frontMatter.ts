@@ -1,6 +1,7 @@
 import type { KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { hubName } from '../hubName.ts';
 import { percent } from '../report/numbers.ts';
+import { datasetsOf } from '../train/recipe.ts';
 import type { CardFacts } from './facts.ts';
 import { baseOnHub, stagesOf } from './origin.ts';
 
@@ -10,7 +11,7 @@ const distillations = ['sod', 'opd', 'naive-opd', 'opsd-gt', 'opsd-hint'];
 export function frontMatter(facts: CardFacts): Record<string, unknown> {
   const { stages } = stagesOf(facts.origin);
   const base = baseOnHub(facts.origin);
-  const datasets = stages.flatMap(({ recipe }) => hubName(recipe.dataset?.source ?? '') ?? []);
+  const datasets = stages.flatMap(({ recipe }) => datasetsOf(recipe).flatMap(({ source }) => hubName(source) ?? []));
   const isDistilled = stages.some(({ recipe }) => distillations.includes(recipe.method));
   return {
     ...(facts.license && { license: facts.license }),

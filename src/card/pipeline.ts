@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
 import { stringify } from 'yaml';
+import type { DatasetReference } from '../data/dataset.ts';
 import { hubName } from '../hubName.ts';
 import { isMethodModule } from '../methods/module.ts';
-import type { OnPolicyRecipe, Recipe } from '../train/recipe.ts';
+import { datasetsOf, type OnPolicyRecipe, type Recipe } from '../train/recipe.ts';
 import type { CardFacts } from './facts.ts';
 import { cell, count, hubLink } from './markdown.ts';
 import { methodLabel, methodTitle } from './methodText.ts';
@@ -63,13 +64,17 @@ export function describe(origin: Origin): string {
 }
 
 function dataOf(recipe: Recipe): string {
-  const { dataset, world, training } = recipe;
+  const { world, training } = recipe;
+  const datasets = datasetsOf(recipe);
   const demonstrations = 'demonstrations' in training && count(training.demonstrations, 'demonstration');
-  const what = demonstrations ? `${dataset ? 'At most ' : ''}${demonstrations} of` : 'Problems of';
-  if (!dataset) return `${what} the world ${cell(worldName(world))}`;
-  const name = hubName(dataset.source);
-  const file = dataset.file ? `, ${cell(dataset.file)}` : '';
-  return `${what} ${name ? hubLink(name, 'dataset') : `a dataset of its own (${cell(basename(dataset.source))})`}${file}`;
+  const what = demonstrations ? `${datasets.length > 0 ? 'At most ' : ''}${demonstrations} of` : 'Problems of';
+  if (datasets.length === 0) return `${what} the world ${cell(worldName(world))}`;
+  return `${what} ${datasets.map(datasetName).join(' and ')}`;
+}
+
+function datasetName({ source, file }: DatasetReference): string {
+  const name = hubName(source);
+  return `${name ? hubLink(name, 'dataset') : `a dataset of its own (${cell(basename(source))})`}${file ? `, ${cell(file)}` : ''}`;
 }
 
 /** A module's path is its author's own affair. */

@@ -5,20 +5,28 @@ import { UserError } from '../errors.ts';
 import { hubName } from '../hubName.ts';
 import { section } from '../schema.ts';
 
+const reference = {
+  /** A file, a folder, or `hf:` and a name on the Hugging Face Hub. */
+  source: z.string().min(1),
+  /** Which files of a folder or of the Hub's: a path, perhaps with `*`. */
+  file: z.string().min(1).optional(),
+  /** Which files, by their names. Default: train, where there is one. */
+  split: z.string().min(1).optional(),
+  /** Branch, tag or commit on the Hub. Default: main. */
+  revision: z.string().min(1).optional(),
+};
+
 /** Where data comes from. In a recipe, the source alone or a section. */
-export const datasetSchema = z.union([
-  z.string().min(1).transform(parseDataset),
-  section({
-    /** A file, a folder, or `hf:` and a name on the Hugging Face Hub. */
-    source: z.string().min(1),
-    /** Which files of a folder or of the Hub's: a path, perhaps with `*`. */
-    file: z.string().min(1).optional(),
-    /** Which files, by their names. Default: train, where there is one. */
-    split: z.string().min(1).optional(),
-    /** Branch, tag or commit on the Hub. Default: main. */
-    revision: z.string().min(1).optional(),
-  }),
-]);
+export const datasetSchema = z.union([z.string().min(1).transform(parseDataset), section(reference)]);
+
+/** Where data comes from that is mixed, and how much of each. */
+export const mixtureSchema = z
+  .array(section({ ...reference, weight: z.number().positive().optional() }), 'must be a list of datasets')
+  .min(1, 'has no dataset')
+  .refine(
+    datasets => new Set(datasets.map(({ weight }) => weight === undefined)).size === 1,
+    'give all of them a weight, or none',
+  );
 
 /** `hf:org/name/path` is a file on the Hub; anything else is a source as it stands. */
 export function parseDataset(text: string): DatasetReference {

@@ -3,6 +3,8 @@ import type { Message } from '../text/message.ts';
 /** One problem to solve: the prompt and what the reward needs to judge the answer. */
 export interface Task {
   id: string;
+  /** The dataset that it is of, where there are several. */
+  source?: string;
   /** System and user messages: everything before the first assistant turn. */
   messages: Message[];
   /** The ground truth, compared with the content of the last \boxed{…}; empty where tests judge. */

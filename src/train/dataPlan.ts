@@ -4,16 +4,17 @@ import { hubName } from '../hubName.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { promptLength } from '../worlds/promptLength.ts';
 import type { World } from '../worlds/world.ts';
-import type { Recipe } from './recipe.ts';
+import { datasetsOf, type Recipe } from './recipe.ts';
 import { openTrainingData } from './trainingData.ts';
 
 /**
- * What a recipe's dataset holds and what of it would be left out, in lines; none where it has none, or it is not here.
+ * What a recipe's datasets hold and what of them would be left out, in lines; none where it has none, or they are not here.
  * @throws UserError if the run would refuse it.
  */
 export async function planData(recipe: Recipe): Promise<string[]> {
-  const { dataset } = recipe;
-  if (!dataset || hubName(dataset.source) || !existsSync(dataset.source)) return [];
+  const datasets = datasetsOf(recipe);
+  const areHere = datasets.every(({ source }) => !hubName(source) && existsSync(source));
+  if (datasets.length === 0 || !areHere) return [];
   const notices: string[] = [];
   const { data, close } = await openTrainingData(recipe, { onNotice: notice => notices.push(notice) });
   try {

@@ -1,7 +1,7 @@
 /** What supervised fine-tuning learns from: an expert's dialogues, of a world or of a dataset. */
 import type { Demonstration } from '../data/layouts/dialogues.ts';
+import type { Mixture } from '../data/mixture.ts';
 import { privilegedMessages } from '../data/privileged.ts';
-import type { Spool } from '../data/spool.ts';
 import type { Task } from '../data/task.ts';
 import { UserError } from '../errors.ts';
 import { Random } from '../random.ts';
@@ -15,6 +15,8 @@ export interface Demonstrations {
   size?: number;
   /** The index-th, below `size`. */
   get(index: number): Promise<Demonstration>;
+  /** The dataset that it is of, where there are several. */
+  sourceOf?(index: number): string;
 }
 
 /**
@@ -41,7 +43,11 @@ function promptMessages({ seed, training: { privileged } }: SftRecipe, task: Tas
   return privilegedMessages(task, chance < privileged ? 'answer' : 'hint');
 }
 
-/** The rows of a dataset. */
-export function datasetDemonstrations(rows: Spool<Demonstration>): Demonstrations {
-  return { size: rows.length, get: async index => rows.read(index) };
+/** The rows of datasets. */
+export function datasetDemonstrations(rows: Mixture<Demonstration>): Demonstrations {
+  return {
+    size: rows.length,
+    get: async index => rows.read(index),
+    ...(rows.names.length > 1 && { sourceOf: (index: number) => rows.nameOf(index) }),
+  };
 }

@@ -17,6 +17,7 @@ import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Datum, Scores } from '../engine/types.ts';
 import { lossWeights } from '../methods/aggregation.ts';
+import { rolloutDiagnostics } from '../methods/diagnostics.ts';
 import type { GroupAdvantages, Method, Teacher } from '../methods/method.ts';
 import { Random } from '../random.ts';
 import { judge } from '../worlds/judge.ts';
@@ -27,6 +28,7 @@ import type { Learner, OnPolicyContext, Phase, SamplingContext } from './learner
 import type { OnPolicyRecipe } from './recipe.ts';
 import { rewardOf } from './reward.ts';
 import { rolloutLimits } from './rolloutLimits.ts';
+import { bySource } from './sources.ts';
 import { scoreTrajectories, teacherPrompt } from './teacher.ts';
 import { iterationTasks, trainingTasks } from './trainingTasks.ts';
 import { type UpdateMetrics, update } from './update.ts';
@@ -58,9 +60,16 @@ export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPoli
       if ((iteration + 1) % save.trajectoriesEvery === 0) {
         context.run.logTrajectories(iteration + 1, readableTrajectories(outcome, context.chat));
       }
-      return { ...iterationMetrics(updates, outcome), seconds: clock.seconds };
+      return { ...iterationMetrics(updates, outcome), ...sourceMetrics(tasks, groups), seconds: clock.seconds };
     },
   };
+}
+
+/** How the policy did on the tasks of each dataset, where there are several. */
+function sourceMetrics(tasks: readonly Task[], groups: readonly Trajectory[][]) {
+  const sources = tasks.flatMap(({ source }) => source ?? []);
+  if (sources.length === 0) return {};
+  return { sources: bySource(sources, places => rolloutDiagnostics(places.flatMap(place => groups[place]))) };
 }
 
 function logprobsOf(scores: readonly Scores[]): Float32Array[] {

@@ -17,7 +17,7 @@ import { type EnginePlan, formatEnginePlan, planEngine } from './enginePlan.ts';
 import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
 import { formatPolicyPlan, missingMetrics, type PolicyPlan, planPolicy } from './policyPlan.ts';
-import type { OnPolicyRecipe, Recipe, SftRecipe } from './recipe.ts';
+import { datasetsOf, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
 
 /** What a run will take, as far as it is known before it starts. All counts of tokens are the most that can be. */
 export interface TrainingPlan {
@@ -205,8 +205,8 @@ function downloads(recipe: Recipe, model: ModelConfig, teacher?: ModelConfig): T
     const name = reference && hubName(reference);
     return name && config ? [{ name, bytes: bf16Bytes * parameterCount(config) }] : [];
   });
-  const dataset = recipe.dataset && hubName(recipe.dataset.source);
-  return dataset ? [...result, { name: `${dataset} (dataset)` }] : result;
+  const datasets = datasetsOf(recipe).flatMap(({ source }) => hubName(source) ?? []);
+  return [...result, ...datasets.map(name => ({ name: `${name} (dataset)` }))];
 }
 
 /** The plan as people read it. */

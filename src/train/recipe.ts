@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { datasetSchema } from '../data/dataset.ts';
+import { datasetSchema, mixtureSchema } from '../data/dataset.ts';
+import type { WeightedDataset } from '../data/mixture.ts';
 import { promptsSchema } from '../data/prompts.ts';
 import { readYaml } from '../documents.ts';
 import { parseAddress } from '../engine/openai/address.ts';
@@ -128,6 +129,8 @@ const common = {
   world: z.string().min(1).default('shop'),
   /** … or the rows of a dataset, such as hf:Gen-Verse/Open-AgentRL-30K: problems, or for sft demonstrations. */
   dataset: datasetSchema.optional(),
+  /** … or those of several, each as often as its `weight` says. */
+  datasets: mixtureSchema.optional(),
   data: section({
     /** Share of a dataset's rows that are left out where they cannot be used; of more, the dataset is refused. */
     maxSkipped: fraction.default(0.05),
@@ -268,6 +271,7 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
   if (!recipe.model === !recipe.init) {
     throw new UserError(`${source}: give either model (a checkpoint folder) or init (the shape of a fresh model)`);
   }
+  if (recipe.dataset && recipe.datasets) throw new UserError(`${source}: give either dataset or datasets`);
   if (recipe.method !== 'sft' && recipe.training.promptsPerIteration % recipe.training.promptsPerUpdate) {
     throw new UserError(`${source}: training.promptsPerIteration must be a multiple of training.promptsPerUpdate`);
   }
@@ -308,6 +312,11 @@ export function readSection(file: string): Section {
   throw new UserError(`${file}: a recipe is keys and values, such as 'method: sod'`);
 }
 
+/** The datasets that a recipe names; none where it learns in a world. */
+export function datasetsOf({ dataset, datasets }: Pick<Recipe, 'dataset' | 'datasets'>): WeightedDataset[] {
+  return datasets ?? (dataset ? [dataset] : []);
+}
+
 /** A run must find its checkpoints again from any directory. */
 function atAbsolutePaths(recipe: Recipe): Recipe {
   const result = { ...recipe };
@@ -317,7 +326,12 @@ function atAbsolutePaths(recipe: Recipe): Recipe {
     const { server } = result.rollout;
     result.rollout = { ...result.rollout, server: { ...server, weights: resolve(server.weights) } };
   }
-  if (result.dataset) result.dataset = { ...result.dataset, source: atAbsolutePath(result.dataset.source) };
+  const located = <T extends { source: string }>(dataset: T) => ({
+    ...dataset,
+    source: atAbsolutePath(dataset.source),
+  });
+  if (result.dataset) result.dataset = located(result.dataset);
+  if (result.datasets) result.datasets = result.datasets.map(located);
   if (isMethodModule(result.method)) result.method = resolve(result.method) as MethodModule;
   if (/[./]/.test(result.world)) result.world = resolve(result.world);
   return result;

@@ -7,6 +7,7 @@ import type { Demonstrations } from './demonstrations.ts';
 import type { Learner, LearnerContext, Phase } from './learner.ts';
 import { taskIndices } from './order.ts';
 import type { SftRecipe } from './recipe.ts';
+import { bySource } from './sources.ts';
 import { update } from './update.ts';
 
 /**
@@ -31,11 +32,16 @@ export function supervised(recipe: SftRecipe, context: LearnerContext, demonstra
       const batch = await clock.time('demonstrations', () => lessons(indices));
       const weights = lossWeights(batch.map(({ mask }) => mask));
       const data = batch.map(({ tokens }, i) => ({ tokens, weights: weights[i] }));
+      let logprobs: Float32Array[] = [];
       const metrics = await clock.time('update', () =>
-        update(trainer, data, { kind: 'cross_entropy' }, recipe.optimizer, iteration, updates),
+        update(trainer, data, { kind: 'cross_entropy' }, recipe.optimizer, iteration, updates, output => {
+          logprobs = output.logprobs;
+        }),
       );
+      const { sourceOf } = demonstrations;
+      const sources = sourceOf && bySource(indices.map(sourceOf), places => lossOf(places, batch, logprobs));
       const leftOut = batch.filter(hasNoLesson).length;
-      return { ...metrics, ...(leftOut > 0 && { leftOut }), seconds: clock.seconds };
+      return { ...metrics, ...(sources && { sources }), ...(leftOut > 0 && { leftOut }), seconds: clock.seconds };
     },
   };
 }
@@ -71,6 +77,18 @@ function lessonsOf(
     }
     return indices.map(index => made.get(index)!);
   };
+}
+
+/** Of some demonstrations of a batch: how many, and the mean loss of their learned tokens. */
+function lossOf(places: readonly number[], batch: readonly DemonstrationTokens[], logprobs: readonly Float32Array[]) {
+  let [tokens, loss] = [0, 0];
+  for (const i of places) {
+    batch[i].mask.forEach((said, t) => {
+      tokens += said;
+      if (said) loss -= logprobs[i][t];
+    });
+  }
+  return { demonstrations: places.length, tokens, ...(tokens > 0 && { loss: loss / tokens }) };
 }
 
 /** Whether nothing is learned from it: the update is then made from the others. */

@@ -1,11 +1,12 @@
 import type { DownloadControl } from '../data/dataset.ts';
+import { Mixture } from '../data/mixture.ts';
 import { openDemonstrations } from '../data/tasks.ts';
 import { UserError } from '../errors.ts';
 import { openDatasetWorld } from '../worlds/dataset.ts';
 import { type InterpreterLimits, type OpenWorld, openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
-import type { OnPolicyRecipe, Recipe, SftRecipe } from './recipe.ts';
+import { datasetsOf, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
 
 /** What a run learns from: dialogues, and the world whose expert leads them where there is one; or a world of problems. */
 export type TrainingData = { demonstrations: Demonstrations; expert?: World } | { world: World };
@@ -34,26 +35,28 @@ async function worldOf(recipe: Recipe, open?: World, limits?: InterpreterLimits)
 }
 
 async function openSupervised(recipe: SftRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
-  const { dataset, data, training } = recipe;
-  if (!dataset) {
+  const { data, training } = recipe;
+  const datasets = datasetsOf(recipe);
+  if (datasets.length === 0) {
     const { world, close } = await worldOf(recipe, open);
     return { data: { demonstrations: worldDemonstrations(recipe, world), expert: world }, close };
   }
   if (training.privileged)
     throw new UserError('training.privileged needs a world: a dataset has no answers and hints to show');
-  const rows = await openDemonstrations(dataset, { ...control, ...data });
+  const rows = await Mixture.of(datasets, dataset => openDemonstrations(dataset, { ...control, ...data }));
   return { data: { demonstrations: datasetDemonstrations(rows) }, close: async () => rows.close() };
 }
 
 async function openOnPolicy(recipe: OnPolicyRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
-  const { dataset, data, prompts, rollout, reward } = recipe;
+  const { data, prompts, rollout, reward } = recipe;
+  const datasets = datasetsOf(recipe);
   const limits = { timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
-  if (!dataset) {
+  if (datasets.length === 0) {
     const { world, close } = await worldOf(recipe, open, limits);
     return { data: { world }, close };
   }
   const { equivalence, testTimeoutMs } = reward;
   const options = { ...data, prompts, equivalence, testTimeoutMs, interpreter: limits };
-  const { world, close } = await openDatasetWorld(dataset, options, control);
+  const { world, close } = await openDatasetWorld(datasets, options, control);
   return { data: { world }, close };
 }

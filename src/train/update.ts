@@ -1,4 +1,4 @@
-import type { Datum, LossSpec, Trainer } from '../engine/types.ts';
+import type { Datum, LossOutput, LossSpec, Trainer } from '../engine/types.ts';
 import type { Recipe } from './recipe.ts';
 import { learningRateAt } from './schedule.ts';
 
@@ -21,6 +21,7 @@ export async function update(
   optimizer: Recipe['optimizer'],
   index: number,
   total: number,
+  onOutput?: (output: LossOutput) => void,
 ): Promise<UpdateMetrics> {
   const { betas, epsilon, weightDecay, clipNorm } = optimizer;
   const learningRate = learningRateAt(optimizer, index, total);
@@ -29,6 +30,7 @@ export async function update(
     trainer.forwardBackward(batch, loss),
     trainer.optimStep({ learningRate, betas, epsilon, weightDecay, clipNorm }),
   ]);
+  onOutput?.(output);
   return {
     ...output.metrics,
     entropy: output.metrics.entropy,

@@ -1,4 +1,5 @@
 import type { DatasetReference, DownloadControl } from '../data/dataset.ts';
+import { Mixture, type WeightedDataset } from '../data/mixture.ts';
 import { openTasks, type TaskOptions } from '../data/tasks.ts';
 import { Grader, type GraderOptions } from '../rewards/grader.ts';
 import { type InterpreterLimits, openKit } from './open.ts';
@@ -22,20 +23,28 @@ export interface DatasetWorld {
   close(): Promise<void>;
 }
 
-/** @throws UserError that names what is wrong with the dataset. */
+/**
+ * @param datasets one, or several that are mixed
+ * @throws UserError that names what is wrong with the dataset.
+ */
 export async function openDatasetWorld(
-  reference: DatasetReference,
-  { name = reference.source, prompts, limit, maxSkipped, interpreter = {}, ...grading }: DatasetWorldOptions,
+  datasets: DatasetReference | readonly WeightedDataset[],
+  { name, prompts, limit, maxSkipped, interpreter = {}, ...grading }: DatasetWorldOptions,
   control: DownloadControl = {},
 ): Promise<DatasetWorld> {
-  const tasks = await openTasks(reference, { ...control, name, prompts, limit, maxSkipped });
+  const references = 'source' in datasets ? [datasets] : datasets;
+  const reading = { ...control, prompts, limit, maxSkipped };
+  const isMixed = references.length > 1;
+  const tasks = await Mixture.of(references, (reference, title) =>
+    openTasks(reference, { ...reading, name: name ?? (isMixed ? title : reference.source) }),
+  );
   const grader = new Grader(grading);
   const { kit, close } = openKit(interpreter);
   return {
     world: {
-      name,
+      name: name ?? (isMixed ? tasks.names.join(' + ') : references[0].source),
       size: tasks.length,
-      task: (_, index) => tasks.read(index),
+      task: (_, index) => ({ ...tasks.read(index), ...(isMixed && { source: tasks.nameOf(index) }) }),
       tools: () => [kit.python()],
       judge: (task, answer) => grader.judge(task, answer),
     },

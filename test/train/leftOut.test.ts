@@ -61,14 +61,29 @@ test('rows that are no JSON are left out like others, each reason by itself', as
   expect((await planTraining(short)).data[2]).toMatch(/^left out: 50 prompts of more than 10 tokens/);
 });
 
+test('datasets are mixed by their weights, and each is measured by itself', async () => {
+  const datasets = [dialogues(6), dialogues(1)].map((source, i) => ({ source, weight: i === 0 ? 3 : 1 }));
+  const training = { demonstrations: 8, epochs: 1, batchSize: 8 };
+  const recipe = parseRecipe({ method: 'sft', datasets, model: final, training });
+  const { metrics } = await train(recipe, { runDir: join(folder, 'mixed') });
+  const sources = metrics[0].sources as Record<string, { demonstrations: number; loss: number }>;
+  expect(Object.entries(sources).map(([name, { demonstrations }]) => [name, demonstrations])).toEqual([
+    ['dialogues-1.parquet', 2],
+    ['dialogues-6.parquet', 6],
+  ]);
+  expect(sources['dialogues-1.parquet'].loss).toBeCloseTo(metrics[0].loss as number, 4);
+});
+
 test('problems of every layout are trained on', async () => {
   const recipe = parseRecipe({
     method: 'grpo',
     model: final,
-    dataset: writeProblems(),
+    datasets: [{ source: writeProblems() }, { source: writeProblems() }],
     rollout: { groupSize: 2, maxResponseTokens: 8 },
-    training: { iterations: 1, promptsPerIteration: problems.length, promptsPerUpdate: problems.length },
+    training: { iterations: 1, promptsPerIteration: 2 * problems.length, promptsPerUpdate: problems.length },
   });
   const { metrics } = await train(recipe, { runDir: join(folder, 'grpo') });
-  expect(metrics).toMatchObject([{ accuracy: 0, reward: expect.any(Number) }]);
+  expect(metrics).toMatchObject([
+    { accuracy: 0, sources: { 'rl.parquet': { accuracy: 0 }, 'rl.parquet (2)': { reward: expect.any(Number) } } },
+  ]);
 });

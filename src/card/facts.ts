@@ -6,6 +6,8 @@ import { evaluationsOf, type KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { hubName } from '../hubName.ts';
 import { parameterCount } from '../model/config.ts';
 import { onPath } from '../systemErrors.ts';
+import { toolOfModel } from '../tools/agentFile.ts';
+import { type ToolProfile, toolPresets } from '../tools/profile.ts';
 import { modelName, type Origin, originOf } from './origin.ts';
 
 /** All that a model card says, none of it guessed: what is not known is absent. */
@@ -25,6 +27,8 @@ export interface CardFacts {
     dtype?: string;
   };
   origin: Origin;
+  /** The code tool that it has learned with; where nothing tells, as it is offered by default. */
+  tool: ToolProfile;
   /** Of exactly these weights. */
   evaluations: KeptEvaluation[];
   /** Kept evaluations of other weights, which the folder held before. */
@@ -60,6 +64,7 @@ export async function cardFacts(
       dtype: typeof dtype === 'string' ? dtype : undefined,
     },
     origin: originOf(checkpoint),
+    tool: toolOfModel(checkpoint) ?? toolPresets.python,
     evaluations,
     evaluationsOfOthers: ofOthers,
     gguf: readdirSync(checkpoint)

@@ -2,7 +2,7 @@ import type { CardFacts } from './facts.ts';
 import { stagesOf } from './origin.ts';
 
 /** The section that says how to run the model: each way a few lines that work as they stand. */
-export function usageSection({ title, name, gguf, origin }: CardFacts): string {
+export function usageSection({ title, name, gguf, origin, tool }: CardFacts): string {
   const repository = name ?? `your-name/${title}`;
   const file = gguf ?? `${title}.gguf`;
   const converted = gguf
@@ -26,18 +26,18 @@ tokenizer = AutoTokenizer.from_pretrained("${repository}")
 model = AutoModelForCausalLM.from_pretrained("${repository}")
 
 
-def python(code: str) -> str:
+def ${tool.name}(${tool.argument}: str) -> str:
     """
-    Runs Python code and returns what it prints and the value of its final expression.
+    ${tool.description}
 
     Args:
-        code: The Python code to run.
+        ${tool.argument}: The Python code to run.
     """
 
 
 messages = [{"role": "user", "content": "What is 2 to the power of 100?"}]
 inputs = tokenizer.apply_chat_template(
-    messages, tools=[python], add_generation_prompt=True, return_dict=True, return_tensors="pt"
+    messages, tools=[${tool.name}], add_generation_prompt=True, return_dict=True, return_tensors="pt"
 )
 output = model.generate(**inputs, max_new_tokens=512)
 print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :]))`,
@@ -79,9 +79,9 @@ const { choices } = await client.chat.completions.create({
     {
       type: 'function',
       function: {
-        name: 'python',
-        description: 'Runs Python code and returns what it prints and the value of its final expression.',
-        parameters: { type: 'object', properties: { code: { type: 'string' } }, required: ['code'] },
+        name: '${tool.name}',
+        description: ${JSON.stringify(tool.description)},
+        parameters: { type: 'object', properties: { ${tool.argument}: { type: 'string' } }, required: ['${tool.argument}'] },
       },
     },
   ],

@@ -37,6 +37,7 @@ const companionFiles = [
   'special_tokens_map.json',
   'added_tokens.json',
   'generation_config.json',
+  'agent.json',
 ];
 
 /**

@@ -6,8 +6,9 @@ import { stringifyJson } from '../json.ts';
 import { harmless } from './harmless.ts';
 import { nonNegativeInteger } from './options.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
+import { type ToolOption, toolOf, withTool } from './toolOption.ts';
 
-interface Options extends SamplingOptions {
+interface Options extends SamplingOptions, ToolOption {
   tools?: string;
   world?: string;
   task: number;
@@ -16,16 +17,18 @@ interface Options extends SamplingOptions {
 
 export const chatCommand = () =>
   withSampling(
-    new Command('chat')
-      .description('Talk to a model in the terminal, its tools live.')
-      .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
-      .option(
-        '--tools <list>',
-        "tools, separated by commas: 'python', or modules whose default export is a list of tools",
-      )
-      .option('--world <world>', "a world's tools instead, and a task of it to ask for")
-      .option('--task <index>', "which of the world's held-out tasks", nonNegativeInteger, 0)
-      .option('--system <text>', 'a system message'),
+    withTool(
+      new Command('chat')
+        .description('Talk to a model in the terminal, its tools live.')
+        .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
+        .option(
+          '--tools <list>',
+          "tools, separated by commas: 'python', the code tool, or modules whose default export is a list of tools",
+        )
+        .option('--world <world>', "a world's tools instead, and a task of it to ask for")
+        .option('--task <index>', "which of the world's held-out tasks", nonNegativeInteger, 0)
+        .option('--system <text>', 'a system message'),
+    ),
     2048,
   )
     .addHelpText(
@@ -54,8 +57,9 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
         ],
       );
       const chat = loadChat(checkpoint);
-      const opened = options.world ? await openWorld(options.world) : undefined;
-      const kit = openKit({});
+      const tool = await toolOf(options, checkpoint);
+      const opened = options.world ? await openWorld(options.world, { tool }) : undefined;
+      const kit = openKit({ tool });
       const task = opened?.world.task('test', options.task);
       const tools = task ? opened!.world.tools(task) : await openTools(options.tools?.split(',') ?? [], kit.kit);
       const engine = await LocalEngine.start({ onNotice: console.error });

@@ -1,15 +1,18 @@
 import { Command, Option } from 'commander';
 import { parseDataset } from '../data/dataset.ts';
 import { UserError } from '../errors.ts';
+import { stringifyJson } from '../json.ts';
 import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
+import type { ToolProfile } from '../tools/profile.ts';
 import { interruptible } from './interrupt.ts';
 import { number, positiveInteger } from './options.ts';
 import { openPolicy, type PolicyOptions, serverHelp, withPolicy } from './policyOptions.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
 import { showDownload } from './showDownload.ts';
+import { type ToolOption, toolOf, withTool } from './toolOption.ts';
 
-interface Options extends SamplingOptions, PolicyOptions {
+interface Options extends SamplingOptions, PolicyOptions, ToolOption {
   tasks?: string;
   dataset?: string;
   limit?: number;
@@ -21,20 +24,25 @@ interface Options extends SamplingOptions, PolicyOptions {
 
 export const collectCommand = () =>
   withSampling(
-    withPolicy(
-      new Command('collect')
-        .description('Let a model solve tasks with its tools, and keep what it did well as demonstrations for sft.')
-        .option('--tasks <world:count>', 'a world, and how many of its training tasks')
-        .option('--dataset <source>', 'instead of a world: a file or folder of problems, or hf: and a name on the Hub')
-        .option('--limit <problems>', 'of a dataset: only the first problems', positiveInteger)
-        .option('--samples <samples>', 'trajectories a task', positiveInteger, 4)
-        .option('--min-score <score>', 'least score that is kept; 1 is right, less is not', number, 1)
-        .addOption(
-          new Option('--equivalence <how>', 'of a dataset: whether equal values in other notation count')
-            .choices(equivalences)
-            .default('exact'),
-        )
-        .requiredOption('--out <file>', 'JSON lines with messages and tools'),
+    withTool(
+      withPolicy(
+        new Command('collect')
+          .description('Let a model solve tasks with its tools, and keep what it did well as demonstrations for sft.')
+          .option('--tasks <world:count>', 'a world, and how many of its training tasks')
+          .option(
+            '--dataset <source>',
+            'instead of a world: a file or folder of problems, or hf: and a name on the Hub',
+          )
+          .option('--limit <problems>', 'of a dataset: only the first problems', positiveInteger)
+          .option('--samples <samples>', 'trajectories a task', positiveInteger, 4)
+          .option('--min-score <score>', 'least score that is kept; 1 is right, less is not', number, 1)
+          .addOption(
+            new Option('--equivalence <how>', 'of a dataset: whether equal values in other notation count')
+              .choices(equivalences)
+              .default('exact'),
+          )
+          .requiredOption('--out <file>', 'JSON lines with messages and tools'),
+      ),
     ),
   )
     .addHelpText(
@@ -55,9 +63,12 @@ ${serverHelp}`,
       const [{ collect }, { existsSync }] = await Promise.all([import('../collect/collect.ts'), import('node:fs')]);
       const { out, minScore, samples, temperature, topP, maxTurns, maxPromptTokens, maxTokens, seed } = options;
       if (existsSync(out)) throw new UserError(`${out} already exists: choose another file or remove it`);
-      const { range, source, close } = options.tasks ? await openTaskRange(options.tasks) : await openProblems(options);
+      const { engine, folder, servedAs } = await openPolicy(checkpoint, options);
       try {
-        const { engine, folder, servedAs } = await openPolicy(checkpoint, options);
+        const tool = await toolOf(options, folder);
+        const { range, source, close } = options.tasks
+          ? await openTaskRange(options.tasks, tool)
+          : await openProblems(options, tool);
         const sampling = { temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens: maxTokens, seed };
         const { kept, total } = await interruptible(
           signal =>
@@ -66,7 +77,7 @@ ${serverHelp}`,
               folder,
               range,
               { samples, runs: 1, ...sampling },
-              { out, minScore, source, servedAs },
+              { out, minScore, source: `${source}, ${stringifyJson(tool)}`, servedAs },
               {
                 signal,
                 concurrency: options.concurrency,
@@ -74,24 +85,28 @@ ${serverHelp}`,
               },
             ),
           'Stopping; the same command goes on from here. Once more to stop at once.',
-        ).finally(() => engine.close());
+        ).finally(close);
         console.log(`${out} holds ${kept} demonstrations, of ${total} trajectories`);
       } finally {
-        await close();
+        await engine.close();
       }
     });
 
-async function openTaskRange(tasks: string) {
+async function openTaskRange(tasks: string, tool: ToolProfile) {
   const [, name, count] = /^(.+):([1-9]\d*)$/.exec(tasks) ?? [];
   if (!name) throw new UserError(`--tasks ${tasks}: give a world and a number, such as shop:1000`);
   const { openWorld } = await import('../worlds/open.ts');
-  const { world, close } = await openWorld(name);
+  const { world, close } = await openWorld(name, { tool });
   return { range: { world, split: 'train' as const, tasks: Number(count) }, source: name, close };
 }
 
-async function openProblems({ dataset, limit, equivalence }: Options) {
+async function openProblems({ dataset, limit, equivalence }: Options, tool: ToolProfile) {
   const { openDatasetWorld } = await import('../worlds/dataset.ts');
   const control = { onDownload: showDownload, onNotice: console.error };
-  const { world, digest, close } = await openDatasetWorld(parseDataset(dataset!), { equivalence, limit }, control);
+  const { world, digest, close } = await openDatasetWorld(
+    parseDataset(dataset!),
+    { equivalence, limit, interpreter: { tool } },
+    control,
+  );
   return { range: { world, split: 'train' as const, tasks: world.size }, source: digest, close };
 }

@@ -11,30 +11,33 @@ import { positiveInteger } from './options.ts';
 import { type OpenPolicy, openPolicy, serverHelp, withPolicy } from './policyOptions.ts';
 import { withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
+import { toolOf, withTool } from './toolOption.ts';
 
 export const evalCommand = () =>
   withSampling(
-    withPolicy(
-      new Command('eval')
-        .description("Measure a model on a world's held-out tasks or on benchmarks: average@k, pass@k and maj@k.")
-        .option('--tasks <world[:count]>', 'world, and how many of its held-out tasks', 'shop:100')
-        .option(
-          '--benchmark <names>',
-          `instead of a world, benchmarks: ${benchmarkNames.join(', ')}; name=file is your own`,
-        )
-        .option('--samples <samples>', 'samples a task (also: --k)', positiveInteger, 32)
-        .addOption(new Option('--k <samples>').argParser(positiveInteger).hideHelp())
-        .option('--runs <runs>', 'of a benchmark: repetitions, for the deviation', positiveInteger, 1)
-        .addOption(
-          new Option('--equivalence <how>', 'of a benchmark: whether equal values in other notation count')
-            .choices(equivalences)
-            .default('exact'),
-        )
-        .option('--test-timeout <seconds>', 'of a benchmark: most time of one test of a program', positiveInteger, 10)
-        .option('--prompts <file>', 'of a benchmark: YAML with templates for kinds of problem')
-        .option('--limit <problems>', 'of a benchmark: only the first problems', positiveInteger)
-        .option('--out <folder>', 'of a benchmark: where samples and results are kept (default: runs/eval/<name>)')
-        .option('--json', 'print the result as JSON; of a world, with the answers to each task'),
+    withTool(
+      withPolicy(
+        new Command('eval')
+          .description("Measure a model on a world's held-out tasks or on benchmarks: average@k, pass@k and maj@k.")
+          .option('--tasks <world[:count]>', 'world, and how many of its held-out tasks', 'shop:100')
+          .option(
+            '--benchmark <names>',
+            `instead of a world, benchmarks: ${benchmarkNames.join(', ')}; name=file is your own`,
+          )
+          .option('--samples <samples>', 'samples a task (also: --k)', positiveInteger, 32)
+          .addOption(new Option('--k <samples>').argParser(positiveInteger).hideHelp())
+          .option('--runs <runs>', 'of a benchmark: repetitions, for the deviation', positiveInteger, 1)
+          .addOption(
+            new Option('--equivalence <how>', 'of a benchmark: whether equal values in other notation count')
+              .choices(equivalences)
+              .default('exact'),
+          )
+          .option('--test-timeout <seconds>', 'of a benchmark: most time of one test of a program', positiveInteger, 10)
+          .option('--prompts <file>', 'of a benchmark: YAML with templates for kinds of problem')
+          .option('--limit <problems>', 'of a benchmark: only the first problems', positiveInteger)
+          .option('--out <folder>', 'of a benchmark: where samples and results are kept (default: runs/eval/<name>)')
+          .option('--json', 'print the result as JSON; of a world, with the answers to each task'),
+      ),
     ),
   )
     .addHelpText(
@@ -92,7 +95,7 @@ async function evalWorld({ engine, folder }: OpenPolicy, options: EvalOptions): 
   const sampling = { temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens: maxTokens, seed };
   const settings = { tasks: Number(count ?? 100), k: samples, ...sampling };
   refuseTooMany(settings.tasks, samples);
-  const { world, close } = await openWorld(worldName);
+  const { world, close } = await openWorld(worldName, { tool: await toolOf(options, folder) });
   const result = await interruptible(signal =>
     evaluateCheckpoint(engine, folder, world, settings, {
       signal,

@@ -7,6 +7,7 @@ import type { EvalOptions } from './evalOptions.ts';
 import { interruptible } from './interrupt.ts';
 import type { OpenPolicy } from './policyOptions.ts';
 import { showDownload } from './showDownload.ts';
+import { toolOf } from './toolOption.ts';
 
 /** Measures a model, called `name` in the results, and prints the table, or JSON. */
 export async function evalBenchmarks(
@@ -36,6 +37,7 @@ export async function evalBenchmarks(
     seed,
   };
   const out = options.out ?? join('runs', 'eval', folderName(name));
+  const tool = await toolOf(options, folder, 'paper');
   const prompts = options.prompts ? readPrompts(options.prompts) : undefined;
   const progress = new BenchmarkBar();
   const results = await interruptible(
@@ -45,7 +47,7 @@ export async function evalBenchmarks(
         folder,
         benchmarks,
         settings,
-        { out, name, servedAs, equivalence, testTimeoutMs: 1000 * testTimeout, prompts, limit },
+        { out, name, servedAs, equivalence, testTimeoutMs: 1000 * testTimeout, prompts, limit, tool },
         {
           signal,
           concurrency: options.concurrency,

@@ -1,8 +1,9 @@
 import type { Equivalence } from '../rewards/equivalences.ts';
 import type { PolicyOptions } from './policyOptions.ts';
 import type { SamplingOptions } from './samplingOptions.ts';
+import type { ToolOption } from './toolOption.ts';
 
-export interface EvalOptions extends SamplingOptions, PolicyOptions {
+export interface EvalOptions extends SamplingOptions, PolicyOptions, ToolOption {
   tasks: string;
   benchmark?: string;
   samples: number;

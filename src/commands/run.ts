@@ -3,19 +3,22 @@ import type { Sampler } from '../engine/types.ts';
 import { interruptible } from './interrupt.ts';
 import { nonNegativeInteger } from './options.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
+import { type ToolOption, toolOf, withTool } from './toolOption.ts';
 
-interface Options extends SamplingOptions {
+interface Options extends SamplingOptions, ToolOption {
   world: string;
   task: number;
 }
 
 export const runCommand = () =>
   withSampling(
-    new Command('run')
-      .description("Watch a model solve one of a world's held-out tasks with its tools.")
-      .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
-      .option('--world <world>', 'where the tasks and tools come from', 'shop')
-      .option('--task <index>', 'which held-out task', nonNegativeInteger, 0),
+    withTool(
+      new Command('run')
+        .description("Watch a model solve one of a world's held-out tasks with its tools.")
+        .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
+        .option('--world <world>', 'where the tasks and tools come from', 'shop')
+        .option('--task <index>', 'which held-out task', nonNegativeInteger, 0),
+    ),
     2048,
   )
     .addHelpText(
@@ -39,7 +42,7 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
       try {
         const sampler = await engine.sampler(checkpoint);
         const chat = loadChat(checkpoint);
-        const { world, close } = await openWorld(options.world);
+        const { world, close } = await openWorld(options.world, { tool: await toolOf(options, checkpoint) });
         const task = world.task('test', options.task);
         const print = (tokens: readonly number[]) => process.stdout.write(chat.decode(tokens));
         const { correct } = await interruptible(signal =>

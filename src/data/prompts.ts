@@ -9,7 +9,7 @@ import { firstIssue, section } from '../schema.ts';
 import type { Message } from '../text/message.ts';
 
 const advice =
-  'First think of a way to solve it. Then use the python tool to help you: for calculations that have to be exact or are ' +
+  'First think of a way to solve it. Then use the {tool} tool to help you: for calculations that have to be exact or are ' +
   'long, and to check a result before you rely on it.';
 
 const boxed =
@@ -21,7 +21,7 @@ const submit =
   'Before you submit, you can try your code with the tool. As soon as you are sure that it is right, make no more tool ' +
   'calls and submit the whole code in one block:\n```python\n# your code\n```';
 
-/** By kind of problem; each has a place for `{problem}`, some for what else is known of it. */
+/** By kind of problem; each has a place for `{problem}`, some for what else is known of it, and of the tool's name. */
 export const promptTemplates = {
   /** AIME. */
   math: `Solve this mathematics problem step by step.\n\n{problem}\n\n${advice}\n\n${boxed}`,

@@ -19,6 +19,8 @@ export interface TaskOptions extends ReadingOptions {
   name?: string;
   /** In place of the prompts of that kind. */
   prompts?: PromptTemplates;
+  /** What the prompts call the tool. Default: python. */
+  toolName?: string;
 }
 
 /**
@@ -26,19 +28,19 @@ export interface TaskOptions extends ReadingOptions {
  * @throws UserError that names the file and the rows that are wrong, where they are too many, or what cannot be had.
  */
 export async function openTasks(reference: DatasetReference, options: TaskOptions = {}): Promise<Spool<Task>> {
-  const { name = reference.source, prompts, ...reading } = options;
-  return Spool.of(
-    tasksOf(rowsOf<Problem>(reference, problemLayouts, reading), name, { ...promptTemplates, ...prompts }),
-  );
+  const { name = reference.source, prompts, toolName = 'python', ...reading } = options;
+  const problems = rowsOf<Problem>(reference, problemLayouts, reading);
+  return Spool.of(tasksOf(problems, name, { ...promptTemplates, ...prompts }, toolName));
 }
 
 async function* tasksOf(
   problems: AsyncIterable<Problem>,
   name: string,
   templates: Required<PromptTemplates>,
+  tool: string,
 ): AsyncGenerator<Task> {
   let index = 0;
-  for await (const problem of problems) yield taskOf(problem, `${name}/${index++}`, templates);
+  for await (const problem of problems) yield taskOf(problem, `${name}/${index++}`, templates, tool);
 }
 
 /**
@@ -70,9 +72,9 @@ async function* rowsOf<T>(
   if (report) control.onNotice?.(report);
 }
 
-function taskOf(problem: Problem, id: string, templates: Required<PromptTemplates>): Task {
+function taskOf(problem: Problem, id: string, templates: Required<PromptTemplates>, tool: string): Task {
   const { kind, messages, domain = 'science', functionName = '', answer, alternatives, tests, hint } = problem;
-  const known = { domain, function: functionName };
+  const known = { domain, function: functionName, tool };
   const asked = kind ? promptOf(messages, templates[kind]!, known) : messages;
   return { id, messages: asked, answer, alternatives, tests, hint };
 }

@@ -8,6 +8,8 @@ import { writeFileWhole } from '../files.ts';
 import { lockFolder } from '../folderLock.ts';
 import type { Equivalence } from '../rewards/equivalences.ts';
 import { loadChat } from '../text/loadChat.ts';
+import { toolOfModel } from '../tools/agentFile.ts';
+import { type ToolProfile, toolPresets } from '../tools/profile.ts';
 import { type DatasetWorld, openDatasetWorld } from '../worlds/dataset.ts';
 import type { Benchmark } from './benchmarks.ts';
 import { formatResults, type Result, resultsJson } from './benchmarkTable.ts';
@@ -35,6 +37,8 @@ export interface BenchmarkOptions {
   /** Of one test of a program. */
   testTimeoutMs: number;
   prompts?: PromptTemplates;
+  /** Default: that of the model, or else the paper's. */
+  tool?: ToolProfile;
   /** Only the first problems of each benchmark. */
   limit?: number;
 }
@@ -72,7 +76,8 @@ export async function evaluateBenchmarks(
   control: BenchmarkControl = {},
 ): Promise<Result[]> {
   const { out, name = checkpoint, equivalence, testTimeoutMs } = options;
-  const problemSets = await openProblemSets(benchmarks, options, control);
+  const tool = options.tool ?? toolOfModel(checkpoint) ?? toolPresets.paper;
+  const problemSets = await openProblemSets(benchmarks, { ...options, tool }, control);
   let unlock: (() => void) | undefined;
   try {
     for (const { problems } of problemSets) refuseTooMany(problems.world.size, settings.samples, settings.runs);
@@ -83,7 +88,7 @@ export async function evaluateBenchmarks(
     const results: Result[] = [];
     for (const { benchmark, problems } of problemSets) {
       const folder = join(out, benchmark.name);
-      openSamplesFolder(folder, { model, problems: problems.digest, equivalence, testTimeoutMs, ...settings });
+      openSamplesFolder(folder, { model, problems: problems.digest, equivalence, testTimeoutMs, ...settings, tool });
       const summary = await measure(benchmark, problems, folder, policy, settings, control);
       results.push({ benchmark, summary });
       const json = resultsJson(name, settings, results);
@@ -105,13 +110,13 @@ interface ProblemSet {
 /** All problems are read before the first one is sampled: what is wrong with the last file is said at once. */
 async function openProblemSets(
   benchmarks: readonly Benchmark[],
-  { equivalence, testTimeoutMs, prompts, limit }: BenchmarkOptions,
+  { equivalence, testTimeoutMs, prompts, limit, tool }: BenchmarkOptions,
   control: DownloadControl,
 ): Promise<ProblemSet[]> {
   const sets: ProblemSet[] = [];
   for (const benchmark of benchmarks) {
     const { name, dataset } = benchmark;
-    const options = { name, equivalence, testTimeoutMs, prompts, limit, untilFailure: true };
+    const options = { name, equivalence, testTimeoutMs, prompts, limit, untilFailure: true, interpreter: { tool } };
     sets.push({ benchmark, problems: await openDatasetWorld(dataset, options, control) });
   }
   return sets;

@@ -29,6 +29,8 @@ export async function callTool(
 ): Promise<CallResult> {
   signal?.throwIfAborted();
   const result = await run(tools, call, timeoutMs, signal);
+  const isCut = tools.find(({ name }) => name === call.name)?.limitsOutput;
+  if (isCut && result.error !== 'invalid_arguments') return result;
   return { ...result, observation: cutMiddle(result.observation, maxOutputChars) };
 }
 

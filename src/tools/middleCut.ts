@@ -37,6 +37,18 @@ export function cutMiddle(text: string, maxChars: number): string {
   return cut.toString();
 }
 
+/** `text`, of which so many characters are kept, beside a mark: its both ends, or what is not at the cut one. */
+export function cut(
+  text: string,
+  maxChars: number,
+  { cut: place, cutMark }: { cut: 'middle' | 'start' | 'end'; cutMark?: string },
+): string {
+  if (text.length <= maxChars) return text;
+  const head = { middle: Math.ceil(maxChars / 2), start: 0, end: maxChars }[place];
+  const kept = [whole(text.slice(0, head)), whole(lastChars(text, maxChars - head))];
+  return kept.join(cutMark ?? note(text.length - kept.join('').length));
+}
+
 const note = (chars: number) => `\n… [${chars} characters cut] …\n`;
 
 const lastChars = (text: string, count: number) => (count === 0 ? '' : text.slice(-count));

@@ -7,7 +7,11 @@ import type { Tool } from './tool.ts';
 const shown = new WeakMap<z.ZodObject, Record<string, unknown>>();
 
 /** What the model is shown of a tool. */
-export function toolSchema({ name, description, parameters }: Tool): ToolSchema {
+export function toolSchema({
+  name,
+  description,
+  parameters,
+}: Partial<Tool> & Pick<Tool, 'name' | 'description' | 'parameters'>): ToolSchema {
   if (!shown.has(parameters)) {
     shown.set(parameters, shownSchema(z.toJSONSchema(parameters, { io: 'input', target: 'draft-7' })));
   }

@@ -14,6 +14,8 @@ export interface Tool {
    * a model sees then does not depend on how busy the machine is.
    */
   limitsTime?: boolean;
+  /** The tool itself cuts what is too long. */
+  limitsOutput?: boolean;
   /** Ends what the tool keeps for one trajectory, such as an interpreter. */
   close?(): Promise<void> | void;
 }

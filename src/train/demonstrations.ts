@@ -6,6 +6,8 @@ import type { Task } from '../data/task.ts';
 import { UserError } from '../errors.ts';
 import { Random } from '../random.ts';
 import type { Message } from '../text/message.ts';
+import type { ToolProfile } from '../tools/profile.ts';
+import { profileSchema } from '../tools/python/tool.ts';
 import { toolSchema } from '../tools/schema.ts';
 import type { World } from '../worlds/world.ts';
 import type { SftRecipe } from './recipe.ts';
@@ -43,11 +45,20 @@ function promptMessages({ seed, training: { privileged } }: SftRecipe, task: Tas
   return privilegedMessages(task, chance < privileged ? 'answer' : 'hint');
 }
 
-/** The rows of datasets. */
-export function datasetDemonstrations(rows: Mixture<Demonstration>): Demonstrations {
+/** The rows of datasets. One that names no tools, and calls that of the profile, shows it in its prompt. */
+export function datasetDemonstrations(rows: Mixture<Demonstration>, profile: ToolProfile): Demonstrations {
+  const tool = profileSchema(profile);
   return {
     size: rows.length,
-    get: async index => rows.read(index),
+    async get(index) {
+      const row = rows.read(index);
+      const isMissing = row.tools.length === 0 && row.solution.some(message => callsTool(message, profile.name));
+      return isMissing ? { ...row, tools: [tool] } : row;
+    },
     ...(rows.names.length > 1 && { sourceOf: (index: number) => rows.nameOf(index) }),
   };
+}
+
+function callsTool(message: Message, tool: string): boolean {
+  return message.role === 'assistant' && !!message.toolCalls?.some(({ name }) => name === tool);
 }

@@ -10,6 +10,7 @@ import { type ModelConfig, parameterCount, parseConfig } from '../model/config.t
 import { forwardFlops, trainingFlops } from '../model/flops.ts';
 import { publishedConfigs } from '../model/published.ts';
 import { isServerUrl } from '../serverUrl.ts';
+import { formatToolProfile, type ToolProfile } from '../tools/profile.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import { accelerators, assumptions, type OnPolicyWork, timeOn } from './clusterTime.ts';
 import { planData } from './dataPlan.ts';
@@ -40,6 +41,7 @@ export interface TrainingPlan {
   downloads: { name: string; bytes?: number }[];
   /** What a dataset that is here holds, and what of it would be left out. */
   data: string[];
+  tool: ToolProfile;
   /** What can be simulated: a run that samples. */
   work?: OnPolicyWork;
   /** Where the engine is a server. */
@@ -67,11 +69,11 @@ export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
   const model = recipe.init ? freshConfig(recipe.init, defaultVocabulary) : shapeOf(recipe.model!, recipe.base);
   const plan =
     recipe.method === 'sft' ? planSupervised(recipe, model) : planOnPolicy(recipe, model, await methodOf(recipe));
-  return { ...plan, data: await planData(recipe) };
+  return { ...plan, tool: recipe.tool, data: await planData(recipe) };
 }
 
-/** All but what the data are. */
-type Plan = Omit<TrainingPlan, 'data'>;
+/** What depends on the kind of training. */
+type Plan = Omit<TrainingPlan, 'data' | 'tool'>;
 
 function planSupervised(recipe: SftRecipe, model: ModelConfig): Plan {
   const { demonstrations, epochs, batchSize, maxTokens } = recipe.training;
@@ -221,6 +223,7 @@ export function formatPlan(plan: TrainingPlan): string {
   const taught = teacher ? `, teacher ${billions(teacher)}` : servedTeacher ? `, teacher at ${servedTeacher}` : '';
   const lines: [string, string][] = [
     ['method', method],
+    ['tool', formatToolProfile(plan.tool)],
     ['model', `${billions(model)} parameters${taught}`],
     ['updates', `${updates}${iterations === updates ? '' : ` in ${iterations} iterations`}`],
     ['sequences', `${sequences}, of at most ${maxTokens} tokens: at most ${scientific(sequences * maxTokens)} tokens`],

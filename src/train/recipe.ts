@@ -15,6 +15,7 @@ import { methods } from '../methods/registry.ts';
 import { equivalences } from '../rewards/equivalences.ts';
 import { firstIssue, nearestName, section } from '../schema.ts';
 import { isServerUrl } from '../serverUrl.ts';
+import { toolSchema } from '../tools/profile.ts';
 import { isSection, merge, type Section } from './overrides.ts';
 
 /**
@@ -135,6 +136,8 @@ const common = {
     /** Share of a dataset's rows that are left out where they cannot be used; of more, the dataset is refused. */
     maxSkipped: fraction.default(0.05),
   }).prefault({}),
+  /** The code tool as the model is shown it: a preset, or what is other than in one. */
+  tool: toolSchema.prefault({}),
   engine,
   save,
 };

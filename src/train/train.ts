@@ -8,6 +8,7 @@ import type { Method } from '../methods/method.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { refuseOtherTokens } from '../text/sameTokens.ts';
+import { writeAgentFile } from '../tools/agentFile.ts';
 import { openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { initializeCheckpoint } from './initialize.ts';
@@ -19,6 +20,7 @@ import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftReci
 import { recovering } from './recovery.ts';
 import { goOn, type Standing } from './resume.ts';
 import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
+import { saveModel } from './saveModel.ts';
 import { supervised } from './supervised.ts';
 import { startTinkerEngine } from './tinkerEngine.ts';
 import { openTrainingData, type TrainingData } from './trainingData.ts';
@@ -170,7 +172,10 @@ async function iterate(
   const save = async () => {
     standing.checkpoint = await run.checkpoint(
       progress(),
-      dir => trainer.save(dir, { optimizer: true }),
+      async dir => {
+        await trainer.save(dir, { optimizer: true });
+        writeAgentFile(dir, recipe.tool);
+      },
       async dir => trainer.discard?.(dir),
     );
     saved = standing.iteration;
@@ -193,7 +198,7 @@ async function iterate(
     if (!standing.checkpoint || saved < standing.iteration) await save();
     return { finished: false, checkpoint: standing.checkpoint! };
   }
-  await trainer.save(run.final);
+  await saveModel(trainer, recipe, run.final);
   return { finished: true, checkpoint: run.final };
 }
 

@@ -3,7 +3,7 @@ import { Mixture } from '../data/mixture.ts';
 import { openDemonstrations } from '../data/tasks.ts';
 import { UserError } from '../errors.ts';
 import { openDatasetWorld } from '../worlds/dataset.ts';
-import { type InterpreterLimits, type OpenWorld, openWorld } from '../worlds/open.ts';
+import { type InterpreterOptions, type OpenWorld, openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
 import { datasetsOf, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
@@ -30,8 +30,9 @@ export async function openTrainingData(
 }
 
 /** What is open already stays open. */
-async function worldOf(recipe: Recipe, open?: World, limits?: InterpreterLimits): Promise<OpenWorld> {
-  return open ? { world: open, close: async () => {} } : openWorld(recipe.world, limits);
+async function worldOf(recipe: Recipe, open?: World, limits?: InterpreterOptions): Promise<OpenWorld> {
+  const { world, tool } = recipe;
+  return open ? { world: open, close: async () => {} } : openWorld(world, { tool, ...limits });
 }
 
 async function openSupervised(recipe: SftRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
@@ -44,13 +45,13 @@ async function openSupervised(recipe: SftRecipe, control: DownloadControl, open?
   if (training.privileged)
     throw new UserError('training.privileged needs a world: a dataset has no answers and hints to show');
   const rows = await Mixture.of(datasets, dataset => openDemonstrations(dataset, { ...control, ...data }));
-  return { data: { demonstrations: datasetDemonstrations(rows) }, close: async () => rows.close() };
+  return { data: { demonstrations: datasetDemonstrations(rows, recipe.tool) }, close: async () => rows.close() };
 }
 
 async function openOnPolicy(recipe: OnPolicyRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
   const { data, prompts, rollout, reward } = recipe;
   const datasets = datasetsOf(recipe);
-  const limits = { timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
+  const limits = { tool: recipe.tool, timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
   if (datasets.length === 0) {
     const { world, close } = await worldOf(recipe, open, limits);
     return { data: { world }, close };

@@ -2,13 +2,13 @@ import type { DatasetReference, DownloadControl } from '../data/dataset.ts';
 import { Mixture, type WeightedDataset } from '../data/mixture.ts';
 import { openTasks, type TaskOptions } from '../data/tasks.ts';
 import { Grader, type GraderOptions } from '../rewards/grader.ts';
-import { type InterpreterLimits, openKit } from './open.ts';
+import { type InterpreterOptions, openKit } from './open.ts';
 import type { World } from './world.ts';
 
 export interface DatasetWorldOptions
   extends GraderOptions,
     Pick<TaskOptions, 'name' | 'prompts' | 'limit' | 'maxSkipped'> {
-  interpreter?: InterpreterLimits;
+  interpreter?: InterpreterOptions;
 }
 
 /** The problems of a dataset as a world: to be solved with Python, and judged. All are of one split, whichever is asked for. */
@@ -33,7 +33,7 @@ export async function openDatasetWorld(
   control: DownloadControl = {},
 ): Promise<DatasetWorld> {
   const references = 'source' in datasets ? [datasets] : datasets;
-  const reading = { ...control, prompts, limit, maxSkipped };
+  const reading = { ...control, prompts, limit, maxSkipped, toolName: interpreter.tool?.name };
   const isMixed = references.length > 1;
   const tasks = await Mixture.of(references, (reference, title) =>
     openTasks(reference, { ...reading, name: name ?? (isMixed ? title : reference.source) }),

@@ -1,7 +1,8 @@
 import { UserError } from '../errors.ts';
 import { importDefault } from '../importModule.ts';
+import { type ToolProfile, toolPresets } from '../tools/profile.ts';
 import { PythonPool } from '../tools/python/pool.ts';
-import { pythonTool } from '../tools/python/tool.ts';
+import { interpreterOf, pythonTool } from '../tools/python/tool.ts';
 import type { Tool } from '../tools/tool.ts';
 import { type ShopName, shops } from './shop/order.ts';
 import { shopWorld } from './shop/world.ts';
@@ -9,7 +10,7 @@ import type { World } from './world.ts';
 
 /** What a world may build its tools from. */
 export interface WorldKit {
-  /** A fresh Python interpreter for one trajectory, as a tool `python`. */
+  /** A fresh Python interpreter for one trajectory, as a tool: `python`, or what its profile calls it. */
   python: () => Tool;
 }
 
@@ -26,8 +27,9 @@ export interface OpenWorld {
   close(): Promise<void>;
 }
 
-/** Of one call: its time, and how much of its output is kept. */
-export interface InterpreterLimits {
+/** How Python is offered; of one call its time, and how much of its output is kept, where the profile does not say. */
+export interface InterpreterOptions {
+  tool?: ToolProfile;
   timeoutMs?: number;
   maxOutputChars?: number;
 }
@@ -36,9 +38,9 @@ export interface InterpreterLimits {
  * Opens a world by its name, or from the path of a module whose default export is a `WorldFactory`.
  * @throws UserError if there is no such world.
  */
-export async function openWorld(name: string, limits: InterpreterLimits = {}): Promise<OpenWorld> {
+export async function openWorld(name: string, options: InterpreterOptions = {}): Promise<OpenWorld> {
   const factory = Object.hasOwn(worlds, name) ? worlds[name] : await importWorld(name);
-  const { kit, close } = openKit(limits);
+  const { kit, close } = openKit(options);
   try {
     return { world: made(factory, kit, name), close };
   } catch (error) {
@@ -60,9 +62,16 @@ function made(factory: WorldFactory, kit: WorldKit, name: string): World {
 }
 
 /** Interpreters for a world's tools, which run until it is closed. */
-export function openKit(limits: InterpreterLimits): { kit: WorldKit; close(): Promise<void> } {
-  const pool = new PythonPool(limits);
-  return { kit: { python: () => pythonTool(pool.session()) }, close: () => pool.close() };
+export function openKit(options: InterpreterOptions): { kit: WorldKit; close(): Promise<void> } {
+  const { tool = toolPresets.python as ToolProfile } = options;
+  const { timeoutMs = options.timeoutMs, memoryMiB, outputChars } = tool;
+  const pool = new PythonPool({
+    timeoutMs,
+    memoryBytes: memoryMiB && memoryMiB * 2 ** 20,
+    // The tool cuts its output by its profile: both of its ends are needed.
+    maxOutputChars: outputChars === undefined ? options.maxOutputChars : 4 * outputChars + 1024,
+  });
+  return { kit: { python: () => pythonTool(interpreterOf(pool, tool), tool) }, close: () => pool.close() };
 }
 
 async function importWorld(path: string): Promise<WorldFactory> {

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { UserError } from '../../src/errors.ts';
+import { toolOfModel } from '../../src/tools/agentFile.ts';
+import { toolPresets } from '../../src/tools/profile.ts';
 import { formatPlan, planTraining } from '../../src/train/plan.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
 import { type TrainEvent, train } from '../../src/train/train.ts';
@@ -20,7 +22,14 @@ function dialogues(broken: number): string {
 }
 
 const sft = (dataset: unknown, data = {}) =>
-  parseRecipe({ method: 'sft', dataset, data, init, training: { demonstrations: 8, epochs: 1, batchSize: 8 } });
+  parseRecipe({
+    method: 'sft',
+    dataset,
+    data,
+    init,
+    tool: 'paper',
+    training: { demonstrations: 8, epochs: 1, batchSize: 8 },
+  });
 
 async function noticesOf(recipe: ReturnType<typeof parseRecipe>, runDir: string): Promise<string[]> {
   const events: TrainEvent[] = [];
@@ -34,6 +43,7 @@ test('three per cent of broken rows are left out and counted, by the plan too; t
   const leftOut = `left out: 6 of 200 rows of ${source}: 6 × messages: the user's message is missing (${source}, row 1; ${source}, row 2; ${source}, row 3; …)`;
   expect(formatPlan(await planTraining(recipe))).toContain(`194 demonstrations; ${leftOut}`);
   expect(await noticesOf(recipe, join(folder, 'sft'))).toContain(leftOut);
+  expect(toolOfModel(final)).toEqual(toolPresets.paper);
 });
 
 test('of twenty per cent the dataset is refused, with what is wrong; at 0, of one row', async () => {

@@ -23,6 +23,7 @@ test.each(papers)('%s is planned without its models and data', async file => {
   ];
   for (const count of counts) expect(count).toBeGreaterThan(0);
   expect(plan.downloads.some(({ name }) => name.endsWith('(dataset)'))).toBe(true);
+  expect(formatPlan(plan)).toMatch(/^tool +code_interpreter\(code\), a fresh interpreter a call, .*256 characters, /m);
   expect(formatPlan(plan)).toMatch(
     plan.engine ? /updates .*\nengine .*over the wire /s : /updates .*\n.*memory here /s,
   );

@@ -1,4 +1,5 @@
 import type { Task } from '../../data/task.ts';
+import { UserError } from '../../errors.ts';
 import { Random } from '../../random.ts';
 import type { Tool } from '../../tools/tool.ts';
 import type { World } from '../world.ts';
@@ -36,6 +37,11 @@ export function shopWorld({
     tools,
     async demonstrate(task, random) {
       const own = tools(task);
+      if (!own.some(({ name, parameters }) => name === 'python' && 'code' in parameters.shape)) {
+        throw new UserError(
+          `the expert of ${shop} calls a tool python with the argument code: tool must leave both as they are`,
+        );
+      }
       try {
         return await demonstrate(task, own, random, mistakeShare);
       } finally {

@@ -15,7 +15,7 @@ import { loadChat } from '../src/text/loadChat.ts';
 import { methodOf } from '../src/train/method.ts';
 import { sampleGroups, scoreGroups } from '../src/train/onPolicy.ts';
 import type { OnPolicyRecipe } from '../src/train/recipe.ts';
-import { iterationTasks, trainingTasks } from '../src/train/trainingTasks.ts';
+import { batchOfTasks, trainingTasks } from '../src/train/trainingTasks.ts';
 import { openWorld } from '../src/worlds/open.ts';
 
 const program = new Command('bench:gradients')
@@ -99,7 +99,7 @@ try {
   const groups: Trajectory[][] = [];
   const groupScores: Scores[][] = [];
   for (let iteration = 0; iteration < options.iterations; iteration++) {
-    const tasks = iterationTasks(chosen, recipe, world, iteration);
+    const tasks = batchOfTasks(chosen, recipe, world, iteration);
     const sampled = await sampleGroups(recipe, tasks, iteration, context);
     groups.push(...sampled);
     groupScores.push(...(await scoreGroups('model', tasks, sampled, context)));

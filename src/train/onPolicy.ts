@@ -26,15 +26,18 @@ import { refuseNonFinite } from './finite.ts';
 import { iterationMetrics, readableTrajectories } from './iterationMetrics.ts';
 import type { Learner, OnPolicyContext, Phase, SamplingContext } from './learner.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
+import { type RefilledGroups, refilled } from './refill.ts';
 import { rewardOf } from './reward.ts';
 import { rolloutLimits } from './rolloutLimits.ts';
+import { type RunDirectory, readMetrics } from './runDirectory.ts';
 import { bySource } from './sources.ts';
 import { scoreTrajectories, teacherPrompt } from './teacher.ts';
-import { iterationTasks, trainingTasks } from './trainingTasks.ts';
+import { batchOfTasks, trainingTasks } from './trainingTasks.ts';
 import { type UpdateMetrics, update } from './update.ts';
 
 export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPolicyContext): Learner {
   const { training, save } = recipe;
+  const { refill } = recipe.rollout;
   let chosen: number[] | undefined;
 
   return {
@@ -44,10 +47,15 @@ export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPoli
     async iterate(iteration) {
       const clock = new Clock<Phase>();
       chosen ??= await trainingTasks(recipe, context);
-      const tasks = iterationTasks(chosen, recipe, context.world, iteration); // [P]
+      const first = refill > 0 ? batchesBefore(iteration, context.run) : iteration;
+      const sample = async (batch: number) => {
+        const tasks = batchOfTasks(chosen!, recipe, context.world, first + batch);
+        return { tasks, groups: await sampleGroups(recipe, tasks, first + batch, context) };
+      };
 
-      // [P][G]: tokens, mask and s [T], the reward r, and the steps [K] with what the tools answered
-      const groups = await clock.time('rollout', () => sampleGroups(recipe, tasks, iteration, context));
+      // tasks [P]; groups [P][G]: tokens, mask and s [T], the reward r, and the steps [K] with what the tools answered
+      const sampled = await clock.time('rollout', () => refilled(training.promptsPerIteration, refill, sample));
+      const { tasks, groups } = sampled;
       // [P][G], where the method has a teacher: q [T], and its entropies [T] where the engine can tell
       const scores =
         method.teacher && (await clock.time('teacher', () => scoreGroups(method.teacher!, tasks, groups, context)));
@@ -60,9 +68,25 @@ export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPoli
       if ((iteration + 1) % save.trajectoriesEvery === 0) {
         context.run.logTrajectories(iteration + 1, readableTrajectories(outcome, context.chat));
       }
-      return { ...iterationMetrics(updates, outcome), ...sourceMetrics(tasks, groups), seconds: clock.seconds };
+      return {
+        ...iterationMetrics(updates, outcome),
+        ...sourceMetrics(tasks, groups),
+        ...(refill > 0 && { refill: refillMetrics(sampled, first) }),
+        seconds: clock.seconds,
+      };
     },
   };
+}
+
+/** What the batches of an iteration were, and how many there have been until its end: where the next one begins. */
+function refillMetrics({ batches, equalShare, accuracy }: RefilledGroups, before: number) {
+  return { batches, equalShare, accuracy, untilNow: before + batches };
+}
+
+/** Batches of prompts that the iterations before have taken, as their metrics tell. */
+function batchesBefore(iteration: number, run: RunDirectory): number {
+  const last = readMetrics(run.path, iteration).at(-1);
+  return last === undefined ? 0 : (last.refill as ReturnType<typeof refillMetrics>).untilNow;
 }
 
 /** How the policy did on the tasks of each dataset, where there are several. */
@@ -87,7 +111,7 @@ function updatesPerIteration({ training }: OnPolicyRecipe): number {
 export async function sampleGroups(
   recipe: OnPolicyRecipe,
   tasks: readonly Task[],
-  iteration: number,
+  batch: number,
   { trainer, chat, world, signal, onProgress }: SamplingContext,
 ): Promise<Trajectory[][]> {
   const { seed, rollout } = recipe;
@@ -101,7 +125,7 @@ export async function sampleGroups(
       sampler,
       sampling: { temperature, topP },
       limits: rolloutLimits(rollout),
-      seed: Random.of(seed, 'rollout', iteration, position, sample).uint32(),
+      seed: Random.of(seed, 'rollout', batch, position, sample).uint32(),
       judge: async (trajectory: Trajectory) => {
         const { score, correct } = await judge(world, task, trajectory);
         return { reward: rewardOf(recipe, trajectory, score), correct };

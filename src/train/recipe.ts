@@ -13,6 +13,7 @@ import { aggregations } from '../methods/aggregation.ts';
 import { isMethodModule, type MethodModule } from '../methods/module.ts';
 import { methods } from '../methods/registry.ts';
 import { equivalences } from '../rewards/equivalences.ts';
+import { type Shaping, shapings } from '../rewards/shaping.ts';
 import { firstIssue, nearestName, section } from '../schema.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { toolSchema } from '../tools/profile.ts';
@@ -174,6 +175,8 @@ const onPolicy = {
     maxPromptTokens: count.default(2560),
     /** Sampled and observed tokens together. */
     maxResponseTokens: count.default(20_480),
+    /** Of grpo: so many batches of prompts at most, until there are enough groups whose rewards are not all equal; 0: one. */
+    refill: z.int().nonnegative().max(10).default(0),
     /** Trajectories under way at once. */
     concurrency: count.default(64),
     toolTimeoutMs: count.default(5000),
@@ -204,8 +207,12 @@ const onPolicy = {
     equivalence: z.enum(equivalences).default('exact'),
     /** Of a dataset's programs: the most time of one test. */
     testTimeoutMs: count.default(10_000),
-    /** Wrong answers that used the tool are punished a little less. */
-    shaping: z.boolean().default(true),
+    /** Wrong answers that used the tool are punished a little less, by the paper's text; by its program, none are. */
+    shaping: z
+      .union([z.enum(shapings), z.boolean().transform((isOn): Shaping => (isOn ? 'text' : 'off'))], {
+        error: `must be one of ${shapings.join(', ')}`,
+      })
+      .default('text'),
     /** Tokens before the limit over which length is punished; 0 is no punishment. */
     overlongBuffer: z.number().int().nonnegative().default(1024),
   }).prefault({}),
@@ -275,6 +282,9 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
     throw new UserError(`${source}: give either model (a checkpoint folder) or init (the shape of a fresh model)`);
   }
   if (recipe.dataset && recipe.datasets) throw new UserError(`${source}: give either dataset or datasets`);
+  if (recipe.method !== 'sft' && recipe.method !== 'grpo' && recipe.rollout.refill > 0) {
+    throw new UserError(`${source}: rollout.refill is grpo's alone: others learn from groups of equal rewards as well`);
+  }
   if (recipe.method !== 'sft' && recipe.training.promptsPerIteration % recipe.training.promptsPerUpdate) {
     throw new UserError(`${source}: training.promptsPerIteration must be a multiple of training.promptsPerUpdate`);
   }

@@ -7,14 +7,14 @@ import type { SamplingContext } from './learner.ts';
 import { taskIndices } from './order.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
 
-/** The tasks of an iteration (counted from 0), of the indices that `trainingTasks` gives: the same for every method. */
-export function iterationTasks(
+/** A batch of tasks (counted from 0), of the indices that `trainingTasks` gives: the same for every method. */
+export function batchOfTasks(
   chosen: readonly number[],
   { training: { promptsPerIteration } }: OnPolicyRecipe,
   world: World,
-  iteration: number,
+  batch: number,
 ): Task[] {
-  const first = iteration * promptsPerIteration;
+  const first = batch * promptsPerIteration;
   return chosen.slice(first, first + promptsPerIteration).map(index => world.task('train', index));
 }
 
@@ -27,11 +27,11 @@ const patience = 1000;
  * @throws UserError if too few are left; the reason of the signal.
  */
 export async function trainingTasks(
-  { seed, training, rollout: { maxPromptTokens } }: OnPolicyRecipe,
+  { seed, training, rollout: { maxPromptTokens, refill } }: OnPolicyRecipe,
   { world, chat, signal, onProgress, onNotice }: SamplingContext,
 ): Promise<number[]> {
   const { iterations, promptsPerIteration, tasks = world.size, firstTask } = training;
-  const total = iterations * promptsPerIteration;
+  const total = iterations * Math.max(1, refill) * promptsPerIteration;
   const lengths = new Map<number, number>();
   const chosen: number[] = [];
   let inVain = 0;

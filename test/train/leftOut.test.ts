@@ -84,16 +84,25 @@ test('datasets are mixed by their weights, and each is measured by itself', asyn
   expect(sources['dialogues-1.parquet'].loss).toBeCloseTo(metrics[0].loss as number, 4);
 });
 
-test('problems of every layout are trained on', async () => {
+test('problems of every layout are trained on; groups that teach nothing are refilled, also when a run goes on', async () => {
   const recipe = parseRecipe({
     method: 'grpo',
     model: final,
     datasets: [{ source: writeProblems() }, { source: writeProblems() }],
-    rollout: { groupSize: 2, maxResponseTokens: 8 },
-    training: { iterations: 1, promptsPerIteration: 2 * problems.length, promptsPerUpdate: problems.length },
+    rollout: { groupSize: 2, maxResponseTokens: 8, refill: 2 },
+    reward: { shaping: 'off', overlongBuffer: 0 },
+    training: { iterations: 2, promptsPerIteration: 2 * problems.length, promptsPerUpdate: problems.length },
   });
-  const { metrics } = await train(recipe, { runDir: join(folder, 'grpo') });
+  const stop = new AbortController();
+  const runDir = join(folder, 'grpo');
+  await train(recipe, { runDir, signal: stop.signal, onProgress: ({ kind }) => kind === 'iteration' && stop.abort() });
+  const { metrics } = await train(recipe, { runDir, resume: true });
   expect(metrics).toMatchObject([
-    { accuracy: 0, sources: { 'rl.parquet': { accuracy: 0 }, 'rl.parquet (2)': { reward: expect.any(Number) } } },
+    {
+      accuracy: 0,
+      sources: { 'rl.parquet': { accuracy: 0 }, 'rl.parquet (2)': { reward: expect.any(Number) } },
+      refill: { batches: 2, equalShare: 1, untilNow: 2 },
+    },
+    { refill: { batches: 2, untilNow: 4 } },
   ]);
 });

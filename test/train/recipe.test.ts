@@ -21,7 +21,7 @@ test("defaults are the paper's", () => {
     training: { iterations: 120, promptsPerIteration: 64, promptsPerUpdate: 16 },
     optimizer: { learningRate: 1e-6, schedule: 'constant', weightDecay: 0.01, clipNorm: 1 },
     loss: { clipLow: 0.2, clipHigh: 0.28, dualClip: 3, aggregation: 'token-mean' },
-    reward: { shaping: true, overlongBuffer: 1024 },
+    reward: { shaping: 'text', overlongBuffer: 1024 },
   });
   expect(parseRecipe({ method: 'sft', model: 'base' })).toMatchObject({
     training: { demonstrations: 3000, epochs: 5, batchSize: 128, maxTokens: 32768 },

@@ -4,7 +4,7 @@ import type { Chat } from '../../src/text/chat.ts';
 import type { SamplingContext } from '../../src/train/learner.ts';
 import { taskIndices } from '../../src/train/order.ts';
 import { type OnPolicyRecipe, parseRecipe } from '../../src/train/recipe.ts';
-import { iterationTasks, trainingTasks } from '../../src/train/trainingTasks.ts';
+import { batchOfTasks, trainingTasks } from '../../src/train/trainingTasks.ts';
 import type { World } from '../../src/worlds/world.ts';
 
 const recipe = (training: Record<string, unknown> = {}) =>
@@ -38,7 +38,7 @@ async function chosenOf(length: (index: number) => number, size?: number, traini
     onNotice: notice => notices.push(notice),
   };
   const chosen = await trainingTasks(recipe(training), context as SamplingContext);
-  const iterations = Array.from({ length: 6 }, (_, i) => iterationTasks(chosen, recipe(training), world, i));
+  const iterations = Array.from({ length: 6 }, (_, i) => batchOfTasks(chosen, recipe(training), world, i));
   expect(iterations.flat().map(({ id }) => id)).toEqual(chosen.map(index => `task-${index}`));
   return { chosen, notices };
 }

@@ -6,6 +6,7 @@ import { compareCommand } from './compare.ts';
 import { demoCommand } from './demo.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
+import { hintsCommand } from './hints.ts';
 import { initCommand } from './init.ts';
 import { pushCommand } from './push.ts';
 import { runCommand } from './run.ts';
@@ -35,6 +36,7 @@ Start with:
     compareCommand,
     evalCommand,
     collectCommand,
+    hintsCommand,
     runCommand,
     chatCommand,
     serveCommand,

@@ -6,6 +6,7 @@ import { openDatasetWorld } from '../worlds/dataset.ts';
 import { type InterpreterOptions, type OpenWorld, openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
+import { methodOf } from './method.ts';
 import { datasetsOf, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
 
 /** What a run learns from: dialogues, and the world whose expert leads them where there is one; or a world of problems. */
@@ -59,5 +60,22 @@ async function openOnPolicy(recipe: OnPolicyRecipe, control: DownloadControl, op
   const { equivalence, testTimeoutMs } = reward;
   const options = { ...data, prompts, equivalence, testTimeoutMs, interpreter: limits };
   const { world, close } = await openDatasetWorld(datasets, options, control);
+  try {
+    if ((await methodOf(recipe)).teacher === 'self-with-hint') refuseMissingHints(world);
+  } catch (error) {
+    await close();
+    throw error;
+  }
   return { data: { world }, close };
+}
+
+/** @throws UserError that says how to get the hints. */
+function refuseMissingHints({ name, size, task }: World & { size: number }): void {
+  let missing = 0;
+  for (let index = 0; index < size; index++) if (task('train', index).hint === undefined) missing++;
+  if (missing === 0) return;
+  throw new UserError(
+    `${missing} of ${size} problems of ${name} have no hint, which the method shows to its teacher: let a model write them, ` +
+      'sod hints <model> --dataset <source> --out hinted.jsonl, and take dataset=hinted.jsonl',
+  );
 }

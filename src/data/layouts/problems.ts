@@ -121,17 +121,20 @@ const ownPrompt = z
   );
 
 const own = z
-  .object({ prompt: ownPrompt, answer: shortAnswer, hint: maybe(text) })
-  .transform(({ prompt, answer, hint }): Problem => {
-    if (typeof prompt !== 'string') return { messages: prompt, answer, hint };
-    return { kind: 'question', messages: user(prompt), answer, hint };
-  });
-
-const ownCode = z
-  .object({ prompt: ownPrompt, tests: codeTests, hint: maybe(text) })
-  .transform(({ prompt, tests, hint }): Problem => {
-    if (typeof prompt !== 'string') return { messages: prompt, answer: '', tests, hint };
-    return { ...asCode(user(prompt), tests), hint };
+  .object({
+    prompt: ownPrompt,
+    answer: z.unknown().optional(),
+    alternatives: maybe(z.array(shortAnswer)),
+    tests: maybe(codeTests),
+    hint: maybe(text),
+  })
+  .transform(({ prompt, answer, alternatives, tests, hint }, context): Problem => {
+    const isComplete = typeof prompt !== 'string';
+    const messages = isComplete ? prompt : user(prompt);
+    const problem: Problem = tests
+      ? asCode(messages, tests)
+      : { kind: 'question', messages, answer: parsed(shortAnswer, answer, context, ['answer']), alternatives };
+    return { ...problem, hint, kind: isComplete ? undefined : problem.kind };
   });
 
 /** In the order in which they are tried. */
@@ -146,6 +149,11 @@ export const problemLayouts: Layout<Problem>[] = [
   { name: 'GPQA', required: ['problem', 'solution', 'domain'], optional: [], row: gpqa },
   { name: 'AIME 2024', required: ['Problem', 'Answer'], optional: [], row: aime2024 },
   { name: 'AIME 2025', required: ['problem', 'answer'], optional: [], row: aime2025 },
-  { name: 'your own', required: ['prompt', 'answer'], optional: ['hint'], row: own },
-  { name: 'your own with tests', required: ['prompt', 'tests'], optional: ['hint'], row: ownCode },
+  { name: 'your own', required: ['prompt', 'answer'], optional: ['alternatives', 'tests', 'hint'], row: own },
+  {
+    name: 'your own with tests',
+    required: ['prompt', 'tests'],
+    optional: ['answer', 'alternatives', 'hint'],
+    row: own,
+  },
 ];

@@ -14,14 +14,10 @@ export type * from './engine/types.ts';
 export { UserError } from './errors.ts';
 export { type Benchmark, parseBenchmarks } from './eval/benchmarks.ts';
 export { type Evaluation, type EvaluationSettings, evaluate } from './eval/evaluate.ts';
-export {
-  type BenchmarkControl,
-  type BenchmarkOptions,
-  type BenchmarkProgress,
-  evaluateBenchmarks,
-} from './eval/evaluateBenchmarks.ts';
+export { type BenchmarkOptions, evaluateBenchmarks } from './eval/evaluateBenchmarks.ts';
 export { evaluateCheckpoint } from './eval/evaluateCheckpoint.ts';
 export { majority, passAtK } from './eval/metrics.ts';
+export type { BenchmarkControl, BenchmarkProgress } from './eval/problemSets.ts';
 export type { SamplingSettings } from './eval/sampling.ts';
 export { type Aggregation, lossWeights } from './methods/aggregation.ts';
 export { type DistillationOptions, distill } from './methods/distillation.ts';
@@ -61,7 +57,8 @@ export { defineTool, type Tool, ToolError } from './tools/tool.ts';
 export { initializeCheckpoint } from './train/initialize.ts';
 export { loadRecipe, parseRecipe, type Recipe, type RecipeInput } from './train/recipe.ts';
 export type { Metrics } from './train/runDirectory.ts';
-export { type TrainEvent, type TrainOptions, type TrainResult, train } from './train/train.ts';
+export { type TrainOptions, type TrainResult, train } from './train/train.ts';
+export type { TrainEvent } from './train/trainEvent.ts';
 export { type DatasetWorld, openDatasetWorld } from './worlds/dataset.ts';
 export { type OpenWorld, openWorld, type WorldFactory, type WorldKit } from './worlds/open.ts';
 export { shopWorld } from './worlds/shop/world.ts';

@@ -4,6 +4,7 @@ import { hubName } from '../hubName.ts';
 import { isMethodModule } from '../methods/module.ts';
 import { methods } from '../methods/registry.ts';
 import { isServerUrl } from '../serverUrl.ts';
+import { bestOf } from '../train/evaluationMetrics.ts';
 import type { Init, Recipe } from '../train/recipe.ts';
 import { readMetrics, readRecipe } from '../train/runDirectory.ts';
 
@@ -48,8 +49,8 @@ export function originOf(reference: string, base?: string, followed: readonly st
     kind: 'run',
     stage: {
       recipe,
-      updates: place.updates ?? readMetrics(place.run).at(-1)?.update,
-      isIntermediate: place.updates !== undefined,
+      updates: place.updates ?? (place.isBest ? bestOf(readMetrics(place.run)) : readMetrics(place.run).at(-1))?.update,
+      isIntermediate: place.updates !== undefined || place.isBest,
       teacher: teacherOf(recipe, follow),
     },
     model: recipe.init ? { kind: 'fresh', init: recipe.init } : follow(recipe.model!, recipe.base),
@@ -64,14 +65,27 @@ function teacherOf(recipe: Recipe, follow: (from: string) => Origin): Stage['tea
   return methods[recipe.method].teacher ? 'self' : undefined;
 }
 
+/** What a model is in its run; of a numbered checkpoint, the updates are in its name. */
+interface Place {
+  run: string;
+  isInitial: boolean;
+  isBest: boolean;
+  updates?: number;
+}
+
 /** The run that `path` is a model of, if it is one of the places where runs keep theirs. */
-function placeInRun(path: string): { run: string; isInitial: boolean; updates?: number } | undefined {
+function placeInRun(path: string): Place | undefined {
   const name = basename(path);
   const isNumbered = /^\d+$/.test(name) && basename(dirname(path)) === 'checkpoints';
-  if (!isNumbered && name !== 'final' && name !== 'initial') return undefined;
+  if (!isNumbered && !['final', 'best', 'initial'].includes(name)) return undefined;
   const run = isNumbered ? dirname(dirname(path)) : dirname(path);
   if (!existsSync(join(run, 'recipe.yaml'))) return undefined;
-  return { run, isInitial: name === 'initial', updates: isNumbered ? Number(name) : undefined };
+  return {
+    run,
+    isInitial: name === 'initial',
+    isBest: name === 'best',
+    updates: isNumbered ? Number(name) : undefined,
+  };
 }
 
 /** What a model in this folder is called: within a run, by the run's name. */
@@ -79,7 +93,7 @@ export function modelName(path: string): string {
   const parts = resolve(path).split(/[\\/]/);
   const name = parts.at(-1)!;
   if (name === 'final') return parts.at(-2)!;
-  if (name === 'initial') return `${parts.at(-2)}-initial`;
+  if (name === 'initial' || name === 'best') return `${parts.at(-2)}-${name}`;
   return parts.at(-2) === 'checkpoints' ? `${parts.at(-3)}-${name}` : name;
 }
 

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import cliProgress from 'cli-progress';
-import type { BenchmarkProgress } from '../eval/evaluateBenchmarks.ts';
 import type { KeptEvaluation } from '../eval/keptEvaluations.ts';
+import type { BenchmarkProgress } from '../eval/problemSets.ts';
 import { percentText } from '../report/numbers.ts';
 import type { EvalOptions } from './evalOptions.ts';
 import { interruptible } from './interrupt.ts';

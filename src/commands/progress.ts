@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress';
-import { asPercent } from '../report/numbers.ts';
+import { asPercent, percentText } from '../report/numbers.ts';
 import type { Metrics } from '../train/runDirectory.ts';
-import type { TrainEvent } from '../train/train.ts';
+import type { TrainEvent } from '../train/trainEvent.ts';
 import { showDownload } from './showDownload.ts';
 
 /** A run's progress: one live line in a terminal, or else a plain line an iteration. */
@@ -27,6 +27,7 @@ export class Progress {
   show(event: TrainEvent): void {
     if (event.kind === 'phase') this.#phase(event);
     else if (event.kind === 'iteration') this.#iteration(event);
+    else if (event.kind === 'evaluation') this.#evaluation(event);
     else if (event.kind === 'download') showDownload(event.file, event.doneBytes, event.totalBytes);
     else console.error(this.#prefix + event.notice);
   }
@@ -52,6 +53,15 @@ export class Progress {
     } else {
       this.#line(`${metrics.iteration}/${iterations}  ${this.#status}`, metrics.iteration === iterations ? 0 : 1000);
     }
+  }
+
+  #evaluation({ iteration, iterations, evaluation, isBest }: Extract<TrainEvent, { kind: 'evaluation' }>): void {
+    const sets = Object.entries(evaluation.sets).map(([name, { average }]) => `${name} ${percentText(average, 1)} %`);
+    const each = sets.length > 1 ? ` (${sets.join(', ')})` : '';
+    const average = `average@${evaluation.samples} ${percentText(evaluation.average, 1)} %${each}`;
+    console.error(
+      `${this.#prefix}${iteration}/${iterations}  evaluation: ${average}${isBest ? ', the best so far' : ''}`,
+    );
   }
 
   /** A plain line, unless the last one is newer than `silenceMs`. */

@@ -1,6 +1,7 @@
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { UserError } from '../errors.ts';
+import { percentText } from '../report/numbers.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { collect } from './options.ts';
 
@@ -29,18 +30,21 @@ Examples:
   sod train recipes/qwen3-0.6b/sod.yaml --dry-run
 
 A run's folder holds recipe.yaml (every default written out), metrics.jsonl (a line an iteration), trajectories/
-(readable samples), checkpoints/ (to resume from) and, at the end, final/ (the model in Hugging Face layout).
+(readable samples), checkpoints/ (to resume from) and, at the end, final/ (the model in Hugging Face layout); where the
+recipe has evaluate, best/ is the model that did best so far, and metrics.jsonl has the curve.
 Ctrl-C finishes the running update, saves and stops; twice stops at once. A run killed at any moment can be resumed
 and reaches the same weights.`,
     )
     .action(async (file: string | undefined, options: Options) => {
-      const [{ train }, { loadRecipe }, { parseOverrides }, { readRecipe }, { Progress }] = await Promise.all([
-        import('../train/train.ts'),
-        import('../train/recipe.ts'),
-        import('../train/overrides.ts'),
-        import('../train/runDirectory.ts'),
-        import('./progress.ts'),
-      ]);
+      const [{ train }, { evaluationOf }, { loadRecipe }, { parseOverrides }, { readRecipe }, { Progress }] =
+        await Promise.all([
+          import('../train/train.ts'),
+          import('../train/evaluationMetrics.ts'),
+          import('../train/recipe.ts'),
+          import('../train/overrides.ts'),
+          import('../train/runDirectory.ts'),
+          import('./progress.ts'),
+        ]);
       if (!file === !options.resume)
         throw new UserError('give a recipe to start, or --resume <folder> to go on with a run');
       if (options.resume && (options.set || options.run))
@@ -62,12 +66,20 @@ and reaches the same weights.`,
         savingNote,
       ).finally(() => progress.close());
 
-      if (!result.finished) {
+      if (result.stoppedBy) {
+        console.log(`Stopped by its guard. The last good checkpoint is ${result.checkpoint}`);
+        process.exitCode = 1;
+      } else if (!result.finished) {
         console.log(`Stopped. Go on with: sod train --resume ${runDir}`);
         process.exitCode = interruptedExitCode;
       } else if (result.alreadyFinished) {
         console.log(`${runDir} is already finished. The model is in ${result.checkpoint}`);
       } else {
         console.log(`Finished. The model is in ${result.checkpoint}`);
+      }
+      const { best } = result;
+      if (best && (result.finished || result.stoppedBy)) {
+        const average = percentText(evaluationOf(best)!.average, 1);
+        console.log(`Best in evaluations: iteration ${best.iteration}, ${average} %, in ${join(runDir, 'best')}`);
       }
     });

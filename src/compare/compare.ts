@@ -1,9 +1,11 @@
 import { join } from 'node:path';
+import { UserError } from '../errors.ts';
 import type { Evaluation } from '../eval/evaluate.ts';
 import { writeFileWhole } from '../files.ts';
 import type { Recipe } from '../train/recipe.ts';
 import { holdsRun, readRecipe } from '../train/runDirectory.ts';
-import { type TrainEvent, train } from '../train/train.ts';
+import { train } from '../train/train.ts';
+import type { TrainEvent } from '../train/trainEvent.ts';
 import { Measuring } from './measuring.ts';
 import type { Plan } from './plan.ts';
 import { reportHtml } from './report.ts';
@@ -89,7 +91,8 @@ export function trainer({ signal, onRun, onProgress }: CompareControl, total: nu
   let index = 0;
   return async (name, runDir, recipe) => {
     onRun(name, ++index, total);
-    const { finished } = await train(recipe, { runDir, resume: holdsRun(runDir), signal, onProgress });
+    const { finished, stoppedBy } = await train(recipe, { runDir, resume: holdsRun(runDir), signal, onProgress });
+    if (stoppedBy) throw new UserError(`${name} was stopped: ${stoppedBy}`);
     if (!finished) signal.throwIfAborted();
   };
 }

@@ -19,6 +19,7 @@ interface Trained {
 /** What is drawn over the updates, by the metric's name in `metrics.jsonl`. */
 const curves: [title: string, key: string, format?: (y: number) => string][] = [
   ['Correct answers while training', 'accuracy', asPercent],
+  ['Correct answers in evaluations', 'evaluation.average', asPercent],
   ['Reverse KL to the teacher, nats a token', 'reverseKl'],
   ['Entropy of the policy, nats a token', 'entropy'],
   ['Response length, tokens', 'responseTokens'],

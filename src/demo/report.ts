@@ -81,6 +81,7 @@ seed ${settings.seed}; ${duration(seconds)} in all.${smoke ? ' <strong>A smoke r
 <p>Both students learn from the same prompts; only the weight of each step differs.</p>
 <div class="grid">
 ${curve('Correct answers while training', [metricLine('OPD', 'opd', opd, 'accuracy'), metricLine('SOD', 'sod', sod, 'accuracy')], asPercent)}
+${curve('Correct answers in evaluations', [metricLine('OPD', 'opd', opd, 'evaluation.average'), metricLine('SOD', 'sod', sod, 'evaluation.average')], asPercent)}
 ${curve('Reverse KL to the teacher, nats a token', [metricLine('OPD', 'opd', opd, 'reverseKl'), metricLine('SOD', 'sod', sod, 'reverseKl')])}
 ${curve('Tool calls without an error', [metricLine('OPD', 'opd', opd, 'toolSuccessRate'), metricLine('SOD', 'sod', sod, 'toolSuccessRate')], asPercent)}
 ${curve('Entropy of the policy, nats a token', [metricLine('OPD', 'opd', opd, 'entropy'), metricLine('SOD', 'sod', sod, 'entropy')])}

@@ -1,59 +1,33 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RolloutsOptions } from '../agent/rollouts.ts';
-import type { DownloadControl } from '../data/dataset.ts';
-import type { PromptTemplates } from '../data/prompts.ts';
 import type { Engine } from '../engine/types.ts';
 import { writeFileWhole } from '../files.ts';
 import { lockFolder } from '../folderLock.ts';
-import type { Equivalence } from '../rewards/equivalences.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { toolOfModel } from '../tools/agentFile.ts';
 import { type ToolProfile, toolPresets } from '../tools/profile.ts';
-import { type DatasetWorld, openDatasetWorld } from '../worlds/dataset.ts';
 import type { Benchmark } from './benchmarks.ts';
 import { formatResults, type Result, resultsJson } from './benchmarkTable.ts';
-import { Journal } from './journal.ts';
-import { type Sample, sampleOf, sampleSchema } from './sample.ts';
-import { checkpointDigest, openSamplesFolder, samplesFile } from './samplesFolder.ts';
 import {
-  type Policy,
-  placeNumber,
-  refuseTooMany,
-  type SamplingSettings,
-  sampleMissing,
-  type TaskRange,
-} from './sampling.ts';
-import { type Summary, summarize } from './summary.ts';
+  type BenchmarkControl,
+  closeProblemSets,
+  measure,
+  openProblemSets,
+  type ProblemOptions,
+  refuseTooManySamples,
+} from './problemSets.ts';
+import { checkpointDigest } from './samplesFolder.ts';
+import type { SamplingSettings } from './sampling.ts';
 
-export interface BenchmarkOptions {
+export interface BenchmarkOptions extends Omit<ProblemOptions, 'tool'> {
+  /** Default: that of the model, or else the paper's. */
+  tool?: ToolProfile;
   /** Where everything is written; what is there already is not sampled again. */
   out: string;
   /** What the model is called in the results. Default: its folder. */
   name?: string;
   /** What a server calls the model, where it has the weights: samples of others are not mixed with its own. */
   servedAs?: string;
-  equivalence: Equivalence;
-  /** Of one test of a program. */
-  testTimeoutMs: number;
-  prompts?: PromptTemplates;
-  /** Default: that of the model, or else the paper's. */
-  tool?: ToolProfile;
-  /** Only the first problems of each benchmark. */
-  limit?: number;
-}
-
-export interface BenchmarkControl extends DownloadControl, RolloutsOptions {
-  onProgress?: (progress: BenchmarkProgress) => void;
-}
-
-export interface BenchmarkProgress {
-  benchmark: Benchmark;
-  /** Samples that are there, of all. */
-  done: number;
-  total: number;
-  /** Of the samples so far. */
-  average: number;
 }
 
 /**
@@ -75,22 +49,19 @@ export async function evaluateBenchmarks(
   options: BenchmarkOptions,
   control: BenchmarkControl = {},
 ): Promise<Result[]> {
-  const { out, name = checkpoint, equivalence, testTimeoutMs } = options;
+  const { out, name = checkpoint } = options;
   const tool = options.tool ?? toolOfModel(checkpoint) ?? toolPresets.paper;
   const problemSets = await openProblemSets(benchmarks, { ...options, tool }, control);
   let unlock: (() => void) | undefined;
   try {
-    for (const { problems } of problemSets) refuseTooMany(problems.world.size, settings.samples, settings.runs);
+    refuseTooManySamples(problemSets, settings);
     const model = await checkpointDigest(checkpoint, options.servedAs);
     const policy = { chat: loadChat(checkpoint), sampler: await engine.sampler(checkpoint) };
     mkdirSync(out, { recursive: true });
     unlock = lockFolder(out);
     const results: Result[] = [];
-    for (const { benchmark, problems } of problemSets) {
-      const folder = join(out, benchmark.name);
-      openSamplesFolder(folder, { model, problems: problems.digest, equivalence, testTimeoutMs, ...settings, tool });
-      const summary = await measure(benchmark, problems, folder, policy, settings, control);
-      results.push({ benchmark, summary });
+    for (const set of problemSets) {
+      results.push(await measure(set, join(out, set.benchmark.name), model, policy, settings, control));
       const json = resultsJson(name, settings, results);
       writeFileWhole(join(out, 'results.json'), `${JSON.stringify(json, null, 2)}\n`);
       writeFileWhole(join(out, 'table.md'), formatResults(name, settings, results));
@@ -98,57 +69,6 @@ export async function evaluateBenchmarks(
     return results;
   } finally {
     unlock?.();
-    for (const { problems } of problemSets) await problems.close();
-  }
-}
-
-interface ProblemSet {
-  benchmark: Benchmark;
-  problems: DatasetWorld;
-}
-
-/** All problems are read before the first one is sampled: what is wrong with the last file is said at once. */
-async function openProblemSets(
-  benchmarks: readonly Benchmark[],
-  { equivalence, testTimeoutMs, prompts, limit, tool }: BenchmarkOptions,
-  control: DownloadControl,
-): Promise<ProblemSet[]> {
-  const sets: ProblemSet[] = [];
-  for (const benchmark of benchmarks) {
-    const { name, dataset } = benchmark;
-    const options = { name, equivalence, testTimeoutMs, prompts, limit, untilFailure: true, interpreter: { tool } };
-    sets.push({ benchmark, problems: await openDatasetWorld(dataset, options, control) });
-  }
-  return sets;
-}
-
-async function measure(
-  benchmark: Benchmark,
-  { world, hasTests, sameAnswer }: DatasetWorld,
-  folder: string,
-  policy: Policy,
-  settings: SamplingSettings,
-  { signal, concurrency, onProgress }: BenchmarkControl,
-): Promise<Summary> {
-  const total = settings.runs * world.size * settings.samples;
-  const placeOf = (sample: Sample) => placeNumber(sample, world.size, settings.samples);
-  const journal = new Journal(samplesFile(folder), sampleSchema, placeOf);
-  try {
-    let correct = [...journal.records()].filter(sample => sample.correct).length;
-    const tell = () => {
-      const done = journal.size;
-      onProgress?.({ benchmark, done, total, average: done ? correct / done : 0 });
-    };
-    tell();
-    const onRecord = (sample: Sample) => {
-      if (sample.correct) correct++;
-      tell();
-    };
-    const range: TaskRange = { world, split: 'test', tasks: world.size };
-    await sampleMissing(policy, range, settings, journal, sampleOf, { signal, concurrency, onRecord });
-    journal.finish();
-    return await summarize(journal, world.size, settings, hasTests ? undefined : sameAnswer);
-  } finally {
-    journal.close();
+    await closeProblemSets(problemSets);
   }
 }

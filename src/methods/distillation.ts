@@ -8,6 +8,8 @@ import type { StepWeigher } from './weighting.ts';
 export const distillationOptions = {
   /** λ: what distillation counts beside the outcome. */
   lambda: z.number().nonnegative().default(1),
+  /** No token's log-ratio |q − s| counts more than this. */
+  maxLogRatio: z.union([z.number().positive(), z.literal('off')], 'expected a number >0, or off').default('off'),
   ...outcomeOptions,
 };
 
@@ -17,6 +19,8 @@ export interface DistillationOptions {
   /** Whether the outcome counts beside distillation. Default true. */
   outcome?: boolean;
   normalizeByStd?: boolean;
+  /** Of |log π_teacher − log π_student| a token, in what is learned; the divergence of steps is what it is. Default off. */
+  maxLogRatio?: number | 'off';
 }
 
 /**
@@ -27,7 +31,7 @@ export function distill(
   group: readonly Trajectory[],
   teacherLogprobs: readonly Float32Array[] | undefined,
   weigh: StepWeigher,
-  { lambda = 1, outcome = true, normalizeByStd }: DistillationOptions = {},
+  { lambda = 1, outcome = true, normalizeByStd, maxLogRatio = 'off' }: DistillationOptions = {},
 ): GroupAdvantages {
   if (!teacherLogprobs) throw new Error("distillation needs the teacher's log-probabilities");
   const rewards = group.map(({ reward }) => reward);
@@ -39,22 +43,27 @@ export function distill(
     const weight = weigh(divergence, trajectory);
     steps.push({ divergence, weight });
     const scaled = weight.map(w => lambda * w);
-    return distillationAdvantages(ranges, scaled, outcomes[i], trajectory.logprobs, teacherLogprobs[i]);
+    const most = maxLogRatio === 'off' ? Number.POSITIVE_INFINITY : maxLogRatio;
+    return distillationAdvantages(ranges, scaled, outcomes[i], trajectory.logprobs, teacherLogprobs[i], most);
   });
   return { advantages, steps };
 }
 
-/** The advantages of one trajectory's tokens, 0 outside the steps. */
+/** The advantages of one trajectory's tokens, 0 outside the steps. @param most of a token's |q − s| */
 export function distillationAdvantages(
   ranges: readonly StepRange[],
   weights: readonly number[],
   outcome: number,
   student: ArrayLike<number>,
   teacher: ArrayLike<number>,
+  most = Number.POSITIVE_INFINITY,
 ): Float32Array {
   const advantages = new Float32Array(student.length);
   for (const [k, [start, end]] of ranges.entries()) {
-    for (let t = start; t < end; t++) advantages[t] = outcome + weights[k] * (teacher[t] - student[t]);
+    for (let t = start; t < end; t++) {
+      const logRatio = Math.min(most, Math.max(-most, teacher[t] - student[t]));
+      advantages[t] = outcome + weights[k] * logRatio;
+    }
   }
   return advantages;
 }

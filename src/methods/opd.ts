@@ -14,6 +14,6 @@ export const opd = defineMethod({
 export const naiveOpd = defineMethod({
   name: 'naive-opd',
   teacher: 'model',
-  options: { lambda: distillationOptions.lambda },
+  options: { lambda: distillationOptions.lambda, maxLogRatio: distillationOptions.maxLogRatio },
   advantages: options => (group, teacher) => distill(group, teacher, uniform, { ...options, outcome: false }),
 });

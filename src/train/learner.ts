@@ -24,7 +24,7 @@ export interface OnPolicyContext extends LearnerContext {
 /** What sampling and scoring take: no run has to be under way. */
 export type SamplingContext = Omit<OnPolicyContext, 'run'>;
 
-export type Phase = 'prompts' | 'demonstrations' | 'rollout' | 'teacher' | 'update' | 'save';
+export type Phase = 'prompts' | 'demonstrations' | 'rollout' | 'teacher' | 'update' | 'save' | 'evaluation';
 
 export interface PhaseProgress {
   phase: Phase;

@@ -4,6 +4,7 @@ import { availableMemory, memoryNeed } from '../engine/local/memory.ts';
 import { activationBytes } from '../engine/local/pass.ts';
 import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
 import { UserError } from '../errors.ts';
+import { parseBenchmarks } from '../eval/benchmarks.ts';
 import { hubName } from '../hubName.ts';
 import type { Method } from '../methods/method.ts';
 import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
@@ -15,6 +16,8 @@ import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import { accelerators, assumptions, type OnPolicyWork, timeOn } from './clusterTime.ts';
 import { planData } from './dataPlan.ts';
 import { type EnginePlan, formatEnginePlan, planEngine } from './enginePlan.ts';
+import { type EvaluationsPlan, formatEvaluations, planEvaluations } from './evaluationsPlan.ts';
+import { describeGuard } from './guard.ts';
 import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
 import { formatPolicyPlan, missingMetrics, type PolicyPlan, planPolicy } from './policyPlan.ts';
@@ -49,6 +52,9 @@ export interface TrainingPlan {
   /** Where only the policy samples on one. */
   policy?: PolicyPlan;
   missingMetrics?: string;
+  evaluations?: EvaluationsPlan;
+  /** What ends or names a run that collapses; absent where nothing is sampled. */
+  guard?: string;
 }
 
 /** Sequences that are sampled at once beside each other on accelerators hold their keys and values in bf16. */
@@ -90,6 +96,7 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig): Plan {
     memory: memoryHere(recipe, model),
     acceleratorMemory: [trained(model), activations(model, maxTokens)],
     downloads: downloads(recipe, model),
+    evaluations: planEvaluations(recipe, updates),
     engine: planEngine(recipe, {
       sampled: 0,
       prompts: 0,
@@ -135,6 +142,8 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig, method: Method
       activations(model, maxTokens),
     ],
     downloads: downloads(recipe, model, teacher),
+    evaluations: planEvaluations(recipe, training.iterations),
+    guard: describeGuard(recipe.guard),
     work: {
       model,
       teacher,
@@ -207,8 +216,10 @@ function downloads(recipe: Recipe, model: ModelConfig, teacher?: ModelConfig): T
     const name = reference && hubName(reference);
     return name && config ? [{ name, bytes: bf16Bytes * parameterCount(config) }] : [];
   });
-  const datasets = datasetsOf(recipe).flatMap(({ source }) => hubName(source) ?? []);
-  return [...result, ...datasets.map(name => ({ name: `${name} (dataset)` }))];
+  const benchmarks = recipe.evaluate?.benchmark ? parseBenchmarks(recipe.evaluate.benchmark) : [];
+  const datasets = [...datasetsOf(recipe), ...benchmarks.map(({ dataset }) => dataset)];
+  const names = datasets.flatMap(({ source }) => hubName(source) ?? []);
+  return [...result, ...[...new Set(names)].map(name => ({ name: `${name} (dataset)` }))];
 }
 
 /** The plan as people read it. */
@@ -243,6 +254,8 @@ export function formatPlan(plan: TrainingPlan): string {
         ]),
     ['memory on GPUs', `${inGiB(there)} GiB: ${parts(plan.acceleratorMemory)}; at least ${cards.join(', or ')}`],
     ...(plan.work ? [simulated(plan.work)] : []),
+    ['evaluations', plan.evaluations ? formatEvaluations(plan.evaluations) : 'none: see evaluate in docs/method.md'],
+    ...(plan.guard ? [['guard', plan.guard] as [string, string]] : []),
     ['downloads', downloads.length ? downloads.map(download).join(', ') : 'nothing'],
     ...(plan.data.length > 0 ? [['data', plan.data.join('; ')] as [string, string]] : []),
   ];

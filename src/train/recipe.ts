@@ -17,6 +17,8 @@ import { type Shaping, shapings } from '../rewards/shaping.ts';
 import { firstIssue, nearestName, section } from '../schema.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { toolSchema } from '../tools/profile.ts';
+import { evaluateSchema } from './evaluateSchema.ts';
+import { guardSchema } from './guardSchema.ts';
 import { isSection, merge, type Section } from './overrides.ts';
 
 /**
@@ -141,6 +143,8 @@ const common = {
   tool: toolSchema.prefault({}),
   engine,
   save,
+  /** Measures the policy while it is trained. */
+  evaluate: evaluateSchema.optional(),
 };
 
 const sft = section({
@@ -220,6 +224,7 @@ const onPolicy = {
     /** Divergences below it tell nothing: for the patterns of trajectories, the same for all methods. */
     epsilon: z.number().positive().default(1e-6),
   }).prefault({}),
+  guard: guardSchema,
 };
 
 /** A folder, hf: and its name on the Hub, or the address of a server that has it, such as http://127.0.0.1:8000. */
@@ -292,6 +297,11 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
     refuseServers(recipe, source);
     refuseTooMany(recipe, source);
   }
+  if (recipe.evaluate?.tasks && datasetsOf(recipe).length > 0) {
+    throw new UserError(
+      `${source}: evaluate.tasks are those of a world: where problems come from a dataset, name others in evaluate.benchmark`,
+    );
+  }
   return recipe;
 }
 
@@ -347,6 +357,10 @@ function atAbsolutePaths(recipe: Recipe): Recipe {
   if (result.datasets) result.datasets = result.datasets.map(located);
   if (isMethodModule(result.method)) result.method = resolve(result.method) as MethodModule;
   if (/[./]/.test(result.world)) result.world = resolve(result.world);
+  if (result.evaluate?.benchmark) {
+    const benchmark = result.evaluate.benchmark.replaceAll(/(?<==)[^,]+/g, atAbsolutePath);
+    result.evaluate = { ...result.evaluate, benchmark };
+  }
   return result;
 }
 

@@ -49,7 +49,7 @@ export async function goOn(
 async function load(checkpoint: string, run: RunDirectory, trainer: Trainer, learner: Learner): Promise<Progress> {
   const progress = run.progressOf(checkpoint);
   const { iteration, update } = progress;
-  if (iteration >= learner.iterations || update !== iteration * learner.updatesPerIteration) {
+  if (iteration > learner.iterations || update !== iteration * learner.updatesPerIteration) {
     throw new UserError(
       `${checkpoint} is damaged: this run cannot have made ${update} updates in ${iteration} iterations`,
     );

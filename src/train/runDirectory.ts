@@ -16,6 +16,14 @@ export type Progress = Pick<z.infer<typeof progressSchema>, 'iteration' | 'updat
 /** One line of `metrics.jsonl`. */
 export type Metrics = Record<string, unknown> & Progress;
 
+/** What becomes of older checkpoints. */
+export interface CheckpointKeeping {
+  /** Removes what belongs to a checkpoint elsewhere, before it is deleted. */
+  discard?: (dir: string) => Promise<void>;
+  /** Updates up to which the run is known to be well: the newest checkpoint from there stays, with those after it. */
+  good?: number;
+}
+
 /**
  * Everything a training run leaves on disk:
  *
@@ -24,6 +32,8 @@ export type Metrics = Record<string, unknown> & Progress;
  *     trajectories/         readable samples
  *     initial/              the fresh model, where the recipe asks for one
  *     checkpoints/<update>/ weights and optimizer state, to resume from
+ *     evaluations/<iteration>/ the samples of evaluations on benchmarks
+ *     best/                 the model that did best in evaluations, if there were any
  *     final/                the trained model
  *
  * Checkpoints appear whole or not at all, so a run killed at any moment goes on from the last one. A start that has come to
@@ -84,6 +94,16 @@ export class RunDirectory {
     return join(this.path, 'final');
   }
 
+  /** The folder of the model that has done best in evaluations so far. */
+  get best(): string {
+    return join(this.path, 'best');
+  }
+
+  /** The folder for what is sampled in the evaluation at an iteration. */
+  evaluation(iteration: number): string {
+    return join(this.path, 'evaluations', fileNumber(iteration));
+  }
+
   get finished(): boolean {
     return existsSync(this.final);
   }
@@ -112,13 +132,12 @@ export class RunDirectory {
 
   /**
    * Writes a checkpoint by `save`, then deletes the oldest ones beyond `save.keep`.
-   * @param discard what belongs to a checkpoint elsewhere, before it is deleted
    * @returns its folder
    */
   async checkpoint(
     progress: Progress,
     save: (dir: string) => Promise<void>,
-    discard: (dir: string) => Promise<void> = async () => {},
+    { discard = async () => {}, good = Number.POSITIVE_INFINITY }: CheckpointKeeping = {},
   ): Promise<string> {
     const final = join(this.path, 'checkpoints', fileNumber(progress.update));
     const temporary = temporaryFolder(final);
@@ -128,11 +147,25 @@ export class RunDirectory {
     if (existsSync(this.#metricsFile)) syncToDisk(this.#metricsFile);
     replaceFolder(temporary, final);
     const written = this.checkpoints().filter(checkpoint => updatesOf(checkpoint) <= progress.update);
-    for (const old of written.slice(this.recipe.save.keep)) {
+    const lastGood = written.findIndex(checkpoint => updatesOf(checkpoint) <= good);
+    const needed = lastGood < 0 ? written.length : lastGood + 1;
+    for (const old of written.slice(Math.max(this.recipe.save.keep, needed))) {
       await discard(old);
       rmSync(old, { recursive: true });
     }
     return final;
+  }
+
+  /** Deletes the checkpoints of more updates. @returns the newest that is left, if one is */
+  async forgetCheckpointsAfter(update: number, discard: (dir: string) => Promise<void>): Promise<string | undefined> {
+    const [after, left] = [true, false].map(isAfter =>
+      this.checkpoints().filter(checkpoint => updatesOf(checkpoint) > update === isAfter),
+    );
+    for (const checkpoint of after) {
+      await discard(checkpoint);
+      rmSync(checkpoint, { recursive: true });
+    }
+    return left[0];
   }
 
   log(metrics: Metrics): void {
@@ -178,7 +211,16 @@ export class RunDirectory {
 }
 
 /** What a start makes that has learned nothing. Removed in this order, it is known as one until the end. */
-const namesOfStart = ['metrics.jsonl', 'trajectories', 'initial', 'recipe.yaml', 'checkpoints'];
+const namesOfStart = [
+  'metrics.jsonl',
+  'trajectories',
+  'evaluations',
+  'best.evaluations.json',
+  'best',
+  'initial',
+  'recipe.yaml',
+  'checkpoints',
+];
 
 /**
  * Whether a folder holds a run, and not only a start that has learned nothing: it has come to an update or to a checkpoint.

@@ -8,22 +8,24 @@ import type { Method } from '../methods/method.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { refuseOtherTokens } from '../text/sameTokens.ts';
-import { writeAgentFile } from '../tools/agentFile.ts';
 import { openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
+import { bestOf } from './evaluationMetrics.ts';
 import { initializeCheckpoint } from './initialize.ts';
-import type { Learner, LearnerContext, PhaseProgress } from './learner.ts';
+import type { Learner, LearnerContext } from './learner.ts';
+import { iterate, type LoopEnd } from './loop.ts';
 import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
 import { openServedPolicy } from './policyServer.ts';
 import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
 import { recovering } from './recovery.ts';
 import { goOn, type Standing } from './resume.ts';
-import { type Metrics, type Progress, RunDirectory, readMetrics } from './runDirectory.ts';
-import { saveModel } from './saveModel.ts';
+import { type Metrics, RunDirectory, readMetrics } from './runDirectory.ts';
 import { supervised } from './supervised.ts';
 import { startTinkerEngine } from './tinkerEngine.ts';
-import { openTrainingData, type TrainingData } from './trainingData.ts';
+import type { TrainEvent } from './trainEvent.ts';
+import { type OpenTrainingData, openTrainingData, type TrainingData } from './trainingData.ts';
+import { Watch } from './watch.ts';
 
 export interface TrainOptions {
   /** Folder of the run; see `RunDirectory` for what it holds. */
@@ -39,20 +41,11 @@ export interface TrainOptions {
   signal?: AbortSignal;
 }
 
-export type TrainEvent =
-  | ({ kind: 'phase'; iteration: number; iterations: number } & PhaseProgress)
-  | { kind: 'iteration'; iterations: number; metrics: Metrics }
-  | { kind: 'download'; file: string; doneBytes: number; totalBytes: number }
-  /** What the engine chose for a model: precision, threads, memory; what was taken from the cache; what is under way first. */
-  | { kind: 'notice'; notice: string };
-
-export interface TrainResult {
-  /** False if the signal ended the run early. */
-  finished: boolean;
+export interface TrainResult extends LoopEnd {
   /** There was nothing left to do. */
   alreadyFinished?: boolean;
-  /** The trained model, or the checkpoint to go on from. */
-  checkpoint: string;
+  /** The line of metrics of the best evaluation, whose model is in the folder `best` of the run. */
+  best?: Metrics;
   /** One entry an iteration, from the first. */
   metrics: Metrics[];
 }
@@ -71,8 +64,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
         `${runDir} was started with another recipe, see ${runDir}/recipe.yaml: choose another folder, or delete this one`,
       );
     }
-    if (run.finished)
-      return { finished: true, alreadyFinished: true, checkpoint: run.final, metrics: readMetrics(runDir) };
+    if (run.finished) return { ...resultOf(run, { finished: true, checkpoint: run.final }), alreadyFinished: true };
 
     const onProgress = options.onProgress ?? (() => {});
     const onNotice = (notice: string) => onProgress({ kind: 'notice', notice });
@@ -83,13 +75,22 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
     };
     const method = recipe.method === 'sft' ? undefined : await methodOf(recipe);
     const checkpoints = await localCheckpoints(recipe, control);
-    const { data, close } = await openTrainingData(recipe, control, options.world);
+    const { data, evaluation, close } = await openTrainingData(recipe, control, options.world);
     try {
       run.begin();
       const engine = options.engine ?? (await startEngine(recipe, onNotice));
       try {
-        const end = await runLearner(recipe, method, checkpoints, run, engine, data, signal, onProgress);
-        return { ...end, metrics: readMetrics(runDir) };
+        const end = await runLearner(
+          recipe,
+          method,
+          checkpoints,
+          run,
+          engine,
+          { data, evaluation },
+          signal,
+          onProgress,
+        );
+        return resultOf(run, end);
       } finally {
         if (!options.engine) await engine.close();
       }
@@ -101,6 +102,11 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
   }
 }
 
+function resultOf(run: RunDirectory, end: LoopEnd): TrainResult {
+  const metrics = readMetrics(run.path);
+  return { ...end, metrics, best: bestOf(metrics) };
+}
+
 /** Opens the models, and trains. */
 async function runLearner(
   recipe: Recipe,
@@ -108,10 +114,10 @@ async function runLearner(
   checkpoints: Checkpoints,
   run: RunDirectory,
   engine: Engine,
-  data: TrainingData,
+  { data, evaluation }: Pick<OpenTrainingData, 'data' | 'evaluation'>,
   signal: AbortSignal,
   onProgress: (event: TrainEvent) => void,
-): Promise<Omit<TrainResult, 'metrics'>> {
+): Promise<LoopEnd> {
   const onNotice = (notice: string) => onProgress({ kind: 'notice', notice });
   if (recipe.init && !existsSync(run.initial)) {
     onNotice("making a fresh model: its tokenizer is learned from an expert's dialogues");
@@ -124,7 +130,7 @@ async function runLearner(
   try {
     const teacher = method?.teacher && (await teacherOf(checkpoints.teacher, base, engine, control));
     const parts = { run, trainer: served ?? trainer, teacher, chat: loadChat(base), ...control };
-    return await learn(recipe, method, parts, data, base, onProgress);
+    return await learn(recipe, method, parts, { data, evaluation }, base, onProgress);
   } finally {
     await served?.close();
   }
@@ -135,11 +141,11 @@ async function learn(
   recipe: Recipe,
   method: Method | undefined,
   parts: Omit<LearnerContext, 'onProgress'>,
-  data: TrainingData,
+  { data, evaluation }: Pick<OpenTrainingData, 'data' | 'evaluation'>,
   base: string,
   onProgress: (event: TrainEvent) => void,
-): Promise<Omit<TrainResult, 'metrics'>> {
-  const { run, trainer, onNotice } = parts;
+): Promise<LoopEnd> {
+  const { run, trainer, chat, signal, onNotice } = parts;
   let standing: Standing = { iteration: 0 };
   const context: LearnerContext = {
     ...parts,
@@ -151,55 +157,10 @@ async function learn(
   const learner = learnerOf(recipe, method, context, data);
   const goToEnd = async () => {
     standing = await goOn(run, trainer, learner, onNotice);
-    return iterate(recipe, context, learner, standing, onProgress);
+    const watch = new Watch({ recipe, run, iterations: learner.iterations, trainer, chat, evaluation });
+    return iterate({ recipe, run, trainer, learner, watch, base, signal, onProgress }, standing);
   };
   return recovering(run, trainer, base, goToEnd, onNotice);
-}
-
-/** Iterates from where the run stands to its end, or until the signal comes. */
-async function iterate(
-  recipe: Recipe,
-  { run, trainer, signal }: LearnerContext,
-  learner: Learner,
-  standing: Standing,
-  onProgress: (event: TrainEvent) => void,
-): Promise<Omit<TrainResult, 'metrics'>> {
-  let saved = standing.iteration;
-  const progress = (): Progress => ({
-    iteration: standing.iteration,
-    update: standing.iteration * learner.updatesPerIteration,
-  });
-  const save = async () => {
-    standing.checkpoint = await run.checkpoint(
-      progress(),
-      async dir => {
-        await trainer.save(dir, { optimizer: true });
-        writeAgentFile(dir, recipe.tool);
-      },
-      async dir => trainer.discard?.(dir),
-    );
-    saved = standing.iteration;
-  };
-
-  while (standing.iteration < learner.iterations && !signal.aborted) {
-    const metrics = await learner.iterate(standing.iteration).catch(error => {
-      if (signal.aborted && error.name === 'AbortError') return undefined;
-      throw error;
-    });
-    if (!metrics) break;
-    standing.iteration++;
-    const line = { ...progress(), ...metrics };
-    run.log(line);
-    onProgress({ kind: 'iteration', iterations: learner.iterations, metrics: line });
-    if (standing.iteration % recipe.save.every === 0 && standing.iteration < learner.iterations) await save();
-  }
-
-  if (standing.iteration < learner.iterations) {
-    if (!standing.checkpoint || saved < standing.iteration) await save();
-    return { finished: false, checkpoint: standing.checkpoint! };
-  }
-  await saveModel(trainer, recipe, run.final);
-  return { finished: true, checkpoint: run.final };
 }
 
 /** Writes the fresh model that `init` describes, with the tokenizer of the world that the run learns in or of another. */

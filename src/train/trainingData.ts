@@ -6,6 +6,7 @@ import { openDatasetWorld } from '../worlds/dataset.ts';
 import { type InterpreterOptions, type OpenWorld, openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
+import { type OpenEvaluation, openEvaluation } from './evaluation.ts';
 import { methodOf } from './method.ts';
 import { datasetsOf, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
 
@@ -14,11 +15,13 @@ export type TrainingData = { demonstrations: Demonstrations; expert?: World } | 
 
 export interface OpenTrainingData {
   data: TrainingData;
+  /** Where the recipe asks for one. */
+  evaluation?: OpenEvaluation;
   close(): Promise<void>;
 }
 
 /**
- * Opens what a recipe says to learn from, a world or a dataset.
+ * Opens what a recipe says to learn from, a world or a dataset, and what it says to be measured on.
  * @param open the recipe's world, where it is open already
  * @throws UserError if what the recipe names is not there, or not fit for the method.
  */
@@ -27,7 +30,24 @@ export async function openTrainingData(
   control: DownloadControl,
   open?: World,
 ): Promise<OpenTrainingData> {
-  return recipe.method === 'sft' ? openSupervised(recipe, control, open) : openOnPolicy(recipe, control, open);
+  const learned = await (recipe.method === 'sft'
+    ? openSupervised(recipe, control, open)
+    : openOnPolicy(recipe, control, open));
+  try {
+    const evaluation = await openEvaluation(recipe, worldIn(learned.data), control);
+    return {
+      ...learned,
+      evaluation,
+      close: async () => void (await Promise.all([evaluation?.close(), learned.close()])),
+    };
+  } catch (error) {
+    await learned.close();
+    throw error;
+  }
+}
+
+function worldIn(data: TrainingData): World | undefined {
+  return 'world' in data ? data.world : data.expert;
 }
 
 /** What is open already stays open. */

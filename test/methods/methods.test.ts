@@ -48,6 +48,26 @@ test('opd and sod agree on the first step, and sod without distillation is grpo'
   );
 });
 
+test("a token's log-ratio counts up to maxLogRatio, and the steps weigh what they weigh", () => {
+  fc.assert(
+    fc.property(groups, fc.double({ min: 0.01, max: 5, noNaN: true }), ({ group, teacher }, maxLogRatio) => {
+      const options = { outcome: false } as const;
+      const free = sod(options).advantages(group, teacher);
+      const bounded = sod({ ...options, maxLogRatio }).advantages(group, teacher);
+      expect(bounded.steps).toEqual(free.steps);
+      for (const [i, { logprobs, mask }] of group.entries()) {
+        let step = -1;
+        for (const [t, advantage] of bounded.advantages[i].entries()) {
+          if (mask[t] === 1 && mask[t - 1] !== 1) step++;
+          const isSmall = Math.abs(teacher[i][t] - logprobs[t]) <= maxLogRatio;
+          if (isSmall || mask[t] === 0) expect(advantage).toBe(free.advantages[i][t]);
+          else expect(Math.abs(advantage)).toBeCloseTo(bounded.steps![i].weight[step] * maxLogRatio, 4);
+        }
+      }
+    }),
+  );
+});
+
 test('a teacher that agrees with the student leaves the outcome alone', () => {
   fc.assert(
     fc.property(groups, ({ group }) => {

@@ -7,7 +7,8 @@ import { toolOfModel } from '../../src/tools/agentFile.ts';
 import { toolPresets } from '../../src/tools/profile.ts';
 import { formatPlan, planTraining } from '../../src/train/plan.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
-import { type TrainEvent, train } from '../../src/train/train.ts';
+import { train } from '../../src/train/train.ts';
+import type { TrainEvent } from '../../src/train/trainEvent.ts';
 import { dialogueColumns, messages, problems, writeProblems } from '../data/trainingRows.ts';
 import { writeParquet } from '../data/writeParquet.ts';
 

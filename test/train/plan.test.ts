@@ -27,6 +27,11 @@ test.each(papers)('%s is planned without its models and data', async file => {
   expect(formatPlan(plan)).toMatch(
     plan.engine ? /updates .*\nengine .*over the wire /s : /updates .*\n.*memory here /s,
   );
+  expect(formatPlan(plan)).toMatch(
+    plan.method === 'sft'
+      ? /\nevaluations +none/
+      : /\nevaluations +\d+: .*aime25.*\nguard +warn .*reverse KL above 3 times/,
+  );
 });
 
 test('the plan counts what the paper did', async () => {
@@ -35,7 +40,9 @@ test('the plan counts what the paper did', async () => {
   expect(plan.downloads.map(({ name }) => name)).toEqual([
     'youngzhong/SOD-GRPO_teacher-4B',
     'Gen-Verse/Open-AgentRL-30K (dataset)',
+    'Gen-Verse/Open-AgentRL-Eval (dataset)',
   ]);
+  expect(plan.evaluations).toEqual({ count: 13, every: 10, samples: 4, tasks: ['aime24', 'aime25'] });
   expect(plan.acceleratorMemory[0].bytes).toBe(16 * 596_049_920);
   const sft = await planTraining(await loadRecipe('recipes/qwen3-0.6b/sft.yaml'));
   expect(sft.updates).toBe(Math.ceil((3000 * 5) / 128));

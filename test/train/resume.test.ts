@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { contentOf, outFolder, smallCommands, writeSmallInputs } from '../../bench/smallCommands.ts';
-import { smallSodRun } from '../../bench/smallSodRun.ts';
 import { formatRecipe, parseRecipe, type RecipeInput } from '../../src/train/recipe.ts';
 import { readMetrics } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
 import { cli } from '../cli.ts';
+import { shortAnswersRun } from './shortAnswers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-resume-'));
 const inputs = join(folder, 'inputs');
@@ -22,8 +22,9 @@ const sft: RecipeInput = {
   training: { demonstrations: 16, epochs: 3, batchSize: 4 },
   optimizer: { learningRate: 1e-3 },
   save: { every: 2 },
+  evaluate: { every: 4, benchmark: `one=${join(inputs, 'one.jsonl')}`, samples: 1, maxResponseTokens: 24 },
 };
-const sod = smallSodRun(models);
+const sod = shortAnswersRun(folder, models);
 
 const recipes: [string, RecipeInput][] = [
   ['sft', sft],
@@ -64,6 +65,8 @@ test.each(recipes)(
     const content = (path: string) => readFileSync(join(path, 'model.safetensors'));
     expect(content(resumed.checkpoint).equals(content(undisturbed.checkpoint))).toBe(true);
     expect(content(resumed.checkpoint).equals(content(models.student))).toBe(false);
+    expect(content(join(run, 'best')).equals(content(join(folder, `${name}-undisturbed/best`)))).toBe(true);
+    expect(resumed.best!.evaluation).toEqual(undisturbed.best!.evaluation);
     expect(withoutSeconds(run)).toEqual(withoutSeconds(join(folder, `${name}-undisturbed`)));
     expect(readdirSync(join(run, 'trajectories'))).toEqual(
       readdirSync(join(folder, `${name}-undisturbed`, 'trajectories')),

@@ -2,20 +2,25 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { smallSodRun, writeSmallModels } from '../../../bench/smallSodRun.ts';
+import { writeSmallModels } from '../../../bench/smallSodRun.ts';
 import { serveTinker } from '../../../src/serve/tinker/server.ts';
 import { parseRecipe } from '../../../src/train/recipe.ts';
 import { readMetrics, readTrajectories } from '../../../src/train/runDirectory.ts';
 import { train } from '../../../src/train/train.ts';
+import { shortAnswersRun } from '../../train/shortAnswers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-tinker-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const models = await writeSmallModels(folder);
-const input = { ...smallSodRun(models), training: { iterations: 10, promptsPerIteration: 4, promptsPerUpdate: 2 } };
+const input = {
+  ...shortAnswersRun(folder, models),
+  training: { iterations: 8, promptsPerIteration: 4, promptsPerUpdate: 2 },
+  evaluate: { every: 4, tasks: 4, samples: 2 },
+};
 
 const weightsOf = (checkpoint: string) => readFileSync(join(checkpoint, 'model.safetensors'));
 
-test('a run through the API is the run on the local engine: trajectories, advantages, losses and weights, bit for bit', async () => {
+test('a run through the API is the run on the local engine: trajectories, advantages, losses, weights and evaluations, bit for bit', async () => {
   const server = await serveTinker({
     checkpoints: [models.student, models.teacher],
     stateFolder: join(folder, 'state'),
@@ -32,11 +37,13 @@ test('a run through the API is the run on the local engine: trajectories, advant
     expect(readTrajectories(there)).toEqual(readTrajectories(here));
     const told = (run: string) => readMetrics(run).map(({ seconds, ...metrics }) => metrics);
     expect(told(there)).toEqual(told(here));
-    expect(told(here)).toHaveLength(10);
+    expect(told(here)).toHaveLength(9);
+    expect(remote.best).toMatchObject({ evaluation: local.best!.evaluation });
+    expect(weightsOf(join(there, 'best')).equals(weightsOf(join(here, 'best')))).toBe(true);
 
     const left = readdirSync(join(folder, 'state'), { recursive: true, encoding: 'utf8' });
     const checkpoints = left.map(path => /weights\/(update-\d+)$/.exec(path)?.[0]).filter(Boolean);
-    expect(checkpoints.sort()).toEqual(['weights/update-12', 'weights/update-16']);
+    expect(checkpoints.sort()).toEqual(['weights/update-12', 'weights/update-8']);
   } finally {
     await server.close();
   }

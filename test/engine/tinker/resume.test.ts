@@ -8,7 +8,8 @@ import { serveTinker } from '../../../src/serve/tinker/server.ts';
 import type { Phase } from '../../../src/train/learner.ts';
 import { parseRecipe } from '../../../src/train/recipe.ts';
 import type { Metrics } from '../../../src/train/runDirectory.ts';
-import { type TrainEvent, type TrainOptions, train } from '../../../src/train/train.ts';
+import { type TrainOptions, train } from '../../../src/train/train.ts';
+import type { TrainEvent } from '../../../src/train/trainEvent.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-tinker-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -57,7 +58,7 @@ async function begin(name: string, restartAt: (event: TrainEvent) => boolean) {
 function onceAt(...places: { iteration: number; phase?: Phase }[]) {
   return (event: TrainEvent) => {
     const [next] = places;
-    if (!next || event.kind === 'notice' || event.kind === 'download') return false;
+    if (!next || (event.kind !== 'phase' && event.kind !== 'iteration')) return false;
     const isThere =
       event.kind === 'phase'
         ? event.phase === next.phase && event.iteration === next.iteration

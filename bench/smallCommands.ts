@@ -29,7 +29,8 @@ export async function writeSmallInputs(folder: string): Promise<{ student: strin
   const write = (name: string, content: string) => writeFileSync(join(folder, name), content);
   // A run finds its models from the folder that the command is given in.
   const models = { student: 'models/student', teacher: 'models/teacher' };
-  write('recipe.yaml', stringify(smallSodRun(models)));
+  const evaluate = { every: 3, benchmark: 'one=one.jsonl', samples: 1, maxTurns: 2, maxResponseTokens: 24 };
+  write('recipe.yaml', stringify({ ...smallSodRun(models), evaluate }));
 
   const problems = (of: string) =>
     [1, 2, 3].map(n => JSON.stringify({ problem: `${of} ${n} plus ${n}?`, answer: String(2 * n) }));

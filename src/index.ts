@@ -54,6 +54,7 @@ export { type ToolProfile, toolPresets } from './tools/profile.ts';
 export { PythonPool, type PythonPoolOptions } from './tools/python/pool.ts';
 export { pythonTool } from './tools/python/tool.ts';
 export { defineTool, type Tool, ToolError } from './tools/tool.ts';
+export type { EvaluationMetrics } from './train/evaluationMetrics.ts';
 export { initializeCheckpoint } from './train/initialize.ts';
 export { loadRecipe, parseRecipe, type Recipe, type RecipeInput } from './train/recipe.ts';
 export type { Metrics } from './train/runDirectory.ts';

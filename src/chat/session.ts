@@ -69,8 +69,13 @@ export class ChatSession {
         );
         reader.end().forEach(tell);
         left -= completion.tokens.length;
-        const { content, calls, error } = reader.turn;
-        said.push({ role: 'assistant', content, ...(calls.length > 0 && { toolCalls: calls }) });
+        const { reasoning, content, calls, error } = reader.turn;
+        said.push({
+          role: 'assistant',
+          ...(reasoning && { reasoning }),
+          content,
+          ...(calls.length > 0 && { toolCalls: calls }),
+        });
         if (completion.stopReason === 'length') tell({ kind: 'limit', what: `${maxTokens} tokens` });
         if (completion.stopReason === 'length' || (calls.length === 0 && !error)) break;
         if (turn + 1 === maxTurns) {

@@ -64,7 +64,7 @@ export async function collect(
 ): Promise<CollectProgress> {
   const { world, split, tasks } = range;
   refuseTooMany(tasks, settings.samples, settings.runs);
-  const chat = loadChat(checkpoint);
+  const chat = loadChat(checkpoint, { enableThinking: settings.thinking });
   const policy = { chat, sampler: await engine.sampler(checkpoint) };
   const model = await checkpointDigest(checkpoint, servedAs);
   const partial = `${out}.partial`;

@@ -25,11 +25,12 @@ export function dialogueRow(
     observation: step.observation,
   }));
   if (read.some(({ error }) => error !== undefined)) return undefined;
-  const turns = read.flatMap(({ content, calls: [call], observation }) => {
-    if (!call) return [{ role: 'assistant', content }];
+  const turns = read.flatMap(({ reasoning, content, calls: [call], observation }) => {
+    const said = { role: 'assistant', ...(reasoning && { reasoning_content: reasoning }), content };
+    if (!call) return [said];
     const tool_calls = [{ type: 'function', function: { name: call.name, arguments: stringifyJson(call.arguments) } }];
     return [
-      { role: 'assistant', content, tool_calls },
+      { ...said, tool_calls },
       { role: 'tool', content: observation },
     ];
   });

@@ -56,7 +56,7 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
           import('../chat/session.ts'),
         ],
       );
-      const chat = loadChat(checkpoint);
+      const chat = loadChat(checkpoint, { enableThinking: options.thinking === 'on' });
       const tool = await toolOf(options, checkpoint);
       const opened = options.world ? await openWorld(options.world, { tool }) : undefined;
       const kit = openKit({ tool });
@@ -141,7 +141,9 @@ class Page {
   show(event: ChatEvent): void {
     const inCall = this.#kind === 'arguments' || this.#kind === 'call';
     if (event.kind === 'call' || (inCall && event.kind !== 'arguments')) this.endLine();
+    if (this.#kind === 'thought' && event.kind !== 'thought') this.endLine();
     if (event.kind === 'text') this.#write(harmless(event.text));
+    else if (event.kind === 'thought') this.#write(this.dim(harmless(event.text)));
     else if (event.kind === 'call') this.#write(this.dim(`→ ${harmless(event.name)} `));
     else if (event.kind === 'arguments') this.#write(this.dim(harmless(event.text)));
     else {

@@ -7,7 +7,7 @@ import type { ToolProfile } from '../tools/profile.ts';
 import { interruptible } from './interrupt.ts';
 import { number, positiveInteger } from './options.ts';
 import { openPolicy, type PolicyOptions, serverHelp, withPolicy } from './policyOptions.ts';
-import { type SamplingOptions, withSampling } from './samplingOptions.ts';
+import { type SamplingOptions, trajectorySettings, withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
 import { showDownload } from './showDownload.ts';
 import { type ToolOption, toolOf, withTool } from './toolOption.ts';
@@ -61,7 +61,7 @@ ${serverHelp}`,
       if (!options.tasks === !options.dataset)
         throw new UserError('give either --tasks, such as shop:1000, or --dataset, such as problems.jsonl');
       const [{ collect }, { existsSync }] = await Promise.all([import('../collect/collect.ts'), import('node:fs')]);
-      const { out, minScore, samples, temperature, topP, maxTurns, maxPromptTokens, maxTokens, seed } = options;
+      const { out, minScore, samples } = options;
       if (existsSync(out)) throw new UserError(`${out} already exists: choose another file or remove it`);
       const { engine, folder, servedAs } = await openPolicy(checkpoint, options);
       try {
@@ -69,14 +69,13 @@ ${serverHelp}`,
         const { range, source, close } = options.tasks
           ? await openTaskRange(options.tasks, tool)
           : await openProblems(options, tool);
-        const sampling = { temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens: maxTokens, seed };
         const { kept, total } = await interruptible(
           signal =>
             collect(
               engine,
               folder,
               range,
-              { samples, runs: 1, ...sampling },
+              { samples, runs: 1, ...trajectorySettings(options) },
               { out, minScore, source: `${source}, ${stringifyJson(tool)}`, servedAs },
               {
                 signal,

@@ -9,7 +9,7 @@ import type { EvalOptions } from './evalOptions.ts';
 import { interruptible } from './interrupt.ts';
 import { positiveInteger } from './options.ts';
 import { type OpenPolicy, openPolicy, serverHelp, withPolicy } from './policyOptions.ts';
-import { withSampling } from './samplingOptions.ts';
+import { trajectorySettings, withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
 import { toolOf, withTool } from './toolOption.ts';
 
@@ -91,10 +91,8 @@ async function evalWorld({ engine, folder }: OpenPolicy, options: EvalOptions): 
     import('../eval/sampling.ts'),
     import('../worlds/open.ts'),
   ]);
-  const { samples, temperature, topP, maxTurns, maxPromptTokens, maxTokens, seed } = options;
-  const sampling = { temperature, topP, maxTurns, maxPromptTokens, maxResponseTokens: maxTokens, seed };
-  const settings = { tasks: Number(count ?? 100), k: samples, ...sampling };
-  refuseTooMany(settings.tasks, samples);
+  const settings = { tasks: Number(count ?? 100), k: options.samples, ...trajectorySettings(options) };
+  refuseTooMany(settings.tasks, settings.k);
   const { world, close } = await openWorld(worldName, { tool: await toolOf(options, folder) });
   const result = await interruptible(signal =>
     evaluateCheckpoint(engine, folder, world, settings, {

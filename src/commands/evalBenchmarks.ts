@@ -6,6 +6,7 @@ import { percentText } from '../report/numbers.ts';
 import type { EvalOptions } from './evalOptions.ts';
 import { interruptible } from './interrupt.ts';
 import type { OpenPolicy } from './policyOptions.ts';
+import { trajectorySettings } from './samplingOptions.ts';
 import { showDownload } from './showDownload.ts';
 import { toolOf } from './toolOption.ts';
 
@@ -24,18 +25,8 @@ export async function evalBenchmarks(
       import('../eval/keptEvaluations.ts'),
     ]);
   const benchmarks = parseBenchmarks(options.benchmark!);
-  const { samples, runs, temperature, topP, maxTurns, maxPromptTokens, seed, equivalence, testTimeout, limit } =
-    options;
-  const settings = {
-    samples,
-    runs,
-    temperature,
-    topP,
-    maxTurns,
-    maxPromptTokens,
-    maxResponseTokens: options.maxTokens,
-    seed,
-  };
+  const { samples, runs, equivalence, testTimeout, limit } = options;
+  const settings = { samples, runs, ...trajectorySettings(options) };
   const out = options.out ?? join('runs', 'eval', folderName(name));
   const tool = await toolOf(options, folder, 'paper');
   const prompts = options.prompts ? readPrompts(options.prompts) : undefined;

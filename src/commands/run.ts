@@ -41,7 +41,7 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
       const engine = await LocalEngine.start({ onNotice: console.error });
       try {
         const sampler = await engine.sampler(checkpoint);
-        const chat = loadChat(checkpoint);
+        const chat = loadChat(checkpoint, { enableThinking: options.thinking === 'on' });
         const { world, close } = await openWorld(options.world, { tool: await toolOf(options, checkpoint) });
         const task = world.task('test', options.task);
         const print = (tokens: readonly number[]) => process.stdout.write(chat.decode(tokens));

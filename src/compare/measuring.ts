@@ -32,14 +32,15 @@ export class Measuring {
     control: EvaluationControl,
   ): Promise<Evaluation> {
     const kept = readMeasurement(file);
-    if (kept && isDeepStrictEqual(kept.settings, settings)) return kept.evaluation;
+    const asked = { ...settings, ...(this.#recipe.thinking === 'on' && { thinking: true }) };
+    if (kept && isDeepStrictEqual(kept.settings, asked)) return kept.evaluation;
     this.#opened ??= await openWorld(this.#recipe.world);
     const engine = await startEngine(this.#recipe);
     try {
-      const evaluation = await evaluateCheckpoint(engine, checkpoint, this.#opened.world, settings, control);
-      await keepEvaluations(checkpoint, [worldEvaluation(this.#recipe.world, settings, evaluation)]);
+      const evaluation = await evaluateCheckpoint(engine, checkpoint, this.#opened.world, asked, control);
+      await keepEvaluations(checkpoint, [worldEvaluation(this.#recipe.world, asked, evaluation)]);
       // Last: what is in this file is not measured, and so not kept for the model card, again.
-      writeFileWhole(file, `${JSON.stringify({ settings, evaluation })}\n`);
+      writeFileWhole(file, `${JSON.stringify({ settings: asked, evaluation })}\n`);
       return evaluation;
     } finally {
       await engine.close();

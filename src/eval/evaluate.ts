@@ -33,6 +33,8 @@ export interface EvaluationSettings extends z.output<typeof evaluationSchema> {
   firstTask?: number;
   /** Default: that of `rollout`. */
   maxPromptTokens?: number;
+  /** Whether the model may think before it speaks. Default: it may not. */
+  thinking?: boolean;
   seed: number;
 }
 

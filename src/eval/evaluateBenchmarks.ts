@@ -56,7 +56,10 @@ export async function evaluateBenchmarks(
   try {
     refuseTooManySamples(problemSets, settings);
     const model = await checkpointDigest(checkpoint, options.servedAs);
-    const policy = { chat: loadChat(checkpoint), sampler: await engine.sampler(checkpoint) };
+    const policy = {
+      chat: loadChat(checkpoint, { enableThinking: settings.thinking }),
+      sampler: await engine.sampler(checkpoint),
+    };
     mkdirSync(out, { recursive: true });
     unlock = lockFolder(out);
     const results: Result[] = [];

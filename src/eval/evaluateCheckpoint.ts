@@ -15,5 +15,5 @@ export async function evaluateCheckpoint(
   control: EvaluationControl = {},
 ): Promise<Evaluation> {
   const sampler = await engine.sampler(checkpoint);
-  return evaluate(sampler, loadChat(checkpoint), world, settings, control);
+  return evaluate(sampler, loadChat(checkpoint, { enableThinking: settings.thinking }), world, settings, control);
 }

@@ -33,6 +33,7 @@ const keptEvaluation = z.object({
     maxResponseTokens: z.int(),
     seed: z.int(),
     firstTask: z.int().optional(),
+    thinking: z.boolean().optional(),
     equivalence: z.string().optional(),
     testTimeoutMs: z.number().optional(),
     /** Other prompt templates than ours. */

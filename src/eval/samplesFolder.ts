@@ -28,7 +28,7 @@ export function openSamplesFolder(folder: string, settings: Record<string, unkno
   const before = readSettings(file);
   const remedy = 'choose another folder (--out), or delete this one';
   if (!before) throw new UserError(`${folder} holds samples, and ${file} does not say how they were made: ${remedy}`);
-  const other = Object.keys(settings).find(key => !isDeepStrictEqual(before[key], settings[key]));
+  const other = Object.keys({ ...before, ...settings }).find(key => !isDeepStrictEqual(before[key], settings[key]));
   if (!other) return;
   throw new UserError(`${folder} holds samples that were made with another ${other} (see ${file}): ${remedy}`);
 }

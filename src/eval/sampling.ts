@@ -20,6 +20,8 @@ export interface TrajectorySettings {
   /** Default: that of `rollout`. */
   maxPromptTokens?: number;
   maxResponseTokens: number;
+  /** Whether the model may think before it speaks. Default: it may not. */
+  thinking?: boolean;
 }
 
 /** How tasks are sampled. */

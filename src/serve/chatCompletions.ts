@@ -5,7 +5,6 @@ import type { Answering } from './answering.ts';
 import type { ChatWork } from './chatReading.ts';
 import { type Ended, sampleSequence, samplingOptions, seedOf } from './generation.ts';
 import type { ServedModel } from './servedModel.ts';
-import { ThoughtReader } from './thoughtReader.ts';
 
 type FinishReason = Ended['reason'] | 'tool_calls';
 
@@ -59,10 +58,7 @@ export function usage(promptTokens: number, ended: readonly Ended[]) {
   };
 }
 
-/** What a client is told of a turn. A thought before what was demanded of an answer is none of the answer. */
-type ChatDelta = TurnDelta | { kind: 'thought'; text: string };
-
-type TellDeltas = (choice: number, deltas: ChatDelta[], logprob: object | undefined) => void;
+type TellDeltas = (choice: number, deltas: TurnDelta[], logprob: object | undefined) => void;
 
 /** The assistant turns that a request asks for. */
 class Turns {
@@ -90,10 +86,9 @@ class Turns {
     onEnd?: (choice: number, reason: FinishReason) => void,
   ): Promise<(Ended & { finishReason: FinishReason })[]> {
     const { request, prompt, grammar, calls, thought } = this.#work;
-    const { vocabulary, chat, logprobs } = this.#model;
+    const { chat, logprobs } = this.#model;
     const one = async (_: unknown, choice: number) => {
-      const thoughts = thought && new ThoughtReader(vocabulary, thought);
-      const reader = chat.reader({ stopStrings: request.stop, calls });
+      const reader = chat.reader({ stopStrings: request.stop, calls, thought });
       const options: SamplingOptions = {
         ...samplingOptions(request, choice, this.#seed, chat.stopTokens),
         maxTokens: this.#maxTokens,
@@ -103,13 +98,7 @@ class Turns {
       const ended = await sampleSequence(this.#model, prompt, options, signal, (token: SampledToken) => {
         onToken();
         const entry = request.logprobs && !chat.stopTokens.includes(token.token) ? logprobs.chat(token) : undefined;
-        const thinking = thoughts?.push(token.token);
-        const deltas: ChatDelta[] =
-          thinking !== undefined
-            ? [{ kind: 'thought', text: thinking }]
-            : request.stop_token_ids?.includes(token.token)
-              ? []
-              : reader.push(token.token);
+        const deltas = request.stop_token_ids?.includes(token.token) ? [] : reader.push(token.token);
         if (deltas.length > 0 || entry) tell(choice, deltas, entry);
         return reader.stopped ? 'enough' : 'more';
       });
@@ -128,7 +117,7 @@ function callId(): string {
   return `call_${randomUUID().replaceAll('-', '').slice(0, 24)}`;
 }
 
-function chatDelta(delta: ChatDelta): object {
+function chatDelta(delta: TurnDelta): object {
   if (delta.kind === 'text') return { content: delta.text };
   if (delta.kind === 'thought') return { reasoning_content: delta.text };
   const call =
@@ -145,7 +134,7 @@ class WholeTurn {
   readonly #calls: { id: string; type: 'function'; function: { name: string; arguments: string } }[] = [];
   readonly #logprobs: object[] = [];
 
-  take(deltas: readonly ChatDelta[], entry: object | undefined): void {
+  take(deltas: readonly TurnDelta[], entry: object | undefined): void {
     if (entry) this.#logprobs.push(entry);
     for (const delta of deltas) {
       if (delta.kind === 'text') this.#text += delta.text;

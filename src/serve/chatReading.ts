@@ -1,3 +1,4 @@
+import type { ThoughtStart } from '../text/thought.ts';
 import { badRequest } from './apiError.ts';
 import { dialogueOf, toolSchemas } from './dialogue.ts';
 import { outputGrammar } from './outputGrammar.ts';
@@ -13,8 +14,8 @@ export interface ChatWork {
   calls: boolean;
   /** As JSON. */
   grammar?: string;
-  /** Where a grammar follows a thought: whether the prompt has begun it. It is told apart then. */
-  thought?: 'begun' | 'possible';
+  /** Where a thought may come first: whether the prompt has begun it. */
+  thought?: ThoughtStart;
 }
 
 /** @throws ApiError where the request cannot be answered */
@@ -26,9 +27,7 @@ export function readChat(model: PromptModel, body: unknown): ChatWork {
   }
   const { tools, demand } = choice(offered ?? [], tool_choice ?? 'auto');
   const thinking = request.chat_template_kwargs?.enable_thinking ?? false;
-  const prompt = model.dialogue(dialogueOf(messages), toolSchemas(tools), thinking);
-  const found = model.thought(prompt);
-  const thought = found === 'begun' || (found === 'possible' && thinking) ? found : undefined;
+  const { prompt, thought } = model.dialogue(dialogueOf(messages), toolSchemas(tools), thinking);
   const grammar = outputGrammar({
     tools,
     demand,
@@ -43,7 +42,8 @@ export function readChat(model: PromptModel, body: unknown): ChatWork {
     request,
     prompt,
     calls: tools.length > 0,
-    ...(grammar && { grammar: JSON.stringify(grammar), thought }),
+    thought,
+    ...(grammar && { grammar: JSON.stringify(grammar) }),
   };
 }
 

@@ -10,7 +10,11 @@ export function dialogueOf(messages: readonly RequestMessage[]): Message[] {
       case 'developer':
         return { role: 'system', content };
       case 'assistant':
-        return assistant(content || (message.refusal ?? ''), message.tool_calls ?? []);
+        return assistant(
+          content || (message.refusal ?? ''),
+          message.tool_calls ?? [],
+          message.reasoning_content?.trim(),
+        );
       case 'tool':
         return { role: 'tool', content };
       default:
@@ -35,7 +39,7 @@ function textOf(content: RequestMessage['content']): string {
 type RequestCall = NonNullable<Extract<RequestMessage, { role: 'assistant' }>['tool_calls']>[number];
 
 /** A call whose arguments are no JSON object, which a model may have written, stands in the text as it was. */
-function assistant(content: string, requested: readonly RequestCall[]): Message {
+function assistant(content: string, requested: readonly RequestCall[], reasoning?: string): Message {
   const toolCalls: ToolCall[] = [];
   const broken: string[] = [];
   for (const { function: call } of requested) {
@@ -44,7 +48,12 @@ function assistant(content: string, requested: readonly RequestCall[]): Message 
     else broken.push(`{"name": ${JSON.stringify(call.name)}, "arguments": ${call.arguments}}`);
   }
   const text = [...(content ? [content] : []), ...broken].join('\n');
-  return { role: 'assistant', content: text, ...(toolCalls.length > 0 && { toolCalls }) };
+  return {
+    role: 'assistant',
+    ...(reasoning && { reasoning }),
+    content: text,
+    ...(toolCalls.length > 0 && { toolCalls }),
+  };
 }
 
 function jsonObject(json: string): Record<string, unknown> | undefined {

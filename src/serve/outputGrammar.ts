@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts';
 import type { Grammar, Sequence, Term } from '../grammar/grammar.ts';
 import { SchemaRules } from '../grammar/jsonSchema.ts';
 import { Recognizer } from '../grammar/recognizer.ts';
+import { SPEAK, THINK, type ThoughtStart } from '../text/thought.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
 import { badRequest } from './apiError.ts';
 import type { RequestTool, SamplingFields } from './requests.ts';
@@ -15,7 +16,7 @@ export interface OutputDemands {
   /** One call at most. */
   single?: boolean;
   /** Whether a thought may come first, or the prompt has begun one. */
-  thought?: 'begun' | 'possible';
+  thought?: ThoughtStart;
   vocabulary: Vocabulary;
 }
 
@@ -68,8 +69,8 @@ function calls(rules: SchemaRules, { tools = [], single, vocabulary }: OutputDem
 }
 
 /** Any text, then the token that closes it and the line breaks that models put behind it. */
-function thoughtBefore(thought: 'begun' | 'possible', vocabulary: Vocabulary): Sequence {
-  const [open, close] = ['<think>', '</think>'].map(marker => ({ token: vocabulary.controlId(marker)! }));
+function thoughtBefore(thought: ThoughtStart, vocabulary: Vocabulary): Sequence {
+  const [open, close] = [THINK, SPEAK].map(marker => ({ token: vocabulary.controlId(marker)! }));
   const text: Term = { repeat: [{ bytes: [[0, 255]] }], min: 0, max: null };
   const rest: Sequence = [text, close, { repeat: [{ text: '\n' }], min: 0, max: 2 }];
   return thought === 'begun' ? rest : [{ repeat: [open, ...rest], min: 0, max: 1 }];

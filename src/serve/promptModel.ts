@@ -4,6 +4,7 @@ import type { Chat } from '../text/chat.ts';
 import { loadChat } from '../text/loadChat.ts';
 import type { Message, ToolSchema } from '../text/message.ts';
 import { shownSchema } from '../text/shownSchema.ts';
+import type { ThoughtStart } from '../text/thought.ts';
 import { readVocabulary, type Vocabulary } from '../text/vocabulary.ts';
 import { ApiError, badRequest } from './apiError.ts';
 
@@ -14,6 +15,12 @@ export interface PromptModelOptions {
   contextTokens: number;
   /** Token ids that the model has logits for. */
   vocabularySize: number;
+}
+
+/** A dialogue as the model is to go on with it. */
+interface Dialogue {
+  prompt: number[];
+  thought?: ThoughtStart;
 }
 
 /** What the model that is served makes of prompts. */
@@ -34,15 +41,16 @@ export class PromptModel {
    * @param thinking whether the model may reason before it speaks, where its template leaves the choice
    * @throws ApiError 400 where the template refuses the messages, or they leave no room for an answer
    */
-  dialogue(messages: Message[], tools: ToolSchema[], thinking: boolean): number[] {
+  dialogue(messages: Message[], tools: ToolSchema[], thinking: boolean): Dialogue {
     const shown = tools.map(tool => ({ ...tool, parameters: shownSchema(tool.parameters) }));
-    const text = [...messages.map(({ content }) => content), JSON.stringify(shown)].join('\n');
+    const text = [...messages.map(textOf), JSON.stringify(shown)].join('\n');
     const resulted = (tokens: string) => `your messages resulted in ${tokens} tokens. Please reduce their length`;
     this.#refuseLongText(text, 'messages', resulted);
+    const chat = this.#thinkingChat(thinking);
     try {
-      const prompt = this.#chat(thinking).prompt(messages, tools);
+      const prompt = chat.prompt(messages, tools);
       this.#refuseLongPrompt(prompt, 1, 'messages', resulted);
-      return prompt;
+      return { prompt, thought: chat.thought };
     } catch (error) {
       if (error instanceof UserError) throw badRequest(error.message, 'messages');
       throw error;
@@ -72,16 +80,14 @@ export class PromptModel {
     return this.#chat(false).decode(tokens);
   }
 
-  /**
-   * Whether the tokens from which a turn goes on have begun a thought, or leave it open whether it begins with one: not where
-   * the template has closed an empty one, or the model has no token for it.
-   */
-  thought(prompt: TokenIds): 'begun' | 'possible' | 'none' {
-    const [open, close] = ['<think>', '</think>'].map(marker => this.vocabulary.controlId(marker));
-    if (open === undefined || close === undefined) return 'none';
-    const turn = prompt.slice(prompt.findLastIndex(token => this.#chat(false).stopTokens.includes(token)) + 1);
-    const mark = turn.findLast(token => token === open || token === close);
-    return mark === undefined ? 'possible' : mark === open ? 'begun' : 'none';
+  /** @throws ApiError 400 where the model is to think, and cannot */
+  #thinkingChat(thinking: boolean): Chat {
+    try {
+      return this.#chat(thinking);
+    } catch (error) {
+      if (error instanceof UserError) throw badRequest(error.message, 'chat_template_kwargs.enable_thinking');
+      throw error;
+    }
   }
 
   #chat(thinking: boolean): Chat {
@@ -122,3 +128,7 @@ export class PromptModel {
 /** In characters. */
 const pieceLength = 4096;
 const tokensOfCut = 16;
+
+function textOf(message: Message): string {
+  return message.role === 'assistant' ? (message.reasoning ?? '') + message.content : message.content;
+}

@@ -80,6 +80,8 @@ const message = z.discriminatedUnion('role', [
     role: z.literal('assistant'),
     content: assistantContent.nullish(),
     refusal: z.string().nullish(),
+    /** What was thought before, as answers tell it: the template decides whether the model sees it again. */
+    reasoning_content: z.string().nullish(),
     tool_calls: z.array(toolCall).nullish(),
   }),
   z.object({ role: z.literal('tool'), content, tool_call_id: z.string() }),

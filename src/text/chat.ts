@@ -1,4 +1,5 @@
 import type { Message, ToolSchema } from './message.ts';
+import type { ThoughtStart } from './thought.ts';
 import type { TurnReader, TurnReaderOptions } from './turnReader.ts';
 import type { TurnContent } from './turnText.ts';
 
@@ -12,16 +13,21 @@ export interface ParsedTurn extends TurnContent {
 export interface Chat {
   /** Ids that end an assistant turn. */
   stopTokens: number[];
+  /** How a turn may begin with a thought; undefined where it does not. */
+  thought?: ThoughtStart;
   /** Everything up to where the model starts its first turn, generation prompt included. */
   prompt(messages: Message[], tools: ToolSchema[]): number[];
-  /** An assistant message as the model would have sampled it, end-of-turn token included: what SFT learns. */
+  /**
+   * An assistant message as the model would have sampled it, end-of-turn token included: what SFT learns. A thought is left
+   * out where a turn does not begin with one.
+   */
   turn(message: Extract<Message, { role: 'assistant' }>): number[];
   /** What follows a sampled turn: the tools' answers as data, and the prompt for the next turn. */
   observation(...contents: string[]): number[];
   /** Tokens as text, control tokens shown. */
   decode(tokens: readonly number[]): string;
   /** Reads a turn while it is sampled. */
-  reader(options?: Pick<TurnReaderOptions, 'stopStrings' | 'calls'>): TurnReader;
+  reader(options?: Pick<TurnReaderOptions, 'stopStrings' | 'calls' | 'thought'>): TurnReader;
   /** Reads a sampled turn. */
   parse(tokens: readonly number[]): ParsedTurn;
   /** Text as plain data: whatever it spells, no control token. */

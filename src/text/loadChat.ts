@@ -1,7 +1,9 @@
 import { readCheckpointFiles } from '../checkpoint/textFiles.ts';
+import { UserError } from '../errors.ts';
 import { readCallFormat } from './callFormat.ts';
 import type { Chat } from './chat.ts';
 import { ChatTemplate } from './template.ts';
+import { SPEAK, THINK, thoughtStart } from './thought.ts';
 import { SealedTokenizer } from './tokenizer.ts';
 import { formatToolCall } from './toolCall.ts';
 import { readTurnBoundary } from './turnBoundary.ts';
@@ -10,7 +12,7 @@ import { CLOSE, OPEN } from './turnText.ts';
 import { vocabularyOf } from './vocabulary.ts';
 
 export interface ChatOptions {
-  /** The template's `enable_thinking`: whether the model may reason in a `<think>` block before it speaks. */
+  /** Whether the model may think before it speaks: the template's `enable_thinking`. Default: it may not. */
   enableThinking?: boolean;
 }
 
@@ -21,7 +23,7 @@ export interface ChatOptions {
  * Prompt, turn and observation in a row are what the template renders of the whole dialogue, as long as it leaves
  * earlier turns as they were sampled; where it rewrites them (drops their reasoning, say) the sampled ids stand.
  *
- * Throws a UserError that names the file that is missing, damaged or not supported.
+ * Throws a UserError that names the file that is missing, damaged or not supported, or a model that cannot think if it is to.
  */
 export function loadChat(dir: string, { enableThinking = false }: ChatOptions = {}): Chat {
   const files = readCheckpointFiles(dir);
@@ -35,19 +37,32 @@ export function loadChat(dir: string, { enableThinking = false }: ChatOptions = 
   const stopTokens = [...new Set([...named, ...files.endTokenIds])].filter(id => id !== undefined);
   const [open, close] = [OPEN, CLOSE].map(marker => tokenizer.seal(marker));
 
+  const question = tokenizer.encode(template.render([{ role: 'user', content: 'Question' }], []));
+  const start = thoughtStart(question, stopTokens, vocabulary);
+  if (enableThinking && !start) {
+    throw new UserError(
+      `${template.path}: this model does not think (its turns begin with no ${THINK}): set thinking to off`,
+    );
+  }
+  const thought = enableThinking || start === 'begun' ? start : undefined;
+  const [beginThought, endThought] = [thought === 'begun' ? '' : `${tokenizer.seal(THINK)}\n`, tokenizer.seal(SPEAK)];
+
   const decode = (tokens: readonly number[]) => tokenizer.unseal(tokenizer.decode(tokens));
-  const reader: Chat['reader'] = options => new TurnReader({ ...options, vocabulary, stopTokens, format });
+  const reader: Chat['reader'] = options => new TurnReader({ thought, ...options, vocabulary, stopTokens, format });
 
   return {
     stopTokens,
+    thought,
     prompt: (messages, tools) => tokenizer.encode(template.render(messages, tools)),
-    turn: ({ content, toolCalls = [] }) => {
+    turn: ({ content, reasoning, toolCalls = [] }) => {
       const calls =
         format && toolCalls.length > 0
           ? [template.shield.defuseJson(format.write(toolCalls))]
           : toolCalls.map(call => `${open}\n${template.shield.defuseJson(formatToolCall(call))}\n${close}`);
       const text = template.shield.defuse(content);
-      return tokenizer.encode([...(text ? [text] : []), ...calls].join('\n') + tokenizer.seal(endOfTurn));
+      const said = [...(text ? [text] : []), ...calls].join('\n') + tokenizer.seal(endOfTurn);
+      if (!thought || !reasoning) return tokenizer.encode(said);
+      return tokenizer.encode(`${beginThought}${template.shield.defuse(reasoning)}\n${endThought}\n\n${said}`);
     },
     // The sampled turn already holds the end-of-turn token.
     observation: (...contents) => tokenizer.encode(observation(...contents)).slice(1),

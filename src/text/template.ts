@@ -48,12 +48,18 @@ export class ChatTemplate {
 
   #message(message: Message): Record<string, unknown> {
     const content = this.shield.raise(message.content);
-    if (message.role !== 'assistant' || !message.toolCalls?.length) return { role: message.role, content };
-    const tool_calls = message.toolCalls.map(call => ({
+    if (message.role !== 'assistant') return { role: message.role, content };
+    const { role, reasoning, toolCalls = [] } = message;
+    const tool_calls = toolCalls.map(call => ({
       type: 'function',
       function: this.shield.raise({ name: call.name, arguments: call.arguments }),
     }));
-    return { role: message.role, content, tool_calls };
+    return {
+      role,
+      ...(reasoning && { reasoning_content: this.shield.raise(reasoning) }),
+      content,
+      ...(tool_calls.length > 0 && { tool_calls }),
+    };
   }
 
   #tool({ name, description, parameters }: ToolSchema): Record<string, unknown> {

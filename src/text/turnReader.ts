@@ -1,5 +1,7 @@
 import type { TailFormat } from './callFormat.ts';
 import { TailCalls } from './tailCalls.ts';
+import type { ThoughtStart } from './thought.ts';
+import { ThoughtReader } from './thoughtReader.ts';
 import { TokenStream } from './tokenStream.ts';
 import { CLOSE, OPEN, type TurnContent, type TurnDelta, TurnText } from './turnText.ts';
 import type { Vocabulary } from './vocabulary.ts';
@@ -13,6 +15,8 @@ export interface TurnReaderOptions {
   calls?: boolean;
   /** How calls are written, where not in the Hermes format. */
   format?: TailFormat;
+  /** Whether the turn is, or may be, begun by a thought; without it, all is said. */
+  thought?: ThoughtStart;
 }
 
 /** Markers that are control tokens, as two high surrogates, which no decoded text has: whatever a model spells is none. */
@@ -21,13 +25,17 @@ const SEALED = new Map([
   [CLOSE, '\uD800\uD801'],
 ]);
 
-/** A sampled turn, token by token: text, and calls when they are complete. */
+/** A sampled turn, token by token: the thought before it, text, and calls when they are complete. */
 export class TurnReader {
   readonly #stopTokens: readonly number[];
   readonly #tokens: TokenStream;
   readonly #text: TurnText | TailCalls;
+  readonly #thought: ThoughtReader | undefined;
+  #reasoning = '';
+  /** Not within a thought or the line breaks behind it, which are no part of what is said. */
+  #speaks = true;
 
-  constructor({ vocabulary, stopTokens, stopStrings, calls = true, format }: TurnReaderOptions) {
+  constructor({ vocabulary, stopTokens, stopStrings, calls = true, format, thought }: TurnReaderOptions) {
     const marker = (name: string) => (vocabulary.controlId(name) === undefined ? name : SEALED.get(name)!);
     const sealed = (token: number) => {
       const control = vocabulary.control(token);
@@ -37,6 +45,7 @@ export class TurnReader {
     this.#stopTokens = stopTokens;
     this.#tokens = new TokenStream(vocabulary, calls ? sealed : undefined);
     this.#text = calls && format ? new TailCalls(format, stopStrings) : new TurnText({ markers, stopStrings });
+    this.#thought = thought && new ThoughtReader(vocabulary, thought);
   }
 
   /** Whether a stop string has ended the turn. */
@@ -46,15 +55,27 @@ export class TurnReader {
 
   /** What has been told so far. */
   get turn(): TurnContent {
-    return this.#text.content;
+    const reasoning = this.#reasoning.trim();
+    return { ...(reasoning && { reasoning }), ...this.#text.content };
   }
 
   push(token: number): TurnDelta[] {
-    return this.#stopTokens.includes(token) ? [] : this.#text.push(this.#tokens.push(token));
+    if (this.#stopTokens.includes(token)) return [];
+    const thought = this.#thought?.push(token);
+    if (thought === undefined) return this.#text.push(this.#said(this.#tokens.push(token)));
+    this.#reasoning += thought;
+    this.#speaks = false;
+    return [{ kind: 'thought', text: thought }];
   }
 
   /** To be called when no more tokens come. */
   end(): TurnDelta[] {
-    return [...this.#text.push(this.#tokens.end()), ...this.#text.end()];
+    return [...this.#text.push(this.#said(this.#tokens.end())), ...this.#text.end()];
+  }
+
+  #said(text: string): string {
+    const said = this.#speaks ? text : text.replace(/^\n+/, '');
+    this.#speaks ||= said !== '';
+    return said;
   }
 }

@@ -6,12 +6,15 @@ import { parseToolCall } from './toolCall.ts';
 
 /** A piece of a turn as it is told while the turn is under way. `call` counts the turn's calls from 0. */
 export type TurnDelta =
+  | { kind: 'thought'; text: string }
   | { kind: 'text'; text: string }
   | { kind: 'call'; call: number; name: string }
   | { kind: 'arguments'; call: number; text: string };
 
 /** What is in a turn. */
 export interface TurnContent {
+  /** What was thought before. */
+  reasoning?: string;
   /** What is said beside calls. */
   content: string;
   /** Well-formed calls in order. */

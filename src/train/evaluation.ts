@@ -54,6 +54,7 @@ function sampling(recipe: Recipe, settings: EvaluateSettings) {
     maxTurns: settings.maxTurns ?? maxTurns,
     maxPromptTokens,
     maxResponseTokens: settings.maxResponseTokens ?? maxResponseTokens,
+    ...(recipe.thinking === 'on' && { thinking: true }),
     seed,
   };
 }

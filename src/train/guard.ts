@@ -34,7 +34,7 @@ export function departures(history: readonly Metrics[], guard: Guard): Departure
   if (guard.action === 'off' || lines.length < guard.first + guard.last) return [];
   return (Object.keys(watched) as Watched[]).flatMap(metric => {
     const values = (part: readonly Metrics[]) =>
-      part.map(line => line[metric]).filter(value => typeof value === 'number');
+      part.map(line => line[metric]).filter((value): value is number => Number.isFinite(value));
     return departure(metric, values(lines.slice(0, guard.first)), values(lines.slice(-guard.last)), guard) ?? [];
   });
 }

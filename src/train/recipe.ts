@@ -141,6 +141,8 @@ const common = {
   }).prefault({}),
   /** The code tool as the model is shown it: a preset, or what is other than in one. */
   tool: toolSchema.prefault({}),
+  /** Whether the model thinks before it speaks, where its template leaves the choice. */
+  thinking: z.enum(['on', 'off']).default('off'),
   engine,
   save,
   /** Measures the policy while it is trained. */

@@ -59,6 +59,7 @@ function lessonsOf(
 ): (indices: readonly number[]) => Promise<DemonstrationTokens[]> {
   const made = new Map<number, DemonstrationTokens>();
   let isTold = false;
+  let isThoughtTold = chat.thought !== undefined;
   return async indices => {
     for (const index of indices) {
       if (made.has(index)) continue;
@@ -66,6 +67,10 @@ function lessonsOf(
       const { messages, solution, tools } = await demonstrations.get(index);
       const lesson = sft(demonstrationTokens(chat, chat.prompt(messages, tools), solution), maxTokens);
       made.set(index, lesson);
+      if (!isThoughtTold && solution.some(message => message.role === 'assistant' && message.reasoning)) {
+        isThoughtTold = true;
+        onNotice('left out: the thoughts in demonstrations; thinking: on in the recipe teaches them');
+      }
       if (hasNoLesson(lesson) && !isTold) {
         isTold = true;
         onNotice(

@@ -129,7 +129,8 @@ async function runLearner(
   const served = 'world' in data ? await openServedPolicy(recipe, trainer, base, data.world, control) : undefined;
   try {
     const teacher = method?.teacher && (await teacherOf(checkpoints.teacher, base, engine, control));
-    const parts = { run, trainer: served ?? trainer, teacher, chat: loadChat(base), ...control };
+    const chat = loadChat(base, { enableThinking: recipe.thinking === 'on' });
+    const parts = { run, trainer: served ?? trainer, teacher, chat, ...control };
     return await learn(recipe, method, parts, { data, evaluation }, base, onProgress);
   } finally {
     await served?.close();

@@ -47,7 +47,9 @@ test('a dry run says what a run would take, and begins none', () => {
   const { status, stdout } = sod('train', 'recipes/qwen3-1.7b/opsd-hint.yaml', '--dry-run', '--run', run);
   expect(status).toBe(0);
   expect(stdout).toMatch(/^updates +600 in 150 iterations$/m);
-  expect(stdout).toMatch(/^downloads +Gen-Verse\/Open-AgentRL-30K \(dataset\)$/m);
+  expect(stdout).toMatch(
+    /^downloads +Gen-Verse\/Open-AgentRL-30K \(dataset\), Gen-Verse\/Open-AgentRL-Eval \(dataset\)$/m,
+  );
   expect(existsSync(run)).toBe(false);
 });
 

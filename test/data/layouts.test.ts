@@ -207,3 +207,23 @@ test('calls that are written in the text are calls', async () => {
     toolCalls: [{ name: 'python', arguments: { code: '1' } }],
   });
 });
+
+test('thoughts of demonstrations, written in the text or beside it; where they can be none, the row is refused', async () => {
+  const dialogue = (turn: object) => ({
+    messages: [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', ...turn },
+    ],
+  });
+  const said = { role: 'assistant', reasoning: 'A greeting.', content: 'Hello!' };
+  const rows = [
+    { content: '<think>\nA greeting.\n</think>\n\nHello!' },
+    { content: 'Hello!', reasoning_content: '\nA greeting.\n' },
+  ];
+  const read = all(await openDemonstrations({ source: lines('thoughts.jsonl', rows.map(dialogue)) }));
+  expect(read.map(({ solution }) => solution)).toEqual([[said], [said]]);
+  const wrong = lines('thoughtless.jsonl', [dialogue({ content: 'Hello! <think>A greeting.</think>' })]);
+  await expect(openDemonstrations({ source: wrong })).rejects.toThrow(
+    /thoughtless\.jsonl, line 1: messages\.1\.content: <think> and <\/think> stand for a thought/s,
+  );
+});

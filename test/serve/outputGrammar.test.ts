@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { Recognizer, type State } from '../../src/grammar/recognizer.ts';
 import { type OutputDemands, outputGrammar } from '../../src/serve/outputGrammar.ts';
-import { ThoughtReader } from '../../src/serve/thoughtReader.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
+import { ThoughtReader } from '../../src/text/thoughtReader.ts';
 import { readVocabulary } from '../../src/text/vocabulary.ts';
 import { qwen3Dir } from '../text/checkpoints.ts';
 

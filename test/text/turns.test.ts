@@ -35,7 +35,7 @@ function told(deltas: readonly TurnDelta[]): Outcome {
   for (const delta of deltas) {
     if (delta.kind === 'text') outcome.content += delta.text;
     else if (delta.kind === 'call') outcome.calls[delta.call] = [delta.name, ''];
-    else outcome.calls[delta.call][1] += delta.text;
+    else if (delta.kind === 'arguments') outcome.calls[delta.call][1] += delta.text;
   }
   return outcome;
 }

@@ -1,6 +1,7 @@
 /** The layout of multi-turn demonstrations: dialogues with tool calls, and the tools that were there. */
 import { z } from 'zod';
 import type { Message, ToolCall, ToolSchema } from '../../text/message.ts';
+import { readThought } from '../../text/thought.ts';
 import { readTurn } from '../../text/turnText.ts';
 import { asJson, maybe } from './columns.ts';
 import type { Layout } from './layout.ts';
@@ -35,13 +36,18 @@ const message = z
     reasoning_content: maybe(z.string('must be text')),
     tool_calls: maybe(asJson(z.array(toolCall, 'must be a list'))),
   })
-  .transform(({ role, content = '', reasoning_content, tool_calls }, context): Message => {
-    if (role !== 'assistant') return { role, content };
-    const thought = reasoning_content?.trim() && { reasoning: reasoning_content };
-    if (tool_calls?.length) return { role, ...thought, content, toolCalls: tool_calls };
-    const { error, content: said, calls } = readTurn(content);
-    if (error) context.addIssue({ code: 'custom', path: ['content'], message: error });
-    return { role, ...thought, content: said, ...(calls.length > 0 && { toolCalls: calls }) };
+  .transform(({ role, content: text = '', reasoning_content, tool_calls }, context): Message => {
+    if (role !== 'assistant') return { role, content: text };
+    const refuse = (message: string) => context.addIssue({ code: 'custom', path: ['content'], message });
+    const turn = readThought(text, reasoning_content);
+    if (typeof turn === 'string') {
+      refuse(turn);
+      return z.NEVER;
+    }
+    if (tool_calls?.length) return { role, ...turn, toolCalls: tool_calls };
+    const { error, content, calls } = readTurn(turn.content);
+    if (error) refuse(error);
+    return { role, ...turn, content, ...(calls.length > 0 && { toolCalls: calls }) };
   });
 
 const toolSchema = z

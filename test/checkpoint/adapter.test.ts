@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { mergeAdapter, tokenizerHome } from '../../src/checkpoint/adapter.ts';
 import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { readShape } from '../../src/checkpoint/shape.ts';
 import { writeSafetensors } from '../../src/model/safetensors.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
 
@@ -51,6 +52,7 @@ test('the folder of an adapter is a checkpoint: the model that it names, with it
   ]);
   const [plain, adapted] = [base, folder].map(readCheckpoint);
   expect(adapted.config).toEqual(plain.config);
+  expect(readShape(folder)).toEqual(plain.config);
   for (const [i, { name, read }] of plain.tensors.entries()) {
     const added = name.includes('layers.1.mlp.down_proj') ? 1 : 0;
     expect(adapted.tensors[i].read()).toEqual(read().map(value => value + added));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
 import { expect, test } from 'vitest';
 import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { readShape } from '../../src/checkpoint/shape.ts';
 import { type Metadata, type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
 import { ggufName } from '../../src/gguf/names.ts';
 import { readGgufTokenizer } from '../../src/gguf/tokenizer.ts';
@@ -63,6 +64,8 @@ test('a checkpoint as GGUF: shape, tokenizer and every tensor, as another reader
   const [again, copy] = [readCheckpoint(file), join(folder, 'copy')];
   await writeCheckpoint(copy, again.config, again.tensors, { from: file });
   again.close();
+  expect(readShape(file)).toEqual(again.config);
+  expect(readShape(join(folder, 'none.gguf'))).toBeUndefined();
   const prompt = (path: string) => loadChat(path).prompt([{ role: 'user', content: 'Hi' }], []);
   expect(prompt(copy)).toEqual(prompt(model));
 });

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { parsePythonLiteral } from '../../src/data/pythonLiteral.ts';
 import type { Spool } from '../../src/data/spool.ts';
 import { openDemonstrations, openTasks } from '../../src/data/tasks.ts';
 import { stringifyJson } from '../../src/json.ts';
+import { parsePythonLiteral } from '../../src/pythonLiteral.ts';
 import { Grader } from '../../src/rewards/grader.ts';
 import { columns, dialogueColumns, messages, problems, program, row, writeProblems } from './trainingRows.ts';
 import { folder, type Kind, writeParquet } from './writeParquet.ts';

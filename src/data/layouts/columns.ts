@@ -1,8 +1,8 @@
 /** What single columns hold, however a file's writer has put it. */
 import { z } from 'zod';
 import { parseJson, WrittenNumber } from '../../json.ts';
+import { parsePythonLiteral } from '../../pythonLiteral.ts';
 import type { Message } from '../../text/message.ts';
-import { parsePythonLiteral } from '../pythonLiteral.ts';
 
 /** Text that says something. */
 export const text = z.string('must be text').refine(value => value.trim() !== '', 'is empty');

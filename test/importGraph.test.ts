@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 
-/** The files of `folder`, each with those that it imports, also when it gets there; types are gone once it is compiled. */
+/** The files of `folder`, each with those that it imports, types and what it gets later among them. */
 function importGraph(folder: string): Map<string, string[]> {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'));
   return new Map(files.map(file => [join(folder, file), importsOf(join(folder, file))]));
@@ -10,17 +10,8 @@ function importGraph(folder: string): Map<string, string[]> {
 
 function importsOf(file: string): string[] {
   const text = readFileSync(file, 'utf8');
-  const statements = text.matchAll(/^(?:import|export)\s+(?!type\b)(?:([^;'"]*?)\s*from\s*)?'(\.[^']+)'/gm);
-  const found = [...statements].filter(([, names]) => !isOfTypes(names)).map(([, , path]) => path);
-  const later = [...text.matchAll(/\bimport\('(\.[^']+)'\)/g)].map(([, path]) => path);
-  return [...found, ...later].map(path => join(dirname(file), path));
-}
-
-/** `{ type A, type B }` */
-function isOfTypes(names = ''): boolean {
-  const inBraces = names.match(/^\{([^}]*)\}$/)?.[1];
-  const all = inBraces?.split(',').filter(name => name.trim()) ?? [];
-  return all.length > 0 && all.every(name => name.trim().startsWith('type '));
+  const found = text.matchAll(/^(?:import|export)\s+(?:[^;'"]*?\s*from\s*)?'(\.[^']+)'|\bimport\('(\.[^']+)'\)/gm);
+  return [...found].map(([, now, later]) => join(dirname(file), now ?? later));
 }
 
 /** A way from a file back to itself, if there is one. */

@@ -8,26 +8,12 @@ import { readGgufTokenizer } from '../gguf/tokenizer.ts';
 import { endTokens } from '../model/config.ts';
 import { firstIssue } from '../schema.ts';
 import { withTools } from '../text/hermesTemplate.ts';
+import { type TokenizerConfig, tokenizerConfig } from '../text/tokenizerConfig.ts';
 import { parseTokenizer, type TokenizerJson, vocabularySize } from '../text/tokenizerJson.ts';
 import { tokenizerHome } from './adapter.ts';
 
-const specialToken = z
-  .union([z.string(), z.looseObject({ content: z.string() })])
-  .nullish()
-  .transform(token => (typeof token === 'object' ? token?.content : token));
-
-const tokenizerConfig = z.looseObject({
-  bos_token: specialToken,
-  eos_token: specialToken,
-  pad_token: specialToken,
-  unk_token: specialToken,
-  chat_template: z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish(),
-});
-
 /** `config.json` and `generation_config.json`, as far as they speak of tokens. */
 const tokensOfModel = z.looseObject({ vocab_size: z.int().positive().optional(), eos_token_id: endTokens });
-
-export type TokenizerConfig = z.infer<typeof tokenizerConfig>;
 
 /** What a checkpoint folder says about text. */
 export interface CheckpointFiles {

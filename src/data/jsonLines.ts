@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { UserError } from '../errors.ts';
 import { isObject, parseJson } from '../json.ts';
 import { explained } from '../systemErrors.ts';
-import type { PlacedRow, Row, RowFile } from './rows.ts';
+import type { PlacedRow, Row, RowFile } from './rowFile.ts';
 
 /**
  * The rows of a file with one JSON object a line.

@@ -15,7 +15,7 @@ import { mapObject, parseJson } from '../json.ts';
 import { explained } from '../systemErrors.ts';
 import { withNumbers } from './parquetNumbers.ts';
 import { type PageLocation, walkPages } from './parquetPages.ts';
-import type { PlacedRow, Row, RowFile } from './rows.ts';
+import type { PlacedRow, Row, RowFile } from './rowFile.ts';
 
 /** About as many bytes, uncompressed, are decoded at a time. */
 const SLICE_BYTES = 4 * 2 ** 20;

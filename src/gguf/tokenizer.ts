@@ -1,5 +1,5 @@
-import type { TokenizerConfig } from '../checkpoint/textFiles.ts';
 import { UserError } from '../errors.ts';
+import type { TokenizerConfig } from '../text/tokenizerConfig.ts';
 import { parseTokenizer, type TokenizerJson } from '../text/tokenizerJson.ts';
 import { type MetadataValue, readGgufHeader } from './header.ts';
 import { preTokenizers, tokenKinds } from './tokenFormat.ts';

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { firstIssue } from '../schema.ts';
 import { type Family, families } from './families.ts';
-import { parseRope, type RopeScaling, ropeKeys } from './rope.ts';
+import { parseRope, type Rope, ropeKeys } from './rope.ts';
 
 /** The shape of a decoder, and the `config.json` it came from. */
-export interface ModelConfig {
+export interface ModelConfig extends Rope {
   family: Family;
   hiddenSize: number;
   layers: number;
@@ -16,8 +16,6 @@ export interface ModelConfig {
   vocabSize: number;
   /** The LM head is the embedding matrix. */
   tied: boolean;
-  ropeTheta: number;
-  ropeScaling?: RopeScaling;
   rmsNormEps: number;
   maxPositions: number;
   eosTokenIds: number[];

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { firstIssue } from '../schema.ts';
 import { Tensor, unscoped } from '../tensor/tensor.ts';
-import type { ModelConfig } from './config.ts';
 
 /** Rotary position embeddings of the whole head, and what is done to them for texts longer than those of the first training. */
 
@@ -51,14 +50,19 @@ const parameters = z.looseObject({}, 'must be null or an object').nullish();
 /** How `config.json` speaks of the rotary embedding: transformers 4 by the first two, 5 by the last. */
 export const ropeKeys = { rope_theta: positive.optional(), rope_scaling: parameters, rope_parameters: parameters };
 
+/** The rotary embedding of a model. */
+export interface Rope {
+  ropeTheta: number;
+  ropeScaling?: RopeScaling;
+}
+
+type RopeShape = Rope & { headDim: number; maxPositions: number };
+
 /**
  * Parameters may be told by kinds of layers, of which all here are of full attention.
  * @throws UserError naming the key at fault.
  */
-export function parseRope(
-  config: z.output<z.ZodObject<typeof ropeKeys>>,
-  source: string,
-): Pick<ModelConfig, 'ropeTheta' | 'ropeScaling'> {
+export function parseRope(config: z.output<z.ZodObject<typeof ropeKeys>>, source: string): Rope {
   const key = config.rope_scaling ? 'rope_scaling' : 'rope_parameters';
   const refuse = (what: string): never => {
     throw new UserError(`${source}: ${key}: ${what}`);
@@ -84,8 +88,6 @@ export function parseRope(
 function isSupported(type: unknown): type is ScalingType {
   return Object.hasOwn(scalings, String(type));
 }
-
-type RopeShape = Pick<ModelConfig, 'headDim' | 'ropeTheta' | 'ropeScaling' | 'maxPositions'>;
 
 /** Cosines and sines [positions, headDim] of the rotary embedding, frequencies θ^(−2i/d) (arXiv 2104.09864), scaled. */
 export function rotaryTable(config: RopeShape, positions: number): Tensor {

@@ -1,6 +1,6 @@
 import { Tokenizer } from '@huggingface/tokenizers';
-import type { TokenizerConfig } from '../checkpoint/textFiles.ts';
 import { UserError } from '../errors.ts';
+import type { TokenizerConfig } from './tokenizerConfig.ts';
 import { isControl, type TokenizerJson } from './tokenizerJson.ts';
 
 // Text comes in two forms here. *Plain* text is what people read. In *sealed* text every control token is written as

@@ -21,14 +21,14 @@ export function shortAnswersRun(folder: string, models: { student: string; teach
   writeFileSync(path, world);
   return {
     method: 'sod',
-    sod: { lambda: 0.2 },
+    sod: { lambda: 0.05 },
     model: models.student,
     teacher: models.teacher,
     world: path,
     engine: { threads: 1 },
     rollout: { groupSize: 4, maxResponseTokens: 24, maxTurns: 2 },
     training: { iterations: 8, promptsPerIteration: 4, promptsPerUpdate: 2 },
-    optimizer: { learningRate: 5e-3 },
+    optimizer: { learningRate: 1e-2 },
     save: { every: 2, trajectoriesEvery: 2 },
     evaluate: { every: 2, tasks: 8, samples: 4 },
   } satisfies RecipeInput;

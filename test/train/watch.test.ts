@@ -20,6 +20,7 @@ const input = {
   ...shortAnswersRun(folder, models),
   training: { iterations: 16, promptsPerIteration: 4, promptsPerUpdate: 2 },
   evaluate: { every: 4, tasks: 8, samples: 4 },
+  guard: { reverseKl: 2 },
 };
 let engine: LocalEngine;
 beforeAll(async () => {
@@ -71,7 +72,7 @@ test('a run that collapses is named by its guard, and its best model is from bef
 });
 
 test('a guard that stops leaves the last checkpoint from before the collapse', async () => {
-  const changes = { guard: 'stop', save: { every: 1, keep: 1 }, evaluate: undefined };
+  const changes = { guard: { action: 'stop', reverseKl: 2 }, save: { every: 1, keep: 1 }, evaluate: undefined };
   const { finished, stoppedBy, checkpoint } = await trained('stopped', changes);
   expect({ finished, stoppedBy }).toEqual({ finished: false, stoppedBy: expect.stringMatching(/^guard: /) });
   const lines = readMetrics(join(folder, 'stopped'));

@@ -77,7 +77,9 @@ test('problems that cannot be read are refused, by whatever wants them', () => {
     "no benchmark 'aime42', did you mean 'aime24'?",
   );
   const file = recipe(`method: grpo\nmodel: ${tinyModel}\ndataset: ${problems}\n`);
-  expect(refusal('train', file, '--run', join(folder, 'unread'))).toContain('problems.jsonl, line 2: answer: ');
+  const unread = refusal('train', file, '--run', join(folder, 'unread'));
+  expect(unread).toContain('1 of 2 rows');
+  expect(unread).toMatch(/1 × answer: .*problems\.jsonl, line 2\)/);
   expect(refusal('collect', tinyModel, '--dataset', problems, '--out', join(folder, 'out.jsonl'))).toContain('line 2');
   expect(refusal('collect', tinyModel, '--out', join(folder, 'out.jsonl'))).toContain('give either --tasks');
 });

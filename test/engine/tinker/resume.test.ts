@@ -97,7 +97,8 @@ test('a server that loses the model again and again ends the run with what is ne
   await expect(train(recipe, options)).rejects.toThrow(/There is no .*: the server was restarted.*--resume/);
   expect(restarts()).toBe(4);
   expect(readdirSync(join(options.runDir, 'checkpoints')).sort()).toEqual(['000004', '000008']);
-  expect(readdirSync(join(options.runDir, 'checkpoints/000008')).sort()).toEqual(['progress.json', 'tinker.json']);
+  const files = ['agent.json', 'progress.json', 'tinker.json'];
+  expect(readdirSync(join(options.runDir, 'checkpoints/000008')).sort()).toEqual(files);
   isFailing = false;
   await restarted();
   const { finished, checkpoint } = await train(recipe, { runDir: options.runDir, resume: true });

@@ -33,6 +33,8 @@ export function lockFolder(path: string): () => void {
     process: process.pid,
     start: startOf(process.pid) ?? '',
   });
+  // Left by a process that was killed while it cleared a void claim: nobody can clear this one.
+  for (let left = `${file}.void`; existsSync(left); left += '.void') rmSync(left, { force: true });
   return () => rmSync(file, { force: true });
 }
 
@@ -48,7 +50,7 @@ function claim(file: string, path: string, self: Owner): void {
     try {
       if (isVoid(file, path, self)) rmSync(file);
     } finally {
-      rmSync(clearing);
+      rmSync(clearing, { force: true });
     }
   }
 }

@@ -55,6 +55,15 @@ test.each<[string, string | Record<string, unknown>]>([
   expect(readdirSync(folder)).toEqual([]);
 });
 
+test('nothing stays of a process that was killed while it cleared a void claim', () => {
+  const folder = newFolder();
+  for (const left of ['.void', '.void.void']) {
+    writeFileSync(`${lockOf(folder)}${left}`, JSON.stringify({ ...ownLock(), process: 999_999_999 }));
+  }
+  lockFolder(folder)();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
 test('the claim of a process stands until it ends, be it that nobody has asked for its end', async () => {
   const folder = newFolder();
   const child = spawn(process.execPath, ['--import', 'tsx', '-e', claimingProgram(folder)]);

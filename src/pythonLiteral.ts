@@ -45,7 +45,7 @@ class LiteralReader {
     if (this.#take(/\{/y)) return this.#dictionary(depth);
     const word = this.#take(/(True|False|None)\b/y);
     if (word) return constants[word];
-    const number = this.#take(/[+-]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?(?!\w)/y);
+    const number = this.#take(/[+-]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?(?!\w)/y);
     return number === undefined ? this.#text() : numberOf(number.replaceAll('_', ''));
   }
 

@@ -54,12 +54,12 @@ export function readCallFormat(template: ChatTemplate): TailFormat | undefined {
   return /\[probe\(value=1\)/.test(rendered) ? pythonic : undefined;
 }
 
-/** A text cut at semicolons between objects of JSON. */
+/** A text cut at semicolons between objects of JSON. A string that does not end reaches to the end: no place is read twice. */
 function objects(text: string): string[] {
   const found: string[] = [];
   const json = escapeControls(text);
   let [depth, start] = [0, 0];
-  for (const { 0: part, index } of json.matchAll(/"(?:[^"\\]|\\.)*"|[{}]|;/g)) {
+  for (const { 0: part, index } of json.matchAll(/"(?:[^"\\]|\\[\s\S]?)*"?|[{}]|;/g)) {
     if (part === '{') depth++;
     if (part === '}') depth--;
     if (part !== ';' || depth !== 0) continue;

@@ -48,8 +48,9 @@ export function parsePythonicCalls(text: string): ToolCall[] | string | undefine
   }
 }
 
+/** Each place is read once: words from their beginning, and a string that does not end to the end of all. */
 const parts =
-  /(?<text>'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*")|(?<call>[A-Za-z_][\w.-]*)\s*\(|(?<name>[A-Za-z_][\w.-]*)\s*=|[()]/g;
+  /(?<text>'(?:[^'\\]|\\[\s\S]?)*'?|"(?:[^"\\]|\\[\s\S]?)*"?)|(?<![\w.-])(?:(?<call>[A-Za-z_][\w.-]*)\s*\(|(?<name>[A-Za-z_][\w.-]*)\s*=)|[()]/g;
 
 /** The same as a literal, with a call as `['f', {'x': 1}]`. */
 function asLiteral(text: string): string {

@@ -3,6 +3,9 @@ import type { TailFormat } from './callFormat.ts';
 import { TextStream } from './textStream.ts';
 import type { TurnContent, TurnDelta } from './turnText.ts';
 
+/** Lines that may begin calls are tried in turn, each with all that follows. */
+const mostTried = 16;
+
 /**
  * The text of one turn whose calls are what it ends with. From a line on that begins as a call does all is held back until the
  * turn is over: then the calls are told, from the first line whose rest is calls, or it is text.
@@ -39,7 +42,7 @@ export class TailCalls {
 
   /** To be called when no more text comes. */
   end(): TurnDelta[] {
-    for (const at of this.stopped ? [] : this.#candidates()) {
+    for (const at of this.stopped ? [] : this.#candidates().slice(0, mostTried)) {
       const parsed = this.#format.parse(this.#held.slice(at));
       if (Array.isArray(parsed)) return this.#call(parsed, at);
       this.content.error ??= parsed;

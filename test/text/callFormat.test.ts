@@ -1,8 +1,11 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { pythonJson } from '../../src/json.ts';
+import { readCallFormat } from '../../src/text/callFormat.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
 import type { ToolCall } from '../../src/text/message.ts';
+import { TailCalls } from '../../src/text/tailCalls.ts';
+import type { ChatTemplate } from '../../src/text/template.ts';
 import type { TurnDelta } from '../../src/text/turnText.ts';
 import { asciiCheckpoint } from './checkpoints.ts';
 
@@ -161,5 +164,36 @@ describe('a template that knows no tools, for a vocabulary without markers of ca
         expect(markers).toEqual(['<tool_response>', '</tool_response>']);
       }),
     );
+  });
+});
+
+describe('four times the text takes 6.25 times as long at most', () => {
+  const written = { llama: '{"name": "probe", "parameters": {}}', pythonic: '[probe(value=1)]' };
+  /** Below it the clock and the collector decide. */
+  const floorMs = 20;
+  test.each([
+    ['quotes in a string that does not end', 'llama', '{"name": "', '\\"'],
+    ['lines that begin as calls do', 'llama', '', '{"name": 1,\n'],
+    ['quotes in a string that does not end', 'pythonic', "[f(x='", "\\'"],
+    ['a word', 'pythonic', '[f(', 'a'],
+    ['digits', 'pythonic', '[f(x=', '1'],
+    ['lines that begin as calls do', 'pythonic', '', '[f(\n'],
+  ] as const)('%s, %s', (_, format, start, repeated) => {
+    const template = { render: () => written[format] } as unknown as ChatTemplate;
+    const milliseconds = (length: number) => {
+      const turn = new TailCalls(readCallFormat(template)!);
+      const text = `${start}${repeated.repeat(length / repeated.length)}x`;
+      const before = process.cpuUsage();
+      turn.push(text);
+      turn.end();
+      const { user, system } = process.cpuUsage(before);
+      return (user + system) / 1000;
+    };
+    const best = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const linear = () => best[1] <= 6.25 * Math.max(best[0], floorMs);
+    for (let run = 0; run < 8 && (run === 0 || !linear()); run++) {
+      for (const [i, length] of [2 ** 15, 2 ** 17].entries()) best[i] = Math.min(best[i], milliseconds(length));
+    }
+    expect(linear(), `${best} ms`).toBe(true);
   });
 });

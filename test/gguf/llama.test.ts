@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { installLlama } from '../../bench/engine/install.ts';
+import { demoSized, writeRandomQwen3 } from '../../bench/randomQwen3.ts';
 import { readCheckpoint, writeCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { LocalEngine, type LocalSampler } from '../../src/engine/local/engine.ts';
 import { type TensorToWrite, writeGgufFile } from '../../src/gguf/file.ts';
@@ -19,7 +20,7 @@ import { loadChat } from '../../src/text/loadChat.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
 import { openWorld } from '../../src/worlds/open.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
-import { qwen3WeatherModel, weatherModel, weatherTool } from '../serve/weatherModel.ts';
+import { weatherModel, weatherTool } from '../serve/weatherModel.ts';
 
 const llamaProgram = fileURLToPath(new URL('../../bench/engine/peers/llamaAgreement.js', import.meta.url));
 const folder = temporaryFolder(afterAll);
@@ -83,12 +84,8 @@ const questions = ['How warm is it in Oslo?', 'Compare Oslo and Rome.', 'Say hel
 
 const types: ExportType[] = ['f32', 'f16', 'bf16', 'q8_0'];
 
-describe.each([
-  { name: "the demo's tokenizer", makeModel: weatherModel, types },
-  // What it knows of 151,936 tokens takes llama.cpp's binding its time, in each type.
-  { name: "Qwen3's tokenizer", makeModel: qwen3WeatherModel, types: ['f32', 'q8_0'] as ExportType[] },
-])('a trained agent as GGUF, in llama.cpp: $name', ({ name, makeModel, types }) => {
-  const file = (type: string) => join(folder, `${name.replaceAll(/\W/g, '')}-${type}.gguf`);
+describe('a trained agent as GGUF, in llama.cpp', () => {
+  const file = (type: string) => join(folder, `agent-${type}.gguf`);
   let model: string;
   let sampler: LocalSampler;
   /** Each question's prompt and what the agent says to it, greedily. */
@@ -97,7 +94,7 @@ describe.each([
   let scored: Sequence[];
   let seen: Record<string, Answer>;
   beforeAll(async () => {
-    model = await makeModel();
+    model = await weatherModel();
     sampler = await engine.sampler(model);
     const checkpoint = readCheckpoint(model);
     for (const type of types) await writeGguf(file(type), checkpoint, { type, name: 'model' });
@@ -155,6 +152,28 @@ describe.each([
     const prompt = (checkpoint: string) => loadChat(checkpoint).prompt([{ role: 'user', content: questions[3] }], []);
     expect(prompt(file('q8_0'))).toEqual(prompt(model));
   });
+});
+
+test("Qwen3's own tokenizer: the same tokens, prompts and probabilities", async () => {
+  const model = join(folder, 'qwen3');
+  const file = join(folder, 'qwen3.gguf');
+  const shape = { hidden_size: 64, intermediate_size: 128, num_attention_heads: 2, num_key_value_heads: 1 };
+  await writeRandomQwen3(model, { ...demoSized, ...shape, vocab_size: 151_936, initializer_range: 0.3 });
+  const checkpoint = readCheckpoint(model);
+  await writeGguf(file, checkpoint, { name: 'qwen3' });
+  checkpoint.close();
+  const [chat, read] = [model, file].map(path => loadChat(path));
+  const sequence = { tokens: chat.encode(texts[0]), from: 1 };
+  const [seen] = llama([{ gguf: file, texts, sequences: [sequence] }]);
+  expect(seen.cut).toEqual(texts.map(text => chat.encode(text)));
+  expect(seen.template).toContain('<|im_start|>');
+  for (const path of [model, file]) {
+    const ours = await ownLogprobs(await engine.sampler(path), sequence);
+    expect(farthest(seen.logprobs[0], ours)).toBeLessThan(0.01);
+    expect(farthest(ours, Array(ours.length).fill(ours[0]))).toBeGreaterThan(1);
+  }
+  const [prompt, again] = [chat, read].map(({ prompt }) => prompt([{ role: 'user', content: questions[3] }], []));
+  expect(again).toEqual(prompt);
 });
 
 /** The halves that a block begins with or ends in, of a size that gives values around 0.05: where they stand, and what. */

@@ -186,7 +186,7 @@ test('by equal values a half is a half', () => {
 });
 
 test('an evaluation that is killed again and again ends with the same files as one that is not', async () => {
-  const args = ['eval', model, '--benchmark', benchmarks, '--samples', '20', '--max-tokens', '400'];
+  const args = ['eval', model, '--benchmark', benchmarks, '--samples', '10', '--max-tokens', '400'];
   const whole = join(folder, 'whole');
   const start = performance.now();
   sod(...args, '--out', whole);

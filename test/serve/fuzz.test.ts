@@ -119,21 +119,16 @@ const brackets: [string, string][] = [
   ['{"a":', '}'],
 ];
 
-/** Requests that are wrong in one way each, of all the ways that there are. */
+/** Requests with one field of another value each. */
+const wrongFields: Attack[] = [
+  ...Object.entries(wrong).flatMap(([field, values]) => values.map(value => chat({ ...good, [field]: value }))),
+  ...Object.entries(wrongOfCompletion).flatMap(([field, values]) =>
+    values.map(value => completion({ model: 'weather', prompt: 'x', max_tokens: 1, [field]: value })),
+  ),
+];
+
+/** Requests that are wrong in some other way, each way at random. */
 const attacks: ((random: Random) => Attack)[] = [
-  random => {
-    const field = pick(random, Object.keys(wrong));
-    return chat({ ...good, [field]: pick(random, wrong[field]) });
-  },
-  random => {
-    const field = pick(random, Object.keys(wrongOfCompletion));
-    return completion({
-      model: 'weather',
-      prompt: 'x',
-      max_tokens: 1,
-      [field]: pick(random, wrongOfCompletion[field]),
-    });
-  },
   random => {
     const whole = JSON.stringify(good);
     return { ...chat({}), body: whole.slice(0, random.below(whole.length)) };
@@ -179,10 +174,10 @@ async function send({ method, path, body }: Attack) {
 const inside =
   /node_modules|\.ts:|\.js:|\n {4}at |Cannot read|undefined is not|is not a function|is not iterable|Maximum call stack/;
 
-test('10,000 malformed requests: each is refused with words, and the server goes on as before', async () => {
+test('thousands of malformed requests: each is refused with words, and the server goes on as before', async () => {
   const before = await answer();
   const random = Random.of('fuzz');
-  const requests = Array.from({ length: 10_000 }, (_, i) => attacks[i % attacks.length](random));
+  const requests = [...wrongFields, ...Array.from({ length: 2400 }, (_, i) => attacks[i % attacks.length](random))];
   const bad: unknown[] = [];
   let next = 0;
   const lane = async () => {

@@ -1,8 +1,11 @@
 import { afterAll, expect, test } from 'vitest';
 import { CodeGrader } from '../../../src/rewards/code/grader.ts';
 
-const grader = new CodeGrader({ timeoutMs: 1500, memoryBytes: 128 * 2 ** 20 });
-afterAll(() => grader.close());
+const memoryBytes = 128 * 2 ** 20;
+const grader = new CodeGrader({ timeoutMs: 1500, memoryBytes });
+/** For programs that do not end. */
+const impatient = new CodeGrader({ timeoutMs: 400, memoryBytes });
+afterAll(() => Promise.all([grader.close(), impatient.close()]));
 
 const block = (code: string) => `So I submit:\n\`\`\`python\n${code}\n\`\`\``;
 const sum = { inputs: ['1 2\n', '10 -4 5\n', '7'], outputs: ['3\n', '11\n', '7.0'] };
@@ -45,15 +48,20 @@ test.each([
   ['error', 'import subprocess\nprint(subprocess.run(["echo", "3"]))', ['error', 'error', 'error']],
   ['error', 'open("/etc/passwd")\nprint(3)', ['error', 'error', 'error']],
   ['wrong', 'print("3" * 2 ** 25)', ['wrong', 'wrong', 'wrong']],
-  ['timeout', 'while True: pass', ['timeout', 'timeout', 'timeout']],
-  ['timeout', 'while True: print("x" * 1000)', ['timeout', 'timeout', 'timeout']],
-  ['timeout', 'import re\nre.match("(a+)+$", "a" * 40 + "b")', ['timeout', 'timeout', 'timeout']],
 ])('what is %s is told: %s', async (_, code, verdicts) => {
   const score = await grader.grade(block(code), sum);
   expect(score.verdicts).toEqual(verdicts);
   expect(score.score).toBeCloseTo(verdicts.filter(verdict => verdict === 'passed').length / 3, 12);
   expect(score.correct).toBe(false);
 });
+
+test.each(['while True: pass', 'while True: print("x" * 1000)', 'import re\nre.match("(a+)+$", "a" * 40 + "b")'])(
+  'what does not end is stopped: %s',
+  async code => {
+    const verdicts = ['timeout', 'timeout', 'timeout'];
+    expect(await impatient.grade(block(code), sum)).toEqual({ score: 0, correct: false, verdicts });
+  },
+);
 
 test.each([
   'def times(values, n): return [n * value for value in values]',
@@ -102,7 +110,7 @@ test.each([
   ['timeout', 'import time\ntry: time.sleep(10)\nexcept BaseException: pass\nprint(3)'],
 ])('a program does not choose how its end is called: %s', async (verdict, code) => {
   const one = { inputs: [''], outputs: ['3'] };
-  expect((await grader.grade(block(code), one)).verdicts).toEqual([verdict]);
+  expect((await impatient.grade(block(code), one)).verdicts).toEqual([verdict]);
 });
 
 test('a runaway program does no harm to its neighbours, and none to the next', async () => {
@@ -110,7 +118,7 @@ test('a runaway program does no harm to its neighbours, and none to the next', a
   const deaf = block('while True:\n    try:\n        while True: pass\n    except BaseException: pass');
   const crash = block('import os\nos.abort()');
   const scores = await Promise.all(
-    [right, deaf, right, crash, right].map(answer => grader.grade(answer, sum, { untilFailure: true })),
+    [right, deaf, right, crash, right].map(answer => impatient.grade(answer, sum, { untilFailure: true })),
   );
   expect(scores.map(({ verdicts }) => verdicts[0])).toEqual(['passed', 'timeout', 'passed', 'error', 'passed']);
   expect(scores.map(({ correct }) => correct)).toEqual([true, false, true, false, true]);
@@ -119,7 +127,7 @@ test('a runaway program does no harm to its neighbours, and none to the next', a
 
 test('what has run out of time three times is not run again', async () => {
   const many = { inputs: Array(9).fill('1'), outputs: Array(9).fill('1') };
-  const { verdicts, score } = await grader.grade(block('if True:\n    while True: pass'), many);
+  const { verdicts, score } = await impatient.grade(block('if True:\n    while True: pass'), many);
   expect(verdicts).toEqual([...Array(3).fill('timeout'), ...Array(6).fill('skipped')]);
   expect(score).toBe(0);
 });

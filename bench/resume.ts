@@ -32,9 +32,6 @@ const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 /** All but waiting, of which there is more or less each time; and what changes files. */
 const sets = ['!futex', 'openat,write,pwrite64,fsync,ftruncate,rename,link,mkdir,unlink,unlinkat,rmdir'];
 
-/** All threads; what is not traced costs nothing. */
-const following = ['-f', '--seccomp-bpf', '-qq'];
-
 /** A folder of its own to give a command in. */
 function freshFolder(name: string): string {
   const folder = join(root, name);
@@ -55,10 +52,16 @@ function finish(command: SmallCommand, folder: string): Record<string, string> {
   return content;
 }
 
-/** Runs until some thread makes its `call`-th system call of a set, which kills all; false where none makes so many. */
-function kill(command: SmallCommand, folder: string, calls: string, call: number): boolean {
-  const inject = `inject=${calls}:signal=SIGKILL:when=${call}`;
-  const strace = [...following, '-o', '/dev/null', '-e', `trace=${calls}`, '-e', inject];
+/** A moment to be killed at: some thread's so many-th system call of that name. */
+interface Moment {
+  call: string;
+  count: number;
+}
+
+/** Runs until that moment, which kills all; false where no thread makes so many. */
+function kill(command: SmallCommand, folder: string, { call, count }: Moment): boolean {
+  const inject = `inject=${call}:signal=SIGKILL:when=${count}`;
+  const strace = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', inject];
   const { signal } = spawnSync('strace', [...strace, ...commandLine(command, folder)], {
     cwd: folder,
     stdio: 'ignore',
@@ -66,20 +69,29 @@ function kill(command: SmallCommand, folder: string, calls: string, call: number
   return signal === 'SIGKILL';
 }
 
-/** How many system calls of a set the busiest thread of a command makes: until it has a folder to leave something in, and in all. */
-function callsOf(command: SmallCommand, calls: string): { begun: number; all: number } {
+/** The moments of a command at calls of a set from when it has a folder to leave something in: none that a thread has before. */
+function momentsOf(command: SmallCommand, calls: string): Moment[] {
   const log = join(root, 'calls');
   const folder = freshFolder('counted');
-  const strace = [...following, '-o', log, '-e', `trace=${calls}`];
+  const strace = ['-f', '-qq', '-o', log, '-e', `trace=${calls}`];
   execFileSync('strace', [...strace, ...commandLine(command, folder)], { cwd: folder, stdio: 'ignore' });
   const lines = readFileSync(log, 'utf8').split('\n');
   rmSync(folder, { recursive: true });
-  const threadOf = (line: string) => line.slice(0, line.indexOf(' '));
+
   const made = new Map<string, number>();
-  for (const line of lines) made.set(threadOf(line), (made.get(threadOf(line)) ?? 0) + 1);
-  const [busiest, all] = [...made].reduce((most, thread) => (thread[1] > most[1] ? thread : most));
-  const begins = lines.findIndex(line => new RegExp(`\\bmkdir(at)?\\(.*\\b${outFolder}"`).test(line));
-  return { begun: lines.slice(0, begins).filter(line => threadOf(line) === busiest).length, all };
+  const most = new Map<string, number>();
+  const moments: Moment[] = [];
+  let hasBegun = false;
+  for (const line of lines) {
+    const [, thread, call] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
+    if (!call) continue;
+    const count = (made.get(thread + call) ?? 0) + 1;
+    made.set(thread + call, count);
+    if (!hasBegun) most.set(call, Math.max(most.get(call) ?? 0, count));
+    else if (count > (most.get(call) ?? 0)) moments.push({ call, count });
+    hasBegun ||= new RegExp(`\\bmkdir(at)?\\(.*\\b${outFolder}"`).test(line);
+  }
+  return moments;
 }
 
 /** Whether the killed command, given again, leaves what is expected; what does not is told. */
@@ -105,14 +117,12 @@ function measure(command: SmallCommand, kills: number): boolean {
   }
   console.log(`${command}: ${same} of ${runs} undisturbed runs leave the files of the first`);
 
-  const counts = sets.map(calls => callsOf(command, calls));
+  const moments = sets.map(calls => momentsOf(command, calls));
   const random = Random.of(seed, 'kills', command);
   let [killed, recovered, early] = [0, 0, 0];
   for (let i = 0; killed < kills; i++) {
-    const set = i % sets.length;
     const folder = freshFolder(`${command}-killed-${i}`);
-    const { begun, all } = counts[set];
-    const isKilled = kill(command, folder, sets[set], 1 + begun + random.below(all - begun));
+    const isKilled = kill(command, folder, random.pick(moments[i % sets.length]));
     // Another thread may have made as many calls while the program started, when nothing is there yet that could be damaged.
     const hasBegun = existsSync(join(folder, outFolder));
     if (isKilled && hasBegun) {

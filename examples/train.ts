@@ -45,7 +45,7 @@ const teacher = await stage('teacher', {
   method: 'sft',
   world,
   init: { ...shape, hiddenSize: 128, layers: 3 },
-  training: { demonstrations: 3000, epochs: 2, batchSize: 64 },
+  training: { demonstrations: 1600, epochs: 2, batchSize: 32 },
   optimizer,
 });
 const student = await stage('student-sft', {

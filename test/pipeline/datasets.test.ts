@@ -194,7 +194,7 @@ test('an evaluation that is killed again and again ends with the same files as o
   const killed = join(folder, 'killed');
   const random = Random.of(0, 'kill');
   let kills = 0;
-  for (let attempt = 0; attempt < 4; attempt++) {
+  for (let attempt = 0; attempt < 2; attempt++) {
     const child = spawn(process.execPath, [cli, ...args, '--out', killed], { stdio: 'ignore' });
     const exited = new Promise<number | null>(resolve => child.on('exit', resolve));
     const ended = await Promise.race([exited, sleep((0.3 + 0.5 * random.uniform()) * duration, 'late' as const)]);

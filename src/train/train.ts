@@ -127,12 +127,14 @@ async function runLearner(
   const trainer = await engine.trainer(base);
   const control = { signal, onNotice };
   const served = 'world' in data ? await openServedPolicy(recipe, trainer, base, data.world, control) : undefined;
+  let teacher: Teacher | undefined;
   try {
-    const teacher = method?.teacher && (await teacherOf(checkpoints.teacher, base, engine, control));
+    teacher = method?.teacher ? await openTeacher(checkpoints.teacher, base, engine, control) : undefined;
     const chat = loadChat(base, { enableThinking: recipe.thinking === 'on' });
-    const parts = { run, trainer: served ?? trainer, teacher, chat, ...control };
+    const parts = { run, trainer: served ?? trainer, teacher: teacher?.scorer, chat, ...control };
     return await learn(recipe, method, parts, { data, evaluation }, base, onProgress);
   } finally {
+    await teacher?.close?.();
     await served?.close();
   }
 }
@@ -197,23 +199,35 @@ async function localCheckpoints(recipe: Recipe, control: DownloadControl): Promi
   };
 }
 
+interface Teacher {
+  scorer: Scorer;
+  /** Where it is not the engine's. */
+  close?(): Promise<void>;
+}
+
 /**
  * The recipe's teacher, or the student's own first checkpoint as its teacher.
  * @throws UserError if it reads other tokens than the student writes.
  */
-async function teacherOf(
+async function openTeacher(
   teacher: string | undefined,
   student: string,
   engine: Engine,
   control: ConnectionOptions,
-): Promise<Scorer> {
-  if (teacher === undefined) return engine.scorer(student);
+): Promise<Teacher> {
+  if (teacher === undefined) return { scorer: await engine.scorer(student) };
   if (!isServerUrl(teacher)) {
     refuseOtherTokens(student, teacher);
-    return engine.scorer(teacher);
+    return { scorer: await engine.scorer(teacher) };
   }
   const { OpenAIEngine } = await import('../engine/openai/engine.ts');
-  return (await OpenAIEngine.open(teacher, control)).scorer(student);
+  const server = await OpenAIEngine.open(teacher, control);
+  try {
+    return { scorer: await server.scorer(student), close: () => server.close() };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
 }
 
 /** The engine that a recipe describes. @throws UserError where it cannot do what the recipe asks for */

@@ -46,7 +46,11 @@ function sod(teacher: string): Recipe {
 test('a run with a served teacher ends with the weights of one whose teacher is in a folder, bit for bit', async () => {
   const runs = { local: join(folder, 'local'), remote: join(folder, 'remote') };
   const local = await train(sod(models.teacher), { runDir: runs.local });
-  const remote = await train(sod(`${await served(models.teacher)}/v1`), { runDir: runs.remote });
+  const server = await served(models.teacher);
+  const connections = () => process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap').length;
+  const before = connections();
+  const remote = await train(sod(`${server}/v1`), { runDir: runs.remote });
+  await vi.waitFor(() => expect(connections()).toBe(before));
   const weights = (checkpoint: string) => readFileSync(join(checkpoint, 'model.safetensors'));
   expect(weights(remote.checkpoint).equals(weights(local.checkpoint))).toBe(true);
   expect(weights(local.checkpoint).equals(weights(models.student))).toBe(false);

@@ -553,7 +553,7 @@ describe('several at once', () => {
   test('another process waits for the one that is downloading, and takes over when it dies', async () => {
     const file = large(8 * MiB);
     hub.commit('datasets/org/data', { a: file });
-    hub.faults.push({ pauseMs: 20 });
+    hub.faults.push({ pauseMs: 100 });
     const first = start();
     await first.says('a 1');
     const second = start();

@@ -54,7 +54,10 @@ and reaches the same weights.`,
         ? readRecipe(options.resume)
         : await loadRecipe(file!, parseOverrides(options.set ?? []));
       if (options.dryRun) {
-        const { formatPlan, planTraining } = await import('../train/plan.ts');
+        const [{ planTraining }, { formatPlan }] = await Promise.all([
+          import('../train/plan.ts'),
+          import('../train/planText.ts'),
+        ]);
         console.log(formatPlan(await planTraining(recipe)));
         return;
       }

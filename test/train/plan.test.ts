@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import { UserError } from '../../src/errors.ts';
 import type { Section } from '../../src/train/overrides.ts';
-import { formatPlan, planTraining } from '../../src/train/plan.ts';
+import { planTraining } from '../../src/train/plan.ts';
+import { formatPlan } from '../../src/train/planText.ts';
 import { loadRecipe, parseRecipe } from '../../src/train/recipe.ts';
 import { train } from '../../src/train/train.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
@@ -32,6 +32,23 @@ test.each(papers)('%s is planned without its models and data', async file => {
       ? /\nevaluations +none/
       : /\nevaluations +\d+: .*aime25.*\nguard +warn .*reverse KL above 3 times/,
   );
+});
+
+const made = ['demo/student-sod', 'demo/teacher-grpo', 'world/teacher-grpo'].map(name => `recipes/${name}.yaml`);
+
+test.each(made)('%s, whose models other runs make, is planned as far as it is known before', async file => {
+  const recipe = await loadRecipe(file, { model: 'runs/later/final' });
+  const plan = await planTraining(recipe);
+  const lines = formatPlan(plan).split('\n');
+  const names = lines.map(line => line.split('  ')[0]);
+  expect(names).toEqual(['method', 'tool', 'model', 'updates', 'sequences', 'evaluations', 'guard', 'downloads']);
+  expect(lines[2]).toMatch(/^model +no model yet in \S+runs\/later\/final.*: computation and memory are known when/);
+  const inTheEnd = await planTraining({
+    ...recipe,
+    base: 'hf:Qwen/Qwen3-0.6B',
+    ...('teacher' in recipe && { teacher: 'hf:Qwen/Qwen3-0.6B' }),
+  });
+  expect(formatPlan(inTheEnd)).toMatch(/memory here/);
 });
 
 test('the plan counts what the paper did', async () => {
@@ -101,7 +118,7 @@ test('what is not known is named; without network nothing remote is trained, and
   const recipe = (model: string) => parseRecipe({ method: 'grpo', model });
   const plan = (model: string) => planTraining(recipe(model));
   await expect(plan('hf:some/model')).rejects.toThrow(/shape of hf:some\/model is not known without network/);
-  await expect(plan('no/such/folder')).rejects.toThrow(UserError);
+  expect((await plan('no/such/folder')).missing).toEqual(['no/such/folder']);
   vi.stubEnv('HF_HUB_OFFLINE', '1');
   vi.stubEnv('HF_HUB_CACHE', temporaryFolder());
   const runDir = join(temporaryFolder(), 'run');

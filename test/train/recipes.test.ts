@@ -3,14 +3,19 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readPlan } from '../../src/compare/plan.ts';
 import { demoPlan } from '../../src/demo/demo.ts';
+import { planTraining } from '../../src/train/plan.ts';
+import { formatPlan } from '../../src/train/planText.ts';
 import { loadRecipe } from '../../src/train/recipe.ts';
 
 const recipes = readdirSync('recipes', { recursive: true, encoding: 'utf8' })
   .filter(file => file.endsWith('.yaml') && !/(compare|world\/student)\.yaml$/.test(file))
   .map(file => join('recipes', file));
 
-test.each(recipes)('%s is a valid recipe', async file => {
-  await expect(loadRecipe(file)).resolves.toHaveProperty('method');
+test.each(recipes)('%s is a valid recipe, and its plan says tool, evaluations and guards', async file => {
+  const recipe = await loadRecipe(file);
+  const plan = formatPlan(await planTraining(recipe));
+  expect(plan).toMatch(/^tool +\w+\(.*^evaluations +\S/ms);
+  expect(/^guard +\S/m.test(plan)).toBe(recipe.method !== 'sft');
 });
 
 test.each([false, true])('the demo has a valid recipe for every stage and method, smoke: %s', async smoke => {

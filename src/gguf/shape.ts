@@ -40,7 +40,7 @@ export function ggufConfig(path: string, { metadata, tensors }: GgufHeader): Mod
       `${path} holds a model of architecture ${JSON.stringify(architecture ?? 'unknown')}; supported: ${supported.join(', ')}`,
     );
   }
-  const [name, { modelType }] = family;
+  const [name, { modelType, gguf }] = family;
   const value = (key: string) => metadata.get(`${architecture}.${key}`);
   refuseOtherRotation(path, String(architecture), value);
   const embedding = tensors.find(({ name }) => name === 'token_embd.weight');
@@ -60,6 +60,7 @@ export function ggufConfig(path: string, { metadata, tensors }: GgufHeader): Mod
       rope_theta: value('rope.freq_base'),
       ...(scaling && { rope_scaling: scaling }),
       vocab_size: embedding?.shape[0],
+      attention_bias: gguf.optionalBiases && tensors.some(({ name }) => name === 'blk.0.attn_output.bias'),
       tie_word_embeddings: !tensors.some(({ name }) => name === 'output.weight'),
       eos_token_id: metadata.get('tokenizer.ggml.eos_token_id'),
     },

@@ -36,11 +36,12 @@ export interface GgufOptions extends WriteControl {
 /**
  * Writes a checkpoint with its tokenizer and chat template as one GGUF file: matrices in the type asked for, norms in float32.
  * Rows that are no whole blocks of 32 are float16 where q8_0 is asked for, as in llama.cpp.
- * @throws UserError when the tokenizer is not a byte-level BPE that splits text in a way that GGUF has a name for.
+ * @throws UserError when llama.cpp would leave out biases that the model has, or the tokenizer is not a byte-level BPE that splits text in a way that GGUF has a name for.
  */
 export async function writeGguf(path: string, checkpoint: Checkpoint, options: GgufOptions): Promise<void> {
   const type = options.type ?? ownType(checkpoint);
   const { config } = checkpoint;
+  refuseUnreadBiases(config);
   const tensors = checkpoint.tensors.map((asItIs): TensorToWrite => {
     const tensor = inNeighbours(asItIs, config);
     const stored = outType(tensor.shape, type);
@@ -49,6 +50,13 @@ export async function writeGguf(path: string, checkpoint: Checkpoint, options: G
   });
   const all = [...tensors, ...scalingTensors(config)];
   await writeGgufFile(path, ggufMetadata(checkpoint, options.name, type), all, options);
+}
+
+function refuseUnreadBiases({ outputBiases, family }: ModelConfig): void {
+  if (!outputBiases || family.gguf.optionalBiases) return;
+  throw new UserError(
+    `a ${family.title} model whose attention_bias is true cannot be written as GGUF: llama.cpp reads no such biases`,
+  );
 }
 
 /** What a file says of a model beside its weights: its shape, its tokenizer and its chat template. */

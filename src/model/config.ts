@@ -16,6 +16,10 @@ export interface ModelConfig extends Rope {
   vocabSize: number;
   /** The LM head is the embedding matrix. */
   tied: boolean;
+  /** Queries, keys and values have biases … */
+  qkvBiases: boolean;
+  /** … and so has what attention gives. */
+  outputBiases: boolean;
   rmsNormEps: number;
   maxPositions: number;
   eosTokenIds: number[];
@@ -47,6 +51,7 @@ const configSchema = z.looseObject({
   intermediate_size: width,
   vocab_size: count(most.vocabulary),
   tie_word_embeddings: z.boolean().default(false),
+  attention_bias: z.boolean().default(false),
   rms_norm_eps: z.number().positive().default(1e-6),
   max_position_embeddings: count(most.positions).optional(),
   initializer_range: z.number().positive().default(0.02),
@@ -62,7 +67,7 @@ export function parseConfig(json: unknown, source = 'config.json'): ModelConfig 
   const object = z.record(z.string(), z.unknown()).safeParse(json);
   if (!object.success) throw new UserError(`${source}: must be a JSON object`);
   const family = familyOf(object.data, source);
-  refuseUnsupported(object.data, source);
+  refuseUnsupported(object.data, family, source);
   const result = configSchema.safeParse(object.data);
   if (!result.success) {
     throw new UserError(`${source}: ${firstIssue(result.error)}`);
@@ -90,6 +95,8 @@ export function parseConfig(json: unknown, source = 'config.json'): ModelConfig 
     vocabSize: config.vocab_size,
     tied: config.tie_word_embeddings,
     ...parseRope(config, source),
+    qkvBiases: family.biases === 'qkv' || config.attention_bias,
+    outputBiases: config.attention_bias,
     rmsNormEps: config.rms_norm_eps,
     maxPositions: config.max_position_embeddings ?? family.maxPositions,
     eosTokenIds: config.eos_token_id,
@@ -131,12 +138,13 @@ export function tensorShapes(config: ModelConfig): Map<string, number[]> {
     add('self_attn.q_proj.weight', queries, hiddenSize);
     add('self_attn.k_proj.weight', keys, hiddenSize);
     add('self_attn.v_proj.weight', keys, hiddenSize);
-    if (family.biases) {
+    if (config.qkvBiases) {
       add('self_attn.q_proj.bias', queries);
       add('self_attn.k_proj.bias', keys);
       add('self_attn.v_proj.bias', keys);
     }
     add('self_attn.o_proj.weight', hiddenSize, queries);
+    if (config.outputBiases) add('self_attn.o_proj.bias', hiddenSize);
     if (family.headNorms) {
       add('self_attn.q_norm.weight', headDim);
       add('self_attn.k_norm.weight', headDim);
@@ -160,11 +168,12 @@ export function parameterCount(config: ModelConfig): number {
 }
 
 /** What `config.json` can ask for that the decoder would silently compute wrongly. */
-function refuseUnsupported(raw: Record<string, unknown>, source: string): void {
+function refuseUnsupported(raw: Record<string, unknown>, { biases, title }: Family, source: string): void {
   const refuse = (key: string, allowed: string): never => {
     throw new UserError(`${source}: ${key} is ${JSON.stringify(raw[key])}; supported: ${allowed}`);
   };
-  if (raw.attention_bias) refuse('attention_bias', 'false');
+  if (raw.attention_bias && biases === 'qkv')
+    refuse('attention_bias', `false; a ${title} has biases of q, k and v alone`);
   if (raw.mlp_bias) refuse('mlp_bias', 'false');
   if ((raw.hidden_act ?? 'silu') !== 'silu') refuse('hidden_act', '"silu"');
   if (raw.use_sliding_window) refuse('use_sliding_window', 'false');

@@ -42,14 +42,9 @@ export function decode(
       const qk = qkNormRope(tape, qkv, layer.headNorms, rotary, at, heads);
       const select = (x: Tensor) => (wanted && index === config.layers - 1 ? selectRows(tape, x, wanted) : x);
       const [attended, residual] = [select(attend(index, qk, qkv)), select(attentionIn.sum)];
-      const mlpIn = addRmsNorm(
-        tape,
-        residual,
-        linear(tape, attended, layer.attentionOut),
-        layer.mlpNorm,
-        epsilon,
-        dtype,
-      );
+      const out = linear(tape, attended, layer.attentionOut);
+      if (layer.attentionOutBias) addBias(tape, out, layer.attentionOutBias);
+      const mlpIn = addRmsNorm(tape, residual, out, layer.mlpNorm, epsilon, dtype);
       const gateUp = linear(tape, mlpIn.normed, layer.gateUp, again(mlpIn.sum, layer.mlpNorm));
       const mlp = linear(tape, swiglu(tape, gateUp), layer.down, tape && (() => swiglu(undefined, gateUp)));
       return [mlpIn.sum, mlp];

@@ -1,6 +1,6 @@
 /**
  * What differs between the families of decoders that are computed here. All else they share: RMS norms before each sublayer,
- * grouped-query attention with rotary positions, a SwiGLU, no biases but those named here.
+ * grouped-query attention with rotary positions, a SwiGLU, no biases but those of attention.
  */
 export interface Family {
   /** As people call it. */
@@ -9,8 +9,8 @@ export interface Family {
   modelType: string;
   /** Each query and key head goes through an RMS norm with a gain of its own. */
   headNorms: boolean;
-  /** Queries, keys and values have biases. */
-  biases: boolean;
+  /** Queries, keys and values always have biases; or they and what attention gives have, where `attention_bias` is true. */
+  biases: 'qkv' | 'optional';
   /** `head_dim` where `config.json` has none; undefined: hidden_size / num_attention_heads. */
   headDim?: number;
   /** `max_position_embeddings` where `config.json` has none. */
@@ -22,6 +22,8 @@ export interface Family {
     rotatesNeighbours: boolean;
     /** A tensor may say how the frequencies of positions are divided, as in Llama 3. */
     frequencyFactors: boolean;
+    /** It reads biases that are optional. */
+    optionalBiases: boolean;
   };
 }
 
@@ -31,25 +33,25 @@ export const families: Record<string, Family> = {
     title: 'Qwen3',
     modelType: 'qwen3',
     headNorms: true,
-    biases: false,
+    biases: 'optional',
     headDim: 128,
     maxPositions: 32_768,
-    gguf: { architecture: 'qwen3', rotatesNeighbours: false, frequencyFactors: false },
+    gguf: { architecture: 'qwen3', rotatesNeighbours: false, frequencyFactors: false, optionalBiases: false },
   },
   Qwen2ForCausalLM: {
     title: 'Qwen2',
     modelType: 'qwen2',
     headNorms: false,
-    biases: true,
+    biases: 'qkv',
     maxPositions: 32_768,
-    gguf: { architecture: 'qwen2', rotatesNeighbours: false, frequencyFactors: false },
+    gguf: { architecture: 'qwen2', rotatesNeighbours: false, frequencyFactors: false, optionalBiases: false },
   },
   LlamaForCausalLM: {
     title: 'Llama',
     modelType: 'llama',
     headNorms: false,
-    biases: false,
+    biases: 'optional',
     maxPositions: 2048,
-    gguf: { architecture: 'llama', rotatesNeighbours: true, frequencyFactors: true },
+    gguf: { architecture: 'llama', rotatesNeighbours: true, frequencyFactors: true, optionalBiases: true },
   },
 };

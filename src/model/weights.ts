@@ -11,11 +11,13 @@ export interface LayerWeights {
   attentionNorm: Vector;
   /** Queries, keys and values in one product. */
   qkv: Linear;
-  /** Added to them, in families that have it. */
+  /** Added to them, in models that have it. */
   qkvBias?: Vector;
   /** Of each query head and each key head, in families that have them. */
   headNorms?: { query: Vector; key: Vector };
   attentionOut: Linear;
+  /** Added to what it gives, in models that have it. */
+  attentionOutBias?: Vector;
   mlpNorm: Vector;
   /** Gate and up in one product. */
   gateUp: Linear;
@@ -62,7 +64,7 @@ interface Builder {
 }
 
 function assemble(config: ModelConfig, build: Builder): Pick<Weights, 'layers' | 'finalNorm' | 'head'> {
-  const { headNorms, biases } = config.family;
+  const { family, qkvBiases, outputBiases } = config;
   const layers = Array.from({ length: config.layers }, (_, index) => {
     const all = (kind: string, ...parts: string[]) => parts.map(part => `model.layers.${index}.${part}.${kind}`);
     const matrix = (...parts: string[]) => build.matrix(all('weight', ...parts));
@@ -71,9 +73,10 @@ function assemble(config: ModelConfig, build: Builder): Pick<Weights, 'layers' |
     return {
       attentionNorm: gain('input_layernorm'),
       qkv: matrix(...qkv),
-      ...(biases && { qkvBias: build.vector(all('bias', ...qkv)) }),
-      ...(headNorms && { headNorms: { query: gain('self_attn.q_norm'), key: gain('self_attn.k_norm') } }),
+      ...(qkvBiases && { qkvBias: build.vector(all('bias', ...qkv)) }),
+      ...(family.headNorms && { headNorms: { query: gain('self_attn.q_norm'), key: gain('self_attn.k_norm') } }),
       attentionOut: matrix('self_attn.o_proj'),
+      ...(outputBiases && { attentionOutBias: build.vector(all('bias', 'self_attn.o_proj')) }),
       mlpNorm: gain('post_attention_layernorm'),
       gateUp: matrix('mlp.gate_proj', 'mlp.up_proj'),
       down: matrix('mlp.down_proj'),

@@ -18,8 +18,8 @@ export function temporaryFolder(whenDone: (clean: () => void) => void = onTestFi
   return dir;
 }
 
-/** Writes a random model of two small layers with odd sizes, whose predictions are far from uniform. */
-export async function writeTinyModel(dir: string, seed = 1): Promise<string> {
+/** Writes a random model of two small layers with odd sizes, whose predictions are far from uniform. `changes` are keys of its config. */
+export async function writeTinyModel(dir: string, seed = 1, changes: object = {}): Promise<string> {
   const config = parseConfig({
     architectures: ['Qwen3ForCausalLM'],
     hidden_size: 40,
@@ -31,6 +31,7 @@ export async function writeTinyModel(dir: string, seed = 1): Promise<string> {
     vocab_size: vocabSize,
     tie_word_embeddings: seed % 2 === 1,
     max_position_embeddings: maxPositions,
+    ...changes,
   });
   const tensors = [...tensorShapes(config)].map(([name, shape]) => ({
     name,

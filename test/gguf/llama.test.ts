@@ -190,7 +190,7 @@ const scales: Partial<Record<TensorTypeName, [at: number, half: number][]>> = {
   Q6_K: [[208, 0x029f]], // 0.00004
 };
 
-/** Each family with its positions scaled and its text split in a way of its own. */
+/** Each family with its positions scaled and its text split in a way of its own; Llama's attention has the biases that it can have. */
 const families: [architecture: string, scaling: Record<string, unknown>, pre: string][] = [
   [
     'LlamaForCausalLM',
@@ -210,7 +210,8 @@ async function writeFamily(
   const { config, close } = readCheckpoint(from);
   close();
   const { model_type: _, ...raw } = config.raw;
-  const own = parseConfig({ ...raw, architectures: [architecture], rope_scaling });
+  const attention_bias = architecture === 'LlamaForCausalLM';
+  const own = parseConfig({ ...raw, architectures: [architecture], rope_scaling, attention_bias });
   const tensors = [...tensorShapes(own)].map(([name, shape]): StoredTensor => {
     const mean = name.includes('norm') ? 1 : 0;
     const read = () => {

@@ -116,6 +116,9 @@ test('a file that asks for what is not computed, or is not whole, is refused by 
   for (const [more, message] of refused) await expect(reading(more)).rejects.toThrow(message);
   const bias: TensorToWrite = { ...written.at(-1)!, name: 'blk.0.attn_q.bias' };
   await expect(reading([], [bias])).rejects.toThrow('not part of a Qwen3 model: blk.0.attn_q.bias');
+  const biased = readCheckpoint(await writeTinyModel(join(folder, 'biased'), 1, { attention_bias: true }));
+  await expect(writeGguf(file, biased, { name: 'biased' })).rejects.toThrow(/whose attention_bias is true cannot be/);
+  biased.close();
   await expect(reading([], [written[0]])).rejects.toThrow(`has tensor ${written[0].name} twice`);
   close();
 });

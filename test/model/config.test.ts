@@ -28,6 +28,8 @@ describe('parseConfig', () => {
       vocabSize: 151936,
       tied: true,
       ropeTheta: 1e6,
+      qkvBiases: false,
+      outputBiases: false,
       rmsNormEps: 1e-6,
       maxPositions: 40960,
       eosTokenIds: [151645],
@@ -65,7 +67,7 @@ describe('parseConfig', () => {
   it.each([
     ['architectures', ['GPT2LMHeadModel'], 'Qwen3ForCausalLM'],
     ['architectures', 'toString', 'Qwen3ForCausalLM'],
-    ['attention_bias', true, 'false'],
+    ['attention_bias', 'yes', 'boolean'],
     ['hidden_act', 'gelu', 'silu'],
     ['use_sliding_window', true, 'false'],
     ['layer_types', ['full_attention', 'sliding_attention'], 'full_attention'],
@@ -139,6 +141,19 @@ describe('the families', () => {
     const { num_key_value_heads: _, ...rest } = llama;
     expect(parseConfig(rest)).toMatchObject({ headDim: 64, kvHeads: 9, maxPositions: 2048, ropeTheta: 10_000 });
     expect(() => parseConfig({ ...llama, hidden_size: 577 })).toThrow('head_dim, or hidden_size / num_attention_heads');
+  });
+
+  it('has biases where the family always has them, or attention_bias says so', () => {
+    const biases = (architecture: string, attention_bias?: boolean) => {
+      const config = parseConfig({ ...llama, architectures: [architecture], attention_bias });
+      const names = [...tensorShapes(config).keys()].filter(name => /layers\.0\..*bias/.test(name));
+      return names.map(name => name.replace(/.*\.(.)_proj\.bias/, '$1')).join('');
+    };
+    expect(biases('LlamaForCausalLM')).toBe('');
+    expect(biases('LlamaForCausalLM', true)).toBe('qkvo');
+    expect(biases('Qwen3ForCausalLM', true)).toBe('qkvo');
+    expect(biases('Qwen2ForCausalLM')).toBe('qkv');
+    expect(() => biases('Qwen2ForCausalLM', true)).toThrow(/attention_bias is true; supported: false; a Qwen2 has/);
   });
 
   it.each([

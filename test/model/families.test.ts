@@ -13,7 +13,7 @@ import { SafetensorsFile, type StoredTensor } from '../../src/model/safetensors.
 import { loadWeights } from '../../src/model/weights.ts';
 import { attention, lmHeadLogits } from '../../src/tensor/ops.ts';
 import { scope, Tensor } from '../../src/tensor/tensor.ts';
-import { temporaryFolder } from '../engine/tinyModel.ts';
+import { loadModel, randomTokens, temporaryFolder, writeTinyModel } from '../engine/tinyModel.ts';
 import { type Parameters, referenceLogits } from './referenceDecoder.ts';
 
 /** What transformers computed; bench/families/vectors.py says how. */
@@ -148,5 +148,63 @@ describe.each(['llama', 'qwen2', 'qwen3'])('%s as transformers computes it', fam
     expect(after).toBeLessThan(before);
     await trainer.load(state);
     expect(await learn()).toBe(after);
+  });
+});
+
+describe.each(['LlamaForCausalLM', 'Qwen3ForCausalLM'])('a %s whose attention has biases', architecture => {
+  it('gives the log-probabilities and the gradients of the plain decoder, and is saved with the same bits', async () => {
+    const folder = temporaryFolder();
+    const dir = await writeTinyModel(join(folder, 'biased'), 1, {
+      architectures: [architecture],
+      attention_bias: true,
+    });
+    const { weights, rotary } = loadModel(dir, { dtype: 'f32', trainable: true });
+    const checkpoint = readCheckpoint(dir);
+    const tokens = randomTokens(7);
+    const parameters = parametersOf(checkpoint);
+    const logprobs = () =>
+      referenceLogits(checkpoint.config, parameters, rotation(checkpoint.config), tokens.slice(0, -1)).map(
+        (logits, i) => {
+          const largest = Math.max(...logits);
+          const total = logits.reduce((sum, value) => sum + Math.exp(value - largest), 0);
+          return logits[tokens[i + 1]] - largest - Math.log(total);
+        },
+      );
+    const [scored] = score(weights, rotary, [{ tokens, mask: new Uint8Array(tokens.length).fill(1) }], 4096);
+    expectClose(scored.logprobs.subarray(1), logprobs(), 1e-4);
+
+    const data = [{ tokens, weights: Float32Array.from(tokens, (_, i) => (i ? 1 : 0)) }];
+    forwardBackward(weights, rotary, data, { kind: 'cross_entropy' }, 4096);
+    const { gradients, ranges } = weights.training!;
+    const loss = () => -logprobs().reduce((sum, value) => sum + value, 0);
+    for (const part of ['q', 'k', 'v', 'o']) {
+      const name = `model.layers.0.self_attn.${part}_proj.bias`;
+      const { offset, shape } = ranges.get(name)!;
+      const gradient = scope(() => gradients.view(offset, shape).floats());
+      const [bias] = parameters.get(name)!;
+      const places = [0, 5, 11];
+      const differences = places.map(place => {
+        const [before, step] = [bias[place], 1e-5];
+        const [above, below] = [before + step, before - step].map(value => {
+          bias[place] = value;
+          return loss();
+        });
+        bias[place] = before;
+        return (above - below) / (2 * step);
+      });
+      expectClose(
+        places.map(place => gradient[place]),
+        differences,
+        1e-3,
+      );
+    }
+
+    const trainer = await engine.trainer(dir);
+    await trainer.save(join(folder, 'copy'));
+    const saved = readCheckpoint(join(folder, 'copy'));
+    expect(saved.config).toEqual(checkpoint.config);
+    expect(saved.tensors.map(contents)).toEqual(checkpoint.tensors.map(contents));
+    for (const resource of [weights, rotary]) resource.free();
+    for (const opened of [saved, checkpoint]) opened.close();
   });
 });

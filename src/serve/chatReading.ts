@@ -27,13 +27,14 @@ export function readChat(model: PromptModel, body: unknown): ChatWork {
   }
   const { tools, demand } = choice(offered ?? [], tool_choice ?? 'auto');
   const thinking = request.chat_template_kwargs?.enable_thinking ?? false;
-  const { prompt, thought } = model.dialogue(dialogueOf(messages), toolSchemas(tools), thinking);
+  const { prompt, thought, callFormat } = model.dialogue(dialogueOf(messages), toolSchemas(tools), thinking);
   const grammar = outputGrammar({
     tools,
     demand,
     single: typeof tool_choice === 'object' || request.parallel_tool_calls === false,
     format: response_format ?? { type: 'text' },
     thought,
+    callFormat,
     vocabulary: model.vocabulary,
   });
   if (grammar && request.ignore_eos)

@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts';
 import type { Grammar, Sequence, Term } from '../grammar/grammar.ts';
 import { SchemaRules } from '../grammar/jsonSchema.ts';
 import { Recognizer } from '../grammar/recognizer.ts';
+import type { TailFormat } from '../text/callFormat.ts';
 import { SPEAK, THINK, type ThoughtStart } from '../text/thought.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
 import { badRequest } from './apiError.ts';
@@ -17,6 +18,8 @@ export interface OutputDemands {
   single?: boolean;
   /** Whether a thought may come first, or the prompt has begun one. */
   thought?: ThoughtStart;
+  /** How calls are written, where not in the Hermes format. */
+  callFormat?: TailFormat;
   vocabulary: Vocabulary;
 }
 
@@ -55,17 +58,45 @@ function formatValue(rules: SchemaRules, format: OutputDemands['format']): Term 
 }
 
 /** One call, or several in a row. */
-function calls(rules: SchemaRules, { tools = [], single, vocabulary }: OutputDemands): Sequence {
+function calls(rules: SchemaRules, { tools = [], single, vocabulary, callFormat }: OutputDemands): Sequence {
+  const { open, before, after, close, between } = callFormat ? tailParts(callFormat) : hermesParts(vocabulary);
+  rules.rules.call = tools.map(({ function: { name, parameters } }): Sequence => {
+    const values = rules.add(objectSchema(parameters), `${name}.parameters`);
+    return [{ text: before(name) }, values, { text: after }];
+  });
+  const call: Sequence = [...open, { rule: 'call' }, ...close];
+  return [...call, ...(single ? [] : [{ repeat: [{ text: between } as Term, ...call], min: 0, max: null }])];
+}
+
+/** What is around calls, around their arguments, and between calls. */
+interface CallParts extends NonNullable<TailFormat['around']> {
+  open: Sequence;
+  close: Sequence;
+}
+
+/** @throws UserError where arguments are no JSON */
+function tailParts({ around }: TailFormat): CallParts {
+  if (!around) {
+    throw new UserError(
+      'this model writes calls in Python\'s form, which cannot be demanded; take tool_choice "auto" and no response_format',
+    );
+  }
+  return { open: [], close: [], ...around };
+}
+
+/** @throws UserError where the markers are no tokens */
+function hermesParts(vocabulary: Vocabulary): CallParts {
   const [open, close] = ['<tool_call>', '</tool_call>'].map(marker => vocabulary.controlId(marker));
   if (open === undefined || close === undefined) {
     throw new UserError('this model has no control tokens for calls; take tool_choice "auto" and no response_format');
   }
-  rules.rules.call = tools.map(({ function: { name, parameters } }): Sequence => {
-    const values = rules.add(objectSchema(parameters), `${name}.parameters`);
-    return [{ text: `{"name": ${JSON.stringify(name)}, "arguments": ` }, values, { text: '}' }];
-  });
-  const call: Sequence = [{ token: open }, { text: '\n' }, { rule: 'call' }, { text: '\n' }, { token: close }];
-  return [...call, ...(single ? [] : [{ repeat: [{ text: '\n' } as Term, ...call], min: 0, max: null }])];
+  return {
+    open: [{ token: open }, { text: '\n' }],
+    before: name => `{"name": ${JSON.stringify(name)}, "arguments": `,
+    after: '}',
+    close: [{ text: '\n' }, { token: close }],
+    between: '\n',
+  };
 }
 
 /** Any text, then the token that closes it and the line breaks that models put behind it. */

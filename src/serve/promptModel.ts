@@ -1,5 +1,6 @@
 import type { TokenIds } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
+import type { TailFormat } from '../text/callFormat.ts';
 import type { Chat } from '../text/chat.ts';
 import { loadChat } from '../text/loadChat.ts';
 import type { Message, ToolSchema } from '../text/message.ts';
@@ -21,6 +22,7 @@ export interface PromptModelOptions {
 interface Dialogue {
   prompt: number[];
   thought?: ThoughtStart;
+  callFormat?: TailFormat;
 }
 
 /** What the model that is served makes of prompts. */
@@ -50,7 +52,7 @@ export class PromptModel {
     try {
       const prompt = chat.prompt(messages, tools);
       this.#refuseLongPrompt(prompt, 1, 'messages', resulted);
-      return { prompt, thought: chat.thought };
+      return { prompt, thought: chat.thought, callFormat: chat.callFormat };
     } catch (error) {
       if (error instanceof UserError) throw badRequest(error.message, 'messages');
       throw error;

@@ -6,6 +6,8 @@ import { formatToolCall, parseToolCall } from './toolCall.ts';
 
 /** How a turn writes calls that it ends with, and that no markers enclose. */
 export interface TailFormat {
+  /** What is around a call's arguments, where they are JSON, and between calls: what a call that is demanded is made of. */
+  around?: { before: (name: string) => string; after: string; between: string };
   /** How a line begins that may be a call. */
   opening: string;
   write(calls: readonly ToolCall[]): string;
@@ -18,6 +20,7 @@ const tag = '<|python_tag|>';
 
 /** `{"name": "f", "parameters": {"x": 1}}`; several with semicolons between them. */
 const llamaJson: TailFormat = {
+  around: { before: name => `{"name": ${JSON.stringify(name)}, "parameters": `, after: '}', between: '; ' },
   opening: '{',
   write: calls => calls.map(call => formatToolCall(call, 'parameters')).join('; '),
   parse(text) {

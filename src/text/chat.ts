@@ -1,3 +1,4 @@
+import type { TailFormat } from './callFormat.ts';
 import type { Message, ToolSchema } from './message.ts';
 import type { ThoughtStart } from './thought.ts';
 import type { TurnReader, TurnReaderOptions } from './turnReader.ts';
@@ -15,6 +16,8 @@ export interface Chat {
   stopTokens: number[];
   /** How a turn may begin with a thought; undefined where it does not. */
   thought?: ThoughtStart;
+  /** How a turn writes calls, where not in the Hermes format. */
+  callFormat?: TailFormat;
   /** Everything up to where the model starts its first turn, generation prompt included. */
   prompt(messages: Message[], tools: ToolSchema[]): number[];
   /**

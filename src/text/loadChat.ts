@@ -53,6 +53,7 @@ export function loadChat(dir: string, { enableThinking = false }: ChatOptions = 
   return {
     stopTokens,
     thought,
+    callFormat: format,
     prompt: (messages, tools) => tokenizer.encode(template.render(messages, tools)),
     turn: ({ content, reasoning, toolCalls = [] }) => {
       const calls =

@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { readJson } from '../documents.ts';
 import { UserError } from '../errors.ts';
+import { cachedModel } from '../hub/cachedModel.ts';
+import { hubName } from '../hubName.ts';
 import { SafetensorsFile, type StoredTensor } from '../model/safetensors.ts';
 import { firstIssue } from '../schema.ts';
 
@@ -10,27 +12,56 @@ import { firstIssue } from '../schema.ts';
 export const adapterFiles = { config: 'adapter_config.json', weights: 'adapter_model.safetensors' };
 
 const adapterConfig = z.looseObject({
-  r: z.int().positive(),
   lora_alpha: z.number(),
+  /** By patterns of modules' names: what they have in its place. */
+  alpha_pattern: z.record(z.string(), z.number()).nullish(),
   use_rslora: z.boolean().default(false),
   base_model_name_or_path: z.string().nullish(),
+  revision: z.string().nullish(),
 });
+type AdapterConfig = z.output<typeof adapterConfig>;
+
+/** What an adapter can have beside the two factors of its matrices, which are not computed here, and its value where it has none. */
+const unsupported: Record<string, unknown> = {
+  peft_type: 'LORA',
+  use_dora: false,
+  bias: 'none',
+  lora_bias: false,
+  modules_to_save: null,
+  fan_in_fan_out: false,
+};
 
 /**
  * The model that an adapter's folder is an adapter of; undefined for other folders.
  * @throws UserError where it is not on this machine
  */
 export function adapterBase(folder: string): string | undefined {
-  if (existsSync(join(folder, 'config.json')) || !existsSync(join(folder, adapterFiles.config))) return undefined;
+  if (!isAdapter(folder)) return undefined;
   const { base_model_name_or_path: base } = readConfig(folder);
   if (!base) throw new UserError(`${join(folder, adapterFiles.config)} does not say base_model_name_or_path`);
-  const places = [resolve(folder, base), resolve(base)];
-  const found = places.find(place => existsSync(place));
+  const onHub = baseOnHub(folder);
+  const found = onHub ? cachedModel(onHub.name, onHub.revision) : baseHere(folder, base);
   if (found) return found;
   throw new UserError(
     `${folder} is an adapter of ${base}, which is not on this machine: ` +
-      `put that model's folder at ${places[1]}, or its path into ${adapterFiles.config}`,
+      `put that model's folder at ${resolve(base)}, or its path into ${adapterFiles.config}`,
   );
+}
+
+/** The model on the Hub that an adapter's folder is an adapter of; undefined where it names none, or a folder that is here. */
+export function baseOnHub(folder: string): { name: string; revision: string } | undefined {
+  if (!isAdapter(folder)) return undefined;
+  const { base_model_name_or_path: base, revision } = readConfig(folder);
+  const name = base && !baseHere(folder, base) ? hubName(`hf:${base}`) : undefined;
+  return name ? { name, revision: revision ?? 'main' } : undefined;
+}
+
+function isAdapter(folder: string): boolean {
+  return !existsSync(join(folder, 'config.json')) && existsSync(join(folder, adapterFiles.config));
+}
+
+function baseHere(folder: string, base: string): string | undefined {
+  return [resolve(folder, base), resolve(base)].find(place => existsSync(place));
 }
 
 /** The folder that has a checkpoint's tokenizer: its own, or that of the model which it is an adapter of. */
@@ -39,7 +70,7 @@ export function tokenizerHome(folder: string): string {
   return adapterBase(folder) ?? folder;
 }
 
-function readConfig(folder: string): z.output<typeof adapterConfig> {
+function readConfig(folder: string): AdapterConfig {
   const path = join(folder, adapterFiles.config);
   const config = adapterConfig.safeParse(readJson(path));
   if (config.success) return config.data;
@@ -47,23 +78,53 @@ function readConfig(folder: string): z.output<typeof adapterConfig> {
 }
 
 /**
- * A model's tensors with an adapter merged into them: W + scale · B A (Hu et al. 2021), scale = alpha / r.
+ * A model's tensors with an adapter merged into them: W + scale · B A (Hu et al. 2021), scale = alpha / r, or alpha / √r with
+ * `use_rslora`; r is what the matrices have, alpha each module's own where `alpha_pattern` says so.
  * @param folder of the adapter
- * @throws UserError where the adapter is damaged, or changes what this model has not
+ * @throws UserError where the adapter is damaged, changes what this model has not, or is more than two factors a matrix
  */
 export function mergeAdapter(tensors: readonly StoredTensor[], folder: string): StoredTensor[] {
-  const { r, lora_alpha: alpha, use_rslora } = readConfig(folder);
-  const scale = alpha / (use_rslora ? Math.sqrt(r) : r);
-
+  const config = readConfig(folder);
+  refuseUnsupported(folder, config);
+  const alphaOf = alphas(folder, config);
   const factors = readFactors(join(folder, adapterFiles.weights));
   const merged = tensors.map(tensor => {
     const name = tensor.name.replace(/\.weight$/, '');
     const [a, b] = ['lora_A', 'lora_B'].map(factor => take(factors, `${name}.${factor}.weight`));
-    return a && b ? { ...tensor, read: () => product(tensor, a, b, scale) } : tensor;
+    if (!a || !b) return tensor;
+    const [rank] = a.shape;
+    const scale = alphaOf(name) / (config.use_rslora ? Math.sqrt(rank) : rank);
+    return { ...tensor, read: () => product(tensor, a, b, scale) };
   });
   const [other] = factors.keys();
   if (other === undefined) return merged;
   throw new UserError(`${folder}: the adapter has ${other}, and the model nothing that it changes`);
+}
+
+function refuseUnsupported(folder: string, config: AdapterConfig): void {
+  for (const [key, none] of Object.entries(unsupported)) {
+    const value = config[key] ?? none;
+    const isNone = value === none || (Array.isArray(value) && value.length === 0);
+    if (isNone) continue;
+    throw new UserError(
+      `${join(folder, adapterFiles.config)}: ${key} is ${JSON.stringify(value)}; supported: ${JSON.stringify(none)}. ` +
+        'Merge it with PEFT (merge_and_unload) and take the whole model',
+    );
+  }
+}
+
+/** Alpha by a module's name: PEFT's patterns are of its end, and the first that fits counts. */
+function alphas(folder: string, { lora_alpha, alpha_pattern }: AdapterConfig): (name: string) => number {
+  const patterns = Object.entries(alpha_pattern ?? {}).map(([pattern, alpha]): [RegExp, number] => {
+    try {
+      return [new RegExp(`^(.*\\.)?(${pattern})$`), alpha];
+    } catch {
+      throw new UserError(
+        `${join(folder, adapterFiles.config)}: alpha_pattern has ${JSON.stringify(pattern)}, which is no pattern`,
+      );
+    }
+  });
+  return name => patterns.find(([pattern]) => pattern.test(name))?.[1] ?? lora_alpha;
 }
 
 /** All of them in memory, by the names that their modules have in the model. */

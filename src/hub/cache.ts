@@ -11,7 +11,6 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
-import { getRepoFolderName } from '@huggingface/hub';
 import { UserError } from '../errors.ts';
 import { writeFileWhole } from '../files.ts';
 import { isCommit, type Source } from './source.ts';
@@ -38,7 +37,7 @@ export class RepositoryCache {
   readonly #root: string;
 
   constructor(cacheFolder: string, source: Source) {
-    this.#root = join(cacheFolder, getRepoFolderName(source));
+    this.#root = join(cacheFolder, folderName(source));
   }
 
   /** Where the contents of a file lie. */
@@ -124,6 +123,11 @@ export class RepositoryCache {
       writeFileWhole(file, text);
     } catch {}
   }
+}
+
+/** As `getRepoFolderName` of @huggingface/hub, which takes a fifth of a second to load. */
+function folderName({ type, name }: Source): string {
+  return `${type}s--${name.replace('/', '--')}`;
 }
 
 /** The size of a file in bytes; undefined if there is none. */

@@ -121,9 +121,9 @@ function familyOf(raw: Record<string, unknown>, source: string): Family {
   );
 }
 
-/** Whether two configs are of the same decoder: whatever else they were read with may differ. */
+/** Whether two configs are of the same decoder: what ends a turn, how weights are drawn and whatever else they were read with may differ. */
 export function sameShape(a: ModelConfig, b: ModelConfig): boolean {
-  const shape = ({ raw: _, ...config }: ModelConfig) => JSON.stringify(config);
+  const shape = ({ raw: _, eosTokenIds: __, initializerRange: ___, ...config }: ModelConfig) => JSON.stringify(config);
   return shape(a) === shape(b);
 }
 

@@ -18,10 +18,10 @@ const model = [
   tensor('model.norm.weight', [3], [1, 1, 1]),
 ];
 
-function writeAdapter(names: [string, string], base?: string): string {
+function writeAdapter(names: [string, string], base?: string, more: object = {}): string {
   const folder = join(temporaryFolder(), 'adapter');
   mkdirSync(folder);
-  const config = { r: 1, lora_alpha: 2, peft_type: 'LORA', base_model_name_or_path: base };
+  const config = { r: 1, lora_alpha: 2, peft_type: 'LORA', base_model_name_or_path: base, ...more };
   writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config));
   writeSafetensors(join(folder, 'adapter_model.safetensors'), [
     tensor(names[0], [1, 3], [1, 0, -1]),
@@ -35,6 +35,40 @@ test('an adapter is added to the matrices that it was trained on, as alpha / r t
   const [matrix, norm] = mergeAdapter(model, writeAdapter([`${name}.lora_A.weight`, `${name}.lora_B.weight`]));
   expect([...matrix.read()]).toEqual([2, 2, 2, 8, 5, 2]);
   expect([...norm.read()]).toEqual([1, 1, 1]);
+});
+
+test.each([
+  [{ use_rslora: true, lora_alpha: 4 }, 4],
+  [{ alpha_pattern: { k_proj: 8, 'layers\\.0\\..*q_proj': 4 } }, 4],
+  [{ alpha_pattern: { q_pro: 8 } }, 2],
+  [{ bias: 'none', modules_to_save: [], use_dora: false, rank_pattern: { q_proj: 1 } }, 2],
+])('an adapter is scaled as PEFT does: %j', (config, scale) => {
+  const name = 'base_model.model.model.layers.0.self_attn.q_proj';
+  const folder = writeAdapter([`${name}.lora_A.weight`, `${name}.lora_B.weight`], undefined, config);
+  const [matrix] = mergeAdapter(model, folder);
+  expect([...matrix.read()]).toEqual([1 + scale / 2, 2, 3 - scale / 2, 4 + 2 * scale, 5, 6 - 2 * scale]);
+});
+
+test('the rank is each matrix its own, and of rank-stabilised adapters its root counts', () => {
+  const name = 'base_model.model.model.layers.0.self_attn.q_proj';
+  const config = { r: 1, rank_pattern: { q_proj: 4 }, lora_alpha: 8, use_rslora: true };
+  const folder = writeAdapter(['a', 'b'], undefined, config);
+  writeSafetensors(join(folder, 'adapter_model.safetensors'), [
+    tensor(`${name}.lora_A.weight`, [4, 3], Array(12).fill(1)),
+    tensor(`${name}.lora_B.weight`, [2, 4], Array(8).fill(1)),
+  ]);
+  expect([...mergeAdapter(model, folder)[0].read()]).toEqual([1, 2, 3, 4, 5, 6].map(value => value + 4 * (8 / 2)));
+});
+
+test.each([
+  ['use_dora', true],
+  ['bias', 'lora_only'],
+  ['modules_to_save', ['lm_head']],
+  ['peft_type', 'ADALORA'],
+  ['lora_bias', true],
+])('what is not computed is refused by name: %s', (key, value) => {
+  const folder = writeAdapter(['a', 'b'], undefined, { [key]: value });
+  expect(() => mergeAdapter(model, folder)).toThrow(new RegExp(`adapter_config\\.json: ${key} is .*merge_and_unload`));
 });
 
 test('an adapter of another model is refused', () => {

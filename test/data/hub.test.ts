@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { localCheckpoint } from '../../src/checkpoint/reference.ts';
 import { openTasks } from '../../src/data/tasks.ts';
 import { parseBenchmarks } from '../../src/eval/benchmarks.ts';
+import { writeSafetensors } from '../../src/model/safetensors.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
 import { TestHub } from '../hub/server.ts';
 import { type Kind, writeParquet } from './writeParquet.ts';
@@ -78,4 +80,37 @@ test('of a model what a checkpoint needs is downloaded', async () => {
   const folder = await localCheckpoint('hf:org/model', {});
   expect(readFileSync(join(folder, 'config.json'), 'utf8')).toBe('{}');
   expect(() => readFileSync(join(folder, 'README.md'))).toThrow();
+});
+
+test('an adapter whose base is on the Hub brings it along, and is the merged model without network', async () => {
+  const contents = (folder: string) =>
+    Object.fromEntries(
+      readdirSync(folder).map(name => [
+        name,
+        { content: readFileSync(join(folder, name)), isLarge: name.endsWith('s') },
+      ]),
+    );
+  const [base, weights] = ['test/vectors/llama-tiny', join(temporaryFolder(), 'adapter_model.safetensors')];
+  const factor = (name: string, shape: number[]) => ({
+    name: `base_model.model.model.layers.1.mlp.down_proj.${name}.weight`,
+    dtype: 'F32' as const,
+    shape,
+    read: () => new Float32Array(shape[0] * shape[1]).fill(1),
+  });
+  writeSafetensors(weights, [factor('lora_A', [1, 20]), factor('lora_B', [24, 1])]);
+  const config = { r: 1, lora_alpha: 1, base_model_name_or_path: 'org/base' };
+  hub.commit('models/org/base', contents(base));
+  hub.commit('models/org/adapter', {
+    'adapter_config.json': { content: Buffer.from(JSON.stringify(config)) },
+    'adapter_model.safetensors': { content: readFileSync(weights), isLarge: true },
+  });
+  const folder = await localCheckpoint('hf:org/adapter', {});
+  vi.stubEnv('HF_HUB_OFFLINE', '1');
+  expect(await localCheckpoint(folder, {})).toBe(folder);
+  const [plain, merged] = [base, folder].map(readCheckpoint);
+  const changed = merged.tensors.filter(
+    ({ read }, i) => !Buffer.from(read().buffer).equals(Buffer.from(plain.tensors[i].read().buffer)),
+  );
+  expect(changed.map(({ name }) => name)).toEqual(['model.layers.1.mlp.down_proj.weight']);
+  for (const checkpoint of [plain, merged]) checkpoint.close();
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/errors.ts';
-import { parameterCount, parseConfig, tensorShapes } from '../../src/model/config.ts';
+import { parameterCount, parseConfig, sameShape, tensorShapes } from '../../src/model/config.ts';
 import { families } from '../../src/model/families.ts';
 import { publishedConfigs, qwen3Small as qwen3Config } from '../../src/model/published.ts';
 
@@ -97,6 +97,13 @@ describe('parseConfig', () => {
     expect(parse).toThrow(UserError);
     expect(parse).toThrow(new RegExp(`^here/config\\.json: ${key}.*${allowed}`));
   });
+});
+
+it('takes models for the same decoder that end their turns, or were drawn, in another way', () => {
+  const config = parseConfig(qwen3Small);
+  const same = (changes: object) => sameShape(config, parseConfig({ ...qwen3Small, ...changes }));
+  expect(same({ eos_token_id: [1, 2], initializer_range: 0.5, transformers_version: '5' })).toBe(true);
+  expect(same({ rms_norm_eps: 1e-5 })).toBe(false);
 });
 
 describe('tensorShapes', () => {

@@ -1,0 +1,11 @@
+import { existsSync } from 'node:fs';
+import { RepositoryCache } from './cache.ts';
+import { hubSettings } from './settings.ts';
+
+/** The folder in the cache of a model of the Hub, which may lack some of its files; undefined where it was never fetched. */
+export function cachedModel(name: string, revision: string): string | undefined {
+  const cache = new RepositoryCache(hubSettings().cacheFolder, { type: 'model', name, revision });
+  const known = cache.recall(revision);
+  const folder = known && cache.snapshot(known.commit);
+  return folder && existsSync(folder) ? folder : undefined;
+}

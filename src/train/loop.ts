@@ -54,6 +54,7 @@ export async function iterate(options: LoopOptions, standing: Standing): Promise
   for (;;) {
     if (!(await unlessStopped(signal, () => evaluate(options, progress())))) break;
     if (standing.iteration === iterations) {
+      run.keepMetrics(watch.history);
       await saveModel(trainer, recipe, run.final);
       return { finished: true, checkpoint: run.final };
     }

@@ -39,6 +39,8 @@ export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPoli
   const { training, save } = recipe;
   const { refill } = recipe.rollout;
   let chosen: number[] | undefined;
+  /** Batches that were taken until an iteration, where this process has made the one before. */
+  let taken: { iteration: number; batches: number } | undefined;
 
   return {
     iterations: training.iterations,
@@ -47,7 +49,8 @@ export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPoli
     async iterate(iteration) {
       const clock = new Clock<Phase>();
       chosen ??= await trainingTasks(recipe, context);
-      const first = refill > 0 ? batchesBefore(iteration, context.run) : iteration;
+      const known = taken?.iteration === iteration ? taken.batches : undefined;
+      const first = refill > 0 ? (known ?? batchesBefore(iteration, context.run)) : iteration;
       const sample = async (batch: number) => {
         const tasks = batchOfTasks(chosen!, recipe, context.world, first + batch);
         return { tasks, groups: await sampleGroups(recipe, tasks, first + batch, context) };
@@ -62,6 +65,8 @@ export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPoli
       // [P]: A [G][T]; d and w [G][K], where the method weighs steps
       const learned = groups.map((group, g) => method.advantages(group, scores && logprobsOf(scores[g])));
       const updates = await clock.time('update', () => updatePolicy(recipe, groups, learned, iteration, context));
+
+      taken = { iteration: iteration + 1, batches: first + sampled.batches };
 
       const steps = learned.flatMap(group => group.steps ?? []);
       const outcome = { trajectories: groups.flat(), scores: scores?.flat(), steps, epsilon: recipe.report.epsilon };

@@ -28,7 +28,7 @@ export interface CheckpointKeeping {
  * Everything a training run leaves on disk:
  *
  *     recipe.yaml           the recipe with every default written out
- *     metrics.jsonl         one line an iteration
+ *     metrics.jsonl         one line an iteration; until the run ends, its evaluation in a line of its own
  *     trajectories/         readable samples
  *     initial/              the fresh model, where the recipe asks for one
  *     checkpoints/<update>/ weights and optimizer state, to resume from
@@ -172,6 +172,12 @@ export class RunDirectory {
     appendFileSync(this.#metricsFile, `${JSON.stringify(metrics)}\n`);
   }
 
+  /** Adds what is told of an iteration after its line: readers take both for one. It outlasts a power cut. */
+  logMore(metrics: Metrics): void {
+    this.log(metrics);
+    syncToDisk(this.#metricsFile);
+  }
+
   /** Forgets all metrics but these. */
   keepMetrics(kept: readonly Metrics[]): void {
     writeFileWhole(this.#metricsFile, kept.map(line => `${JSON.stringify(line)}\n`).join(''));
@@ -258,18 +264,32 @@ export function readRecipe(path: string): Recipe {
 }
 
 /**
- * The metrics of a run, up to that of an iteration; a line that a crash left unfinished is no line.
- * @throws UserError if one of these lines is damaged.
+ * The metrics of a run, up to that of an iteration, for each of which it has all that was told; a line that a crash left
+ * unfinished is no line.
+ * @throws UserError if one of these lines is damaged; what comes behind the first of the last iteration may be.
  */
 export function readMetrics(path: string, iteration = Number.POSITIVE_INFINITY): Metrics[] {
   const file = metricsFile(path);
   if (!existsSync(file)) return [];
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
   const metrics: Metrics[] = [];
-  for (let i = 0; i < lines.length && (metrics.at(-1)?.iteration ?? 0) < iteration; i++) {
-    metrics.push(parseMetrics(lines[i], `${file}, line ${i + 1},`));
+  for (const [i, text] of lines.entries()) {
+    const last = metrics.at(-1);
+    const isLast = (last?.iteration ?? 0) >= iteration;
+    if (isLast && !isOf(iteration, text)) break;
+    const line = parseMetrics(text, `${file}, line ${i + 1},`);
+    if (line.iteration === last?.iteration) metrics[metrics.length - 1] = { ...last, ...line };
+    else metrics.push(line);
   }
   return metrics.filter(line => line.iteration <= iteration);
+}
+
+function isOf(iteration: number, line: string): boolean {
+  try {
+    return progressSchema.parse(JSON.parse(line)).iteration === iteration;
+  } catch {
+    return false;
+  }
 }
 
 function parseMetrics(line: string, at: string): Metrics {

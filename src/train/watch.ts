@@ -46,15 +46,18 @@ export class Watch {
     if (!evaluation || !this.#isDue(progress.iteration)) return undefined;
     const policy = { chat, sampler: await trainer.sampler() };
     const measured = await evaluation.measure(policy, run.evaluation(progress.iteration), control);
-    const line = { ...(this.#lineOf(progress) ?? progress), evaluation: evaluationMetrics(measured) };
-    const before = this.#history.filter(({ iteration }) => iteration < progress.iteration);
+    const told = { ...progress, evaluation: evaluationMetrics(measured) };
+    const known = this.#lineOf(progress);
+    const line = { ...known, ...told };
+    const before = known ? this.#history.slice(0, -1) : this.#history;
     // The line comes last: a run killed before it measures again, and keeps the same model.
     if (bestOf([...before, line]) === line) {
       await saveModel(trainer, recipe, run.best);
       await keepEvaluations(run.best, measured);
     }
-    run.keepMetrics([...before, line]);
-    this.#history.splice(0, Number.POSITIVE_INFINITY, ...before, line);
+    run.logMore(told);
+    if (known) this.#history.pop();
+    this.#history.push(line);
     return line;
   }
 

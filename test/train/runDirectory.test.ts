@@ -143,6 +143,32 @@ test.each<[string, (path: string) => void]>([
 
 const uuid = '4bb2dc2c-6b0c-4a5f-9c9c-0b7d3b8f2c11';
 
+test('what is told of an iteration later is added behind the rest, and read as one with it', () => {
+  const run = RunDirectory.create(newFolder(), recipe);
+  const file = join(run.path, 'metrics.jsonl');
+  const text = () => readFileSync(file, 'utf8');
+  run.begin();
+  run.logMore({ iteration: 0, update: 0, evaluation: 'a' });
+  run.log({ iteration: 1, update: 1, loss: 2 });
+  const before = text();
+  run.logMore({ iteration: 1, update: 1, evaluation: 'b' });
+  expect(text().startsWith(before)).toBe(true);
+  const lines = [
+    { iteration: 0, update: 0, evaluation: 'a' },
+    { iteration: 1, update: 1, loss: 2, evaluation: 'b' },
+  ];
+  expect(readMetrics(run.path)).toEqual(lines);
+  run.log({ iteration: 2, update: 2 });
+  expect(readMetrics(run.path, 1)).toEqual(lines);
+
+  // Killed while it was added, or damaged: what was told before stands.
+  for (const torn of ['{"iteration":1,"update":1,"eva', '{"iteration":1,"upd\n']) {
+    writeFileSync(file, before + torn);
+    expect(readMetrics(run.path, 1)).toEqual([lines[0], { iteration: 1, update: 1, loss: 2 }]);
+  }
+  run.close();
+});
+
 test('what no checkpoint can be recovered from is refused in one line, and nothing is changed', async () => {
   const path = interrupted();
   damageLine(1, '{')(path);

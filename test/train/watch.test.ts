@@ -103,6 +103,8 @@ test('a run whose evaluation is stopped makes it when it is resumed', async () =
   const resumed = await train(recipe, { runDir: join(folder, 'interrupted'), resume: true, engine });
   const told = ({ metrics }: TrainResult) => metrics.map(({ seconds, ...rest }) => rest);
   expect(told(resumed)).toEqual(told(undisturbed));
+  const lines = readFileSync(join(folder, 'interrupted/metrics.jsonl'), 'utf8').trim().split('\n');
+  expect(lines.map(line => JSON.parse(line))).toEqual(resumed.metrics);
   const best = (run: string) => readFileSync(join(folder, run, 'best/model.safetensors'));
   expect(best('interrupted').equals(best('undisturbed'))).toBe(true);
 });

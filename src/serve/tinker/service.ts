@@ -12,7 +12,9 @@ import { Futures, type Result } from './futures.ts';
 import { Repeats } from './repeats.ts';
 import { Samplers } from './samplers.ts';
 import { answerSample } from './sampling.ts';
+import { type SamplingSession, SamplingSessions } from './samplingSessions.ts';
 import type { ServedBase } from './servedBase.ts';
+import { Sessions } from './sessions.ts';
 import { scored, TrainedModel } from './trainedModel.ts';
 import { lossSpec, trainingData } from './trainingData.ts';
 import { forwardResult, trainingResult } from './trainingResult.ts';
@@ -31,22 +33,6 @@ export interface ServiceOptions {
   onError: (error: Error) => void;
 }
 
-interface Session {
-  heardAt: number;
-  models: Repeats;
-}
-
-interface SamplingSession {
-  sessionId: string;
-  base: ServedBase;
-  /** The weights that a model had, or a checkpoint's folder. */
-  from: { model: TrainedModel; version: number } | { folder: string };
-  repeats: Repeats;
-}
-
-const mostSessions = 1000;
-const mostSamplingSessions = 10_000;
-
 /** What the requests of the Tinker API do: sessions, the models that they train, and what they sample from. */
 export class TinkerService {
   readonly bases: readonly ServedBase[];
@@ -55,9 +41,9 @@ export class TinkerService {
   readonly admission: Admission;
   readonly #options: ServiceOptions;
   readonly #samplers: Samplers;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new Sessions();
   readonly #models = new Map<string, { sessionId: string; model: TrainedModel }>();
-  readonly #samplings = new Map<string, SamplingSession>();
+  readonly #samplings = new SamplingSessions();
   readonly #sweep: NodeJS.Timeout;
   #waitingBytes = 0;
 
@@ -72,20 +58,17 @@ export class TinkerService {
   }
 
   createSession(): string {
-    if (this.#sessions.size >= mostSessions) throw new ApiError(429, `There are ${mostSessions} sessions already.`);
-    const id = `session_${randomUUID()}`;
-    this.#sessions.set(id, { heardAt: Date.now(), models: new Repeats() });
-    return id;
+    return this.#sessions.create();
   }
 
   heartbeat(sessionId: string): void {
-    this.#session(sessionId).heardAt = Date.now();
+    this.#sessions.heard(sessionId);
   }
 
   /** Makes a copy of a model to be trained; the SDK knows its name beforehand, from the session and the number. */
   createModel(sessionId: string, baseName: string, number: number | undefined, body: Uint8Array): string {
     const base = this.base(baseName);
-    return this.#session(sessionId).models.once(number, body, () => {
+    return this.#sessions.find(sessionId).models.once(number, body, () => {
       const model = this.#open(sessionId, base, number);
       return this.#begin(model.opened(), () => ({
         type: 'create_model',
@@ -99,7 +82,7 @@ export class TinkerService {
   /** Makes a model of what one was saved as. */
   createFrom(path: string, sessionId: string, number: number, optimizer: boolean, body: Uint8Array): string {
     const base = this.base(this.checkpoints.baseOf(this.checkpoints.find(path)));
-    return this.#session(sessionId).models.once(number, body, () => {
+    return this.#sessions.find(sessionId).models.once(number, body, () => {
       const model = this.#open(sessionId, base, number);
       return this.#begin(this.load(model, path, optimizer), () => ({ type: 'load_weights', path, model_id: model.id }));
     });
@@ -196,17 +179,17 @@ export class TinkerService {
   async sampleFrom(model: TrainedModel): Promise<string> {
     const version = await model.inTurn(async () => model.version);
     const { sessionId } = this.#models.get(model.id)!;
-    return this.#addSampling({ sessionId, base: model.base, from: { model, version }, repeats: new Repeats() });
+    return this.#samplings.add({ sessionId, base: model.base, from: { model, version }, repeats: new Repeats() });
   }
 
   createSampling(sessionId: string, source: { base_model?: string | null; model_path?: string | null }): string {
     this.heartbeat(sessionId);
-    return this.#addSampling(this.#samplingOf(sessionId, source));
+    return this.#samplings.add(this.#samplingOf(sessionId, source));
   }
 
   /** What the weights of a sampling session began as. */
   sampledBase(id: string): ServedBase {
-    return this.#knownSampling(id).base;
+    return this.#samplings.find(id).base;
   }
 
   sample(request: SampleBody, body: Uint8Array): string {
@@ -227,8 +210,7 @@ export class TinkerService {
   async unload(modelId: string): Promise<void> {
     const model = this.model(modelId);
     this.#models.delete(modelId);
-    for (const [id, { from }] of this.#samplings)
-      if ('model' in from && from.model === model) this.#samplings.delete(id);
+    this.#samplings.forgetWhere(({ from }) => 'model' in from && from.model === model);
     await model.free();
   }
 
@@ -269,15 +251,6 @@ export class TinkerService {
     return this.futures.begin(work.then((value): Result => ({ json: () => told(value) })));
   }
 
-  #session(id: string): Session {
-    const session = this.#sessions.get(id);
-    if (session) return session;
-    throw new ApiError(
-      404,
-      `There is no session ${JSON.stringify(id)}: the server was restarted, or it was silent for long.`,
-    );
-  }
-
   #samplingOf(
     sessionId: string,
     { base_model, model_path }: Parameters<TinkerService['createSampling']>[1],
@@ -292,14 +265,8 @@ export class TinkerService {
     return { sessionId, base, from: { folder: checkpoint.folder }, repeats: new Repeats() };
   }
 
-  #knownSampling(id: string): SamplingSession {
-    const sampling = this.#samplings.get(id);
-    if (!sampling) throw new ApiError(404, `There is no sampling session ${JSON.stringify(id)}.`);
-    return sampling;
-  }
-
   #sampling(id: string): SamplingSession {
-    const sampling = this.#knownSampling(id);
+    const sampling = this.#samplings.find(id);
     const { from, sessionId } = sampling;
     if ('model' in from && from.model.version !== from.version) {
       throw new ApiError(
@@ -311,24 +278,13 @@ export class TinkerService {
     return sampling;
   }
 
-  #addSampling(sampling: SamplingSession): string {
-    const id = `sampling_${randomUUID()}`;
-    this.#samplings.set(id, sampling);
-    if (this.#samplings.size > mostSamplingSessions) this.#samplings.delete(this.#samplings.keys().next().value!);
-    return id;
-  }
-
   #endSilent(): void {
-    const silentSince = Date.now() - this.#options.sessionTimeoutMs;
-    for (const [id, { heardAt }] of this.#sessions) {
-      if (heardAt > silentSince) continue;
+    for (const id of this.#sessions.silentSince(Date.now() - this.#options.sessionTimeoutMs)) {
       for (const [modelId, { sessionId }] of this.#models) {
         if (sessionId === id) this.unload(modelId).catch(this.#options.onError);
       }
-      for (const [samplingId, { sessionId }] of this.#samplings) {
-        if (sessionId === id) this.#samplings.delete(samplingId);
-      }
-      this.#sessions.delete(id);
+      this.#samplings.forgetWhere(({ sessionId }) => sessionId === id);
+      this.#sessions.end(id);
     }
   }
 }

@@ -25,6 +25,7 @@ const { seed, quick } = new Command('bench:pretrained')
   .opts<{ seed: number; quick?: boolean }>();
 
 process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
+const started = performance.now();
 smollm2();
 process.on('SIGINT', () => {}); // the comparison saves and stops, and then this does
 // With tsx, as the office is a module in TypeScript.
@@ -37,6 +38,7 @@ const names = plan.methods.map(({ name }) => name);
 console.log(`\n${difference(names[1], names[0])}\n`);
 for (const name of names) console.log(`${byStep(name)}\n`);
 for (const [name, run] of runs(plan)) console.log(`${name}: ${minutes(run)} minutes of training`);
+console.log(`this command: ${asMinutes((performance.now() - started) / 1000)} minutes, measurements included`);
 
 /** How much more often one method is right than the other, over the same tasks. */
 function difference(name: string, other: string): string {
@@ -85,5 +87,9 @@ function runs({ stages, methods, runDir }: Plan): [name: string, runDir: string]
 
 function minutes(run: string): string {
   const phases = readMetrics(run).flatMap(({ seconds }) => Object.values(seconds as Record<string, number>));
-  return (phases.reduce((sum, seconds) => sum + seconds, 0) / 60).toFixed(0);
+  return asMinutes(phases.reduce((sum, seconds) => sum + seconds, 0));
+}
+
+function asMinutes(seconds: number): string {
+  return (seconds / 60).toFixed(0);
 }

@@ -103,14 +103,14 @@ export function benchmarkEvaluation(
   };
 }
 
-/** Where the evaluations of a checkpoint are kept: beside its folder, whose own files are the model's alone. */
+/** Where the evaluations of a checkpoint are kept: beside its folder, whose own files are the model's alone, or its GGUF file. */
 export function evaluationsFile(checkpoint: string): string {
   const path = resolve(checkpoint);
   return join(dirname(path), `${basename(path)}.evaluations.json`);
 }
 
 /**
- * Keeps measurements of the model in folder `checkpoint` for its model card. A measurement made anew with the same
+ * Keeps measurements of the model in folder or GGUF file `checkpoint` for its model card. A measurement made anew with the same
  * settings replaces the old one; those of other weights, which the folder had before, are forgotten.
  * @throws UserError if what is there already cannot be read.
  */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
@@ -43,16 +43,21 @@ function readSettings(file: string): Record<string, unknown> | undefined {
 }
 
 /**
- * SHA-256 of a checkpoint's files: those that say what it answers.
+ * SHA-256 of a checkpoint's files, those that say what it answers, or of the one that it is.
  * @param servedAs what a server calls the model, where it has the weights
  */
 export async function checkpointDigest(checkpoint: string, servedAs?: string): Promise<string> {
   const hash = createHash('sha256');
   if (servedAs !== undefined) hash.update(`served as ${servedAs}\n`);
-  for (const name of readdirSync(checkpoint).sort()) {
-    if (!/\.(json|safetensors|jinja|txt)$/.test(name) || /^(README|LICEN[CS]E|NOTICE)\b/i.test(name)) continue;
+  const isFolder = statSync(checkpoint).isDirectory();
+  for (const name of isFolder ? readdirSync(checkpoint).filter(saysWhatItAnswers).sort() : [basename(checkpoint)]) {
     hash.update(`${name}\n`);
-    for await (const chunk of createReadStream(join(checkpoint, name))) hash.update(chunk);
+    const file = isFolder ? join(checkpoint, name) : checkpoint;
+    for await (const chunk of createReadStream(file)) hash.update(chunk);
   }
   return hash.digest('hex');
+}
+
+function saysWhatItAnswers(name: string): boolean {
+  return /\.(json|safetensors|jinja|txt)$/.test(name) && !/^(README|LICEN[CS]E|NOTICE)\b/i.test(name);
 }

@@ -230,6 +230,15 @@ describe('results', () => {
     ]);
   });
 
+  test('of a GGUF file are kept beside it, as long as its bytes are the same', async () => {
+    const file = join(root, 'model.gguf');
+    writeFileSync(file, 'GGUF one');
+    await keepEvaluations(file, [shop]);
+    expect((await evaluationsOf(file)).evaluations).toMatchObject([{ name: 'shop' }]);
+    writeFileSync(file, 'GGUF two');
+    expect(await evaluationsOf(file)).toEqual({ evaluations: [], ofOthers: 1 });
+  });
+
   test('of other weights are left out, and that is said', async () => {
     const final = pipeline();
     await keepEvaluations(final, [shop]);

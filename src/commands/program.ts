@@ -8,6 +8,7 @@ import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { hintsCommand } from './hints.ts';
 import { initCommand } from './init.ts';
+import { packagesCommand } from './packages.ts';
 import { pushCommand } from './push.ts';
 import { runCommand } from './run.ts';
 import { serveCommand } from './serve.ts';
@@ -42,6 +43,7 @@ Start with:
     serveCommand,
     exportCommand,
     initCommand,
+    packagesCommand,
     cardCommand,
     pushCommand,
   ]) {

@@ -25,6 +25,8 @@ const options = {
   timeoutMs: count.optional(),
   /** Most memory of an interpreter. Default: 256. */
   memoryMiB: count.min(64).max(4096).optional(),
+  /** What the code can import beside the standard library: packages that `sod packages add` took. Default: none. */
+  packages: z.array(z.string().regex(/^[A-Za-z0-9][\w.-]*$/, 'must be the name of a package')).optional(),
 };
 
 const profile = section(options);
@@ -91,7 +93,7 @@ export function parseToolProfile(value: unknown, source: string): ToolProfile {
 
 /** A profile in a line, as plans tell it. */
 export function formatToolProfile(tool: ToolProfile): string {
-  const { name, argument, state, results, cut, outputChars, timeoutMs, memoryMiB } = tool;
+  const { name, argument, state, results, cut, outputChars, timeoutMs, memoryMiB, packages = [] } = tool;
   const parts = [
     `${name}(${argument})`,
     state === 'fresh' ? 'a fresh interpreter a call' : 'variables kept between calls',
@@ -99,6 +101,7 @@ export function formatToolProfile(tool: ToolProfile): string {
     outputChars === undefined ? undefined : `observations of ${outputChars} characters, cut at the ${cut}`,
     timeoutMs === undefined ? undefined : `${timeoutMs / 1000} s`,
     memoryMiB === undefined ? undefined : `${memoryMiB} MiB`,
+    packages.length === 0 ? undefined : `with ${packages.join(', ')}`,
   ];
   return parts.filter(part => part !== undefined).join(', ');
 }

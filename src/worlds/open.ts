@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts';
 import { importDefault } from '../importModule.ts';
+import { packagesOf } from '../tools/packages/store.ts';
 import { type ToolProfile, toolPresets } from '../tools/profile.ts';
 import { PythonPool } from '../tools/python/pool.ts';
 import { interpreterOf, pythonTool } from '../tools/python/tool.ts';
@@ -61,13 +62,14 @@ function made(factory: WorldFactory, kit: WorldKit, name: string): World {
   throw new UserError(`${name}: its function (kit) => World must give a world, with task and tools`);
 }
 
-/** Interpreters for a world's tools, which run until it is closed. */
+/** Interpreters for a world's tools, which run until it is closed. @throws UserError where a package of the tool is missing. */
 export function openKit(options: InterpreterOptions): { kit: WorldKit; close(): Promise<void> } {
   const { tool = toolPresets.python as ToolProfile } = options;
-  const { timeoutMs = options.timeoutMs, memoryMiB, outputChars } = tool;
+  const { timeoutMs = options.timeoutMs, memoryMiB, outputChars, packages = [] } = tool;
   const pool = new PythonPool({
     timeoutMs,
     memoryBytes: memoryMiB && memoryMiB * 2 ** 20,
+    packages: packagesOf(packages),
     // The tool cuts its output by its profile: both of its ends are needed.
     maxOutputChars: outputChars === undefined ? options.maxOutputChars : 4 * outputChars + 1024,
   });

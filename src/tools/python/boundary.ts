@@ -70,8 +70,12 @@ export interface Boundary {
 export interface BoundaryOptions {
   /** Limit of the interpreter's linear memory. */
   memoryBytes: number;
+  /** What it has from the start, where that is more than the interpreter's own. */
+  initialBytes?: number;
   control: Control;
 }
+
+const WASM_PAGE = 65_536;
 
 /** How far a glance at the waiting clock sets the clocks forward. */
 const NAP_MS = 0.5;
@@ -86,6 +90,7 @@ export async function withBoundary<T>(options: BoundaryOptions, load: () => Prom
     if (!isInterpreter || !imports) return instantiate(binary, imports);
     const [enclosed, enclosing] = enclose(module, imports, options);
     enclosing.instance = (await instantiate(module, enclosed)) as Instance;
+    growTo(options.initialBytes ?? 0, enclosing.instance);
     boundary = enclosing;
     return { instance: enclosing.instance, module };
   };
@@ -95,6 +100,11 @@ export async function withBoundary<T>(options: BoundaryOptions, load: () => Prom
   } finally {
     webAssembly.instantiate = instantiate;
   }
+}
+
+function growTo(bytes: number, { exports: { memory } }: Instance): void {
+  const missing = bytes - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / WASM_PAGE));
 }
 
 /** The imports behind the boundary, and the boundary, which still lacks its instance. */

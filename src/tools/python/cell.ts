@@ -10,12 +10,25 @@ const preloaded = [
   ...['ast', 'builtins', 'gc', 'importlib', 'linecache', 'signal'],
 ];
 
-/** What every interpreter has loaded before anything else: it takes seconds, once, and is kept in its memory's snapshot. */
-export const preparation = `
+/**
+ * What every interpreter has loaded before anything else, and modules of packages beside: it takes seconds, once, and is kept
+ * in its memory's snapshot. A module that cannot be imported is for the code that wants it to see.
+ */
+export const preparation = (modules: readonly string[] = []) => `
 def _prepare():
-    import gc, importlib
+    import gc, importlib, sys
+    sys.dont_write_bytecode = True
+    importlib.invalidate_caches()
     for name in ${JSON.stringify(preloaded)}:
         importlib.import_module(name)
+    for name in ${JSON.stringify(modules)}:
+        try:
+            importlib.import_module(name)
+        except MemoryError:
+            raise
+        except Exception:
+            pass
+    sys.dont_write_bytecode = False
     gc.collect()
     gc.freeze()
 

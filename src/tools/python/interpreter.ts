@@ -1,5 +1,6 @@
 import type { PyodideAPI } from 'pyodide';
 import { MiddleCut } from '../middleCut.ts';
+import type { PythonPackages } from '../packages/store.ts';
 import type { Boundary, Drawn } from './boundary.ts';
 import { bootstrap } from './cell.ts';
 import type { Control } from './control.ts';
@@ -16,6 +17,7 @@ interface Saved {
 }
 
 export interface InterpreterOptions extends InterpreterLimits {
+  packages: PythonPackages;
   control: Control;
 }
 

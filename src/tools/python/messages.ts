@@ -1,3 +1,5 @@
+import type { PythonPackages } from '../packages/store.ts';
+
 /** How code ended, as the interpreter says; only who watches its time knows whether it was `stopped`. */
 export type Ending = 'ok' | 'exception' | 'stopped';
 
@@ -42,7 +44,7 @@ export type Reply =
   | { kind: 'crashed'; reason: string };
 
 /** `control` is the buffer of one. */
-export type WorkerData = InterpreterLimits & { control: SharedArrayBuffer };
+export type WorkerData = InterpreterLimits & { packages: PythonPackages; control: SharedArrayBuffer };
 
 /** How a time-out is worded. */
 export function timeoutText(timeoutMs: number): string {

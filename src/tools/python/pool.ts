@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.ts';
+import { noPackages, type PythonPackages } from '../packages/store.ts';
 import { type PastCell, timeoutText, type Work } from './messages.ts';
 import { InterpreterThread, type Outcome, type WorkEnd } from './thread.ts';
 
@@ -11,6 +12,8 @@ export interface PythonPoolOptions {
   memoryBytes?: number;
   /** Output beyond this is cut in its middle while it is produced. Default 8,192. */
   maxOutputChars?: number;
+  /** What can be imported beside the standard library. Default: nothing. */
+  packages?: PythonPackages;
   /** Sessions after which an interpreter gets a successor. Default 50,000. */
   sessionsPerInterpreter?: number;
 }
@@ -50,6 +53,7 @@ export class PythonPool {
       timeoutMs: options.timeoutMs ?? 5_000,
       memoryBytes: options.memoryBytes ?? 256 * 2 ** 20,
       maxOutputChars: options.maxOutputChars ?? 8_192,
+      packages: options.packages ?? noPackages,
       sessionsPerInterpreter: options.sessionsPerInterpreter ?? 50_000,
     };
     if (this.#options.workers < 1) throw new UserError('A Python pool needs at least 1 worker.');
@@ -132,8 +136,8 @@ export class PythonPool {
   }
 
   #open(): Place {
-    const { timeoutMs, memoryBytes, maxOutputChars } = this.#options;
-    const thread = new InterpreterThread({ timeoutMs, memoryBytes, maxOutputChars, savedBytes: SAVED_BYTES });
+    const { timeoutMs, memoryBytes, maxOutputChars, packages } = this.#options;
+    const thread = new InterpreterThread({ timeoutMs, memoryBytes, maxOutputChars, packages, savedBytes: SAVED_BYTES });
     const place: Place = { thread, live: new Set(), served: 0 };
     const ended = this.#places.findIndex(({ thread }) => thread.hasEnded);
     if (ended >= 0) this.#places.splice(ended, 1);

@@ -1,27 +1,49 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { loadPyodide, type PyodideAPI, version } from 'pyodide';
+import { basename, join } from 'node:path';
+import { loadPyodide, type PyodideAPI } from 'pyodide';
 import { UserError } from '../../errors.ts';
 import { writeFileWhole } from '../../files.ts';
+import { pyodideFolder, pyodideVersion } from '../packages/release.ts';
+import { noPackages, type PythonPackages } from '../packages/store.ts';
+import { parseWheelName } from '../packages/wheel.ts';
 import { type Boundary, type BoundaryOptions, withBoundary } from './boundary.ts';
 import { preparation } from './cell.ts';
 import { HOME } from './files.ts';
+import { installPackages } from './install.ts';
 
-const pyodideFolder = dirname(createRequire(import.meta.url).resolve('pyodide'));
+export interface StartOptions extends BoundaryOptions {
+  packages: PythonPackages;
+}
 
 /**
- * The memory of an interpreter that has started and loaded its modules: 30 MB, which take seconds to make and nothing to read.
- * They are kept among the npm packages, under the name of what they were made of.
+ * The memory of an interpreter that has started and loaded its modules: 30 MB and more, which take seconds to make and nothing
+ * to read. They are kept among the npm packages, under the names of what they were made of: one for each set of packages.
  */
 const cache = join(pyodideFolder, '..', '.cache', 'sod');
-const snapshotName = `python-${createHash('sha256').update(version).update(preparation).digest('hex').slice(0, 16)}.memory`;
+const family = `python-${digest(pyodideVersion, preparation())}`;
 
-/** Pyodide behind its boundary, every time in the same state. */
-export async function startPyodide(options: BoundaryOptions): Promise<[PyodideAPI, Boundary]> {
-  const snapshot = keptSnapshot() ?? (await makeSnapshot(options));
-  return withBoundary(options, () => load({ _loadSnapshot: snapshot }));
+/** A snapshot is the same for all, whatever they may use. */
+const SNAPSHOT_BYTES = 4096 * 2 ** 20;
+
+/**
+ * Pyodide behind its boundary, every time in the same state, with its packages imported.
+ * @throws UserError where they need more memory than there may be.
+ */
+export async function startPyodide(options: StartOptions): Promise<[PyodideAPI, Boundary]> {
+  const { packages, memoryBytes } = options;
+  // Snapshots are of the interpreter's memory, and compiled code is not in it.
+  const isPure = packages.wheels.every(({ path }) => parseWheelName(basename(path))?.isPure);
+  const held = isPure ? packages : noPackages;
+  const snapshot = keptSnapshot(held) ?? (await makeSnapshot(options, held));
+  if (snapshot.length > memoryBytes) throw tooLittle(memoryBytes);
+  const initialBytes = Math.floor(snapshot.length / 65_536) * 65_536;
+  return withBoundary({ ...options, initialBytes }, async () => {
+    const pyodide = await load({ _loadSnapshot: snapshot });
+    installPackages(pyodide, packages);
+    if (!isPure) importPackages(pyodide, packages, memoryBytes);
+    return pyodide;
+  });
 }
 
 function load(options: Parameters<typeof loadPyodide>[0]): Promise<PyodideAPI> {
@@ -35,26 +57,51 @@ function load(options: Parameters<typeof loadPyodide>[0]): Promise<PyodideAPI> {
   });
 }
 
-function keptSnapshot(): Uint8Array | undefined {
-  const path = join(cache, snapshotName);
+function importPackages(pyodide: PyodideAPI, { modules }: PythonPackages, memoryBytes: number): void {
+  try {
+    pyodide.runPython(preparation(modules));
+  } catch (error) {
+    throw (error as { type?: string }).type === 'MemoryError' ? tooLittle(memoryBytes) : error;
+  }
+}
+
+function tooLittle(memoryBytes: number): UserError {
+  return new UserError(
+    `the packages of the code tool need more than ${memoryBytes / 2 ** 20} MiB: raise memoryMiB in its profile`,
+  );
+}
+
+function snapshotName({ wheels, modules }: PythonPackages): string {
+  if (wheels.length === 0) return `${family}.memory`;
+  return `${family}-${digest(...wheels.map(({ sha256 }) => sha256), ...modules)}.memory`;
+}
+
+function digest(...parts: string[]): string {
+  return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
+}
+
+function keptSnapshot(packages: PythonPackages): Uint8Array | undefined {
+  const path = join(cache, snapshotName(packages));
   return existsSync(path) ? readFileSync(path) : undefined;
 }
 
-async function makeSnapshot(options: BoundaryOptions): Promise<Uint8Array> {
+async function makeSnapshot({ control }: BoundaryOptions, packages: PythonPackages): Promise<Uint8Array> {
+  const options = { control, memoryBytes: SNAPSHOT_BYTES };
   const [pyodide] = await withBoundary(options, () => load({ _makeSnapshot: true }));
-  pyodide.runPython(preparation);
+  installPackages(pyodide, packages);
+  pyodide.runPython(preparation(packages.modules));
   const snapshot = pyodide.makeMemorySnapshot();
-  keep(snapshot);
+  keep(snapshotName(packages), snapshot);
   return snapshot;
 }
 
 /** In the place of those of other versions. Where nothing may be written, every thread makes its own. */
-function keep(snapshot: Uint8Array): void {
+function keep(name: string, snapshot: Uint8Array): void {
   try {
     mkdirSync(cache, { recursive: true });
-    writeFileWhole(join(cache, snapshotName), snapshot);
-    for (const name of readdirSync(cache)) {
-      if (/^python-.*\.memory$/.test(name) && name !== snapshotName) rmSync(join(cache, name), { force: true });
+    writeFileWhole(join(cache, name), snapshot);
+    for (const other of readdirSync(cache)) {
+      if (/^python-.*\.memory$/.test(other) && !other.startsWith(family)) rmSync(join(cache, other), { force: true });
     }
   } catch (error) {
     const isRefused = error instanceof UserError || (error as NodeJS.ErrnoException).syscall !== undefined;

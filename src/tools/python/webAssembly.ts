@@ -5,7 +5,7 @@ export type Imports = Record<string, Record<string, Import>>;
 
 export interface Instance {
   exports: {
-    memory: { readonly buffer: ArrayBuffer };
+    memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
     [name: string]: unknown;
   };
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { noPackages } from '../../../src/tools/packages/store.ts';
 import { Control } from '../../../src/tools/python/control.ts';
 import { Interpreter } from '../../../src/tools/python/interpreter.ts';
 import { PythonPool } from '../../../src/tools/python/pool.ts';
@@ -69,6 +70,7 @@ test('the files of sessions that wait count as what is kept of them', async () =
     savedBytes: 50 * 2 ** 20,
     maxOutputChars: 100,
     timeoutMs: 5_000,
+    packages: noPackages,
     control: new Control(),
   });
   for (let session = 0; session < 5; session++) interpreter.run(session, 'open("a", "wb").write(bytes(20 * 10**6))');

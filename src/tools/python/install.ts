@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import type { PyodideAPI } from 'pyodide';
+import type { PythonPackages } from '../packages/store.ts';
+import { wheelFiles } from '../packages/wheel.ts';
+
+/** Unpacks wheels into the interpreter's files, where Python looks for packages. */
+export function installPackages(pyodide: PyodideAPI, { wheels }: PythonPackages): void {
+  const fs = pyodide.FS as unknown as {
+    mkdirTree(path: string): void;
+    writeFile(path: string, data: Uint8Array, options: { canOwn: boolean }): void;
+  };
+  const site = (pyodide as unknown as { _api: { sitepackages: string } })._api.sitepackages;
+  const folders = new Set<string>();
+  for (const { path } of wheels) {
+    for (const [name, contents] of Object.entries(wheelFiles(readFileSync(path), path))) {
+      if (name.endsWith('/')) continue;
+      const file = `${site}/${name}`;
+      const folder = file.slice(0, file.lastIndexOf('/'));
+      if (!folders.has(folder)) fs.mkdirTree(folder);
+      folders.add(folder);
+      fs.writeFile(file, contents, { canOwn: true });
+    }
+  }
+}

@@ -4,6 +4,7 @@ import { hubName } from '../hubName.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { promptLength } from '../worlds/promptLength.ts';
 import type { World } from '../worlds/world.ts';
+import { missingImports } from './importsPlan.ts';
 import { datasetsOf, type Recipe } from './recipe.ts';
 import { openTrainingData } from './trainingData.ts';
 
@@ -16,9 +17,18 @@ export async function planData(recipe: Recipe): Promise<string[]> {
   const areHere = datasets.every(({ source }) => !hubName(source) && existsSync(source));
   if (datasets.length === 0 || !areHere) return [];
   const notices: string[] = [];
-  const { data, close } = await openTrainingData(recipe, { onNotice: notice => notices.push(notice) });
+  // Nothing is run: packages that its code would need may be missing.
+  const unarmed = { ...recipe, tool: { ...recipe.tool, packages: [] } };
+  const { data, close } = await openTrainingData(unarmed, { onNotice: notice => notices.push(notice) });
   try {
-    if ('demonstrations' in data) return [`${data.demonstrations.size} demonstrations`, ...notices];
+    if ('demonstrations' in data) {
+      const { demonstrations } = data;
+      return [
+        `${demonstrations.size} demonstrations`,
+        ...notices,
+        ...(await missingImports(demonstrations, recipe.tool)),
+      ];
+    }
     return [`${data.world.size} problems`, ...notices, ...longPrompts(recipe, data.world)];
   } finally {
     await close();

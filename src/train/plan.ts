@@ -10,6 +10,7 @@ import { type ModelConfig, parameterCount, parseConfig } from '../model/config.t
 import { forwardFlops, trainingFlops } from '../model/flops.ts';
 import { publishedConfigs } from '../model/published.ts';
 import { isServerUrl } from '../serverUrl.ts';
+import { missingPackages } from '../tools/packages/store.ts';
 import type { ToolProfile } from '../tools/profile.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import type { OnPolicyWork } from './clusterTime.ts';
@@ -46,6 +47,8 @@ export interface TrainingPlan {
   /** What a dataset that is here holds, and what of it would be left out. */
   data: string[];
   tool: ToolProfile;
+  /** Of the tool's, what has not been added for the sandbox. */
+  missingPackages: string[];
   /** What can be simulated: a run that samples. */
   work?: OnPolicyWork;
   /** Where the engine is a server. */
@@ -73,11 +76,16 @@ export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
   const model = recipe.init ? freshConfig(recipe.init, defaultVocabulary) : shapeOf(recipe.model!, recipe.base);
   const plan =
     recipe.method === 'sft' ? planSupervised(recipe, model) : planOnPolicy(recipe, model, await methodOf(recipe));
-  return { ...plan, tool: recipe.tool, data: await planData(recipe) };
+  return {
+    ...plan,
+    tool: recipe.tool,
+    missingPackages: missingPackages(recipe.tool.packages ?? []),
+    data: await planData(recipe),
+  };
 }
 
 /** What depends on the kind of training. */
-type Plan = Omit<TrainingPlan, 'data' | 'tool'>;
+type Plan = Omit<TrainingPlan, 'data' | 'tool' | 'missingPackages'>;
 
 function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan {
   const { demonstrations, epochs, batchSize, maxTokens } = recipe.training;

@@ -1,6 +1,7 @@
 import { inGiB } from '../bytes.ts';
 import { availableMemory } from '../engine/local/memory.ts';
 import { type ModelConfig, parameterCount } from '../model/config.ts';
+import { missingText } from '../tools/packages/store.ts';
 import { formatToolProfile } from '../tools/profile.ts';
 import { accelerators, assumptions, type OnPolicyWork, timeOn } from './clusterTime.ts';
 import { formatEnginePlan } from './enginePlan.ts';
@@ -17,6 +18,7 @@ export function formatPlan(plan: TrainingPlan): string {
   const lines: [string, string][] = [
     ['method', method],
     ['tool', formatToolProfile(plan.tool)],
+    ...(plan.missingPackages.length > 0 ? [['packages', missingText(plan.missingPackages)] as [string, string]] : []),
     ['model', models(plan)],
     ['updates', `${updates}${iterations === updates ? '' : ` in ${iterations} iterations`}`],
     ['sequences', `${sequences}, of at most ${maxTokens} tokens: at most ${scientific(sequences * maxTokens)} tokens`],

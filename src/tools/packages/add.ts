@@ -4,8 +4,17 @@ import { UserError } from '../../errors.ts';
 import { nearestName } from '../../schema.ts';
 import { isServerUrl } from '../../serverUrl.ts';
 import { onPath } from '../../systemErrors.ts';
-import { type LockedPackage, lockedNames, lockedPackage, normalized, pyodideVersion, releaseUrl } from './release.ts';
-import { type KeptPackage, keepPackage, keptPackageOf, sha256 } from './store.ts';
+import {
+  type LockedPackage,
+  lockedNames,
+  lockedPackage,
+  normalized,
+  pyodideVersion,
+  refuseOther,
+  releaseUrl,
+  sha256,
+} from './release.ts';
+import { type KeptPackage, keepPackage, keptPackageOf } from './store.ts';
 import { parseWheelName, readWheel } from './wheel.ts';
 
 export interface AddOptions {
@@ -95,7 +104,7 @@ function folderOf(folder: string, onFile?: (file: string) => void): Find {
 function otherWheel(name: string, files: string[], folder: string): string | undefined {
   const fitting = files.filter(file => {
     const wheel = parseWheelName(file);
-    return wheel?.name === name && wheel.fits;
+    return wheel?.name === name && wheel.isPure;
   });
   if (fitting.length > 1)
     throw new UserError(`${folder} has several wheels of ${name}: ${fitting.join(', ')}; leave one`);
@@ -108,26 +117,10 @@ function lockedWheel(name: string): LockedPackage | undefined {
   return locked?.file_name.endsWith('.whl') ? locked : undefined;
 }
 
-function entryOf(
-  { name, version, file_name, sha256: expected, depends, imports }: LockedPackage,
-  bytes: Uint8Array,
-  source: string,
-): KeptPackage {
-  const actual = sha256(bytes);
-  if (actual !== expected) {
-    throw new UserError(
-      `${source} is not the file that Pyodide ${pyodideVersion} names in its lock file: its sha256 is ${actual}, not ${expected}. ` +
-        'A pure-Python wheel of another version can be added from a folder as it is',
-    );
-  }
-  return {
-    name: normalized(name),
-    version,
-    file: file_name,
-    sha256: expected,
-    depends: depends.map(normalized),
-    modules: imports,
-  };
+function entryOf(locked: LockedPackage, bytes: Uint8Array, source: string): KeptPackage {
+  refuseOther(locked, bytes, source);
+  const { name, version, file_name: file, sha256, depends, imports: modules } = locked;
+  return { name: normalized(name), version, file, sha256, depends: depends.map(normalized), modules };
 }
 
 function absence(name: string, folder?: string): string {

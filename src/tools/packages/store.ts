@@ -2,7 +2,6 @@
  * The packages that were added for the sandbox, in the user's cache: beside each file, which is named as it was published,
  * what is known of it in `<name>.json`. Each release of Pyodide has a folder of its own.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -12,7 +11,7 @@ import { UserError } from '../../errors.ts';
 import { writeFileWhole } from '../../files.ts';
 import { firstIssue } from '../../schema.ts';
 import { onPath } from '../../systemErrors.ts';
-import { normalized, pyodideVersion } from './release.ts';
+import { normalized, pyodideVersion, sha256 } from './release.ts';
 
 const keptPackage = z.object({
   name: z.string(),
@@ -37,10 +36,6 @@ export const noPackages: PythonPackages = { wheels: [], modules: [] };
 export function packagesFolder(): string {
   const { XDG_CACHE_HOME } = process.env;
   return resolve(XDG_CACHE_HOME || join(homedir(), '.cache'), 'sod', 'packages', `pyodide-${pyodideVersion}`);
-}
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** @throws UserError where the cache cannot be written to. */

@@ -1,15 +1,14 @@
 /** A wheel: a zip archive of a Python package, whose name says what it is and where it runs. */
 import { unzipSync } from 'fflate';
 import { UserError } from '../../errors.ts';
-import { nativeTag, normalized } from './release.ts';
+import { normalized } from './release.ts';
 
 export interface WheelName {
   /** Normalized. */
   name: string;
   version: string;
+  /** Nothing in it is compiled. */
   isPure: boolean;
-  /** Whether it runs in the interpreter: a pure one, or one compiled for it. */
-  fits: boolean;
 }
 
 export interface Wheel extends WheelName {
@@ -25,8 +24,7 @@ export function parseWheelName(file: string): WheelName | undefined {
   const parts = /^([\w.]+)-([^-]+)(?:-\d[^-]*)?-([^-]+-[^-]+-[^-]+)\.whl$/.exec(file);
   if (!parts) return undefined;
   const [, name, version, tag] = parts;
-  const isPure = /(^|\.)py3(\.[^-]*)?-none-any$/.test(tag);
-  return { name: normalized(name), version, isPure, fits: isPure || tag === nativeTag() };
+  return { name: normalized(name), version, isPure: /(^|\.)py3(\.[^-]*)?-none-any$/.test(tag) };
 }
 
 /** The files of a wheel by their paths. @throws UserError if it is damaged. */

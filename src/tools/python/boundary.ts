@@ -175,12 +175,18 @@ function enclose(module: object, imports: Imports, options: BoundaryOptions): [I
     __syscall_getuid32_js: () => 0,
     __syscall_umask_js: () => 0,
   };
+  const behind = (name: string, original: Import): Import => {
+    const guarded = (...args: never[]) => (locked ? refuse(name) : original(...args));
+    return replaced[name] ?? (allowed.has(name) ? original : guarded);
+  };
   const enclosed: Imports = { ...imports, env: {}, wasi_snapshot_preview1: {} };
   for (const { module: space, name, kind } of webAssembly.Module.imports(module)) {
     if (kind !== 'function' || space.startsWith('GOT')) continue;
-    const original = imports[space][name];
-    const guarded = (...args: never[]) => (locked ? refuse(name) : original(...args));
-    enclosed[space][name] = replaced[name] ?? (allowed.has(name) ? original : guarded);
+    enclosed[space][name] = behind(name, imports[space][name]);
+  }
+  // The compiled code of packages finds the host's functions here when it is loaded, which its linker knows by their properties.
+  for (const [name, original] of Object.entries(imports.env)) {
+    if (typeof original === 'function') imports.env[name] = Object.assign(behind(name, original), original);
   }
   return [enclosed, boundary];
 }

@@ -1,0 +1,218 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { strToU8, zipSync } from 'fflate';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Traces } from '../../bench/sandbox/traces.ts';
+import { addPackages } from '../../src/tools/packages/add.ts';
+import { lockedPackage, refuseOther } from '../../src/tools/packages/release.ts';
+import { keptPackages, packagesFolder, packagesOf } from '../../src/tools/packages/store.ts';
+import { toolPresets } from '../../src/tools/profile.ts';
+import { PythonPool } from '../../src/tools/python/pool.ts';
+import { importsOf } from '../../src/train/importsPlan.ts';
+import { planTraining } from '../../src/train/plan.ts';
+import { formatPlan } from '../../src/train/planText.ts';
+import { parseRecipe } from '../../src/train/recipe.ts';
+import { openKit } from '../../src/worlds/open.ts';
+import { cli } from '../cli.ts';
+
+const { XDG_CACHE_HOME } = process.env;
+const cache = mkdtempSync(join(tmpdir(), 'sod-packages-'));
+const wheels = join(cache, 'wheels');
+const init = { hiddenSize: 64, intermediateSize: 128, layers: 2, heads: 2, kvHeads: 1, headDim: 32 };
+
+beforeAll(() => {
+  process.env.XDG_CACHE_HOME = cache;
+  mkdirSync(wheels);
+  wheel('tiny_thing', '1.0', ['tiny-helper (>=1)', 'elsewhere; extra == "all"', 'not-here; python_version < "3"'], {
+    'tiny_thing/__init__.py': 'from tiny_helper import double\nvalue = 1\nseen = []\n',
+    'tiny_thing/later.py': 'answer = 42\n',
+    'tiny_thing/words.txt': 'a few words',
+  });
+  wheel('tiny_helper', '2.0', [], { 'tiny_helper.py': 'def double(x):\n    return 2 * x\n' });
+});
+afterAll(() => {
+  if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME;
+  else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME;
+});
+
+function wheel(name: string, version: string, needs: string[], files: Record<string, string>): void {
+  const header = [
+    'Metadata-Version: 2.1',
+    `Name: ${name}`,
+    `Version: ${version}`,
+    ...needs.map(need => `Requires-Dist: ${need}`),
+  ];
+  const all = { ...files, [`${name}-${version}.dist-info/METADATA`]: `${header.join('\n')}\n\nRequires-Dist: prose\n` };
+  const contents = Object.fromEntries(Object.entries(all).map(([path, text]) => [path, strToU8(text)]));
+  writeFileSync(join(wheels, `${name}-${version}-py3-none-any.whl`), zipSync(contents, { mtime: '2020-01-01' }));
+}
+
+describe('adding', () => {
+  test('refuses what is not the file of the lock file, and then keeps nothing', async () => {
+    const folder = mkdtempSync(join(cache, 'false-'));
+    writeFileSync(join(folder, lockedPackage('mpmath')!.file_name), 'something else');
+    await expect(addPackages(['mpmath'], { from: folder })).rejects.toThrow(/mpmath-.* its sha256 is .*, not e5ebd537/);
+    await expect(addPackages(['sympy'], { from: folder })).rejects.toThrow(/has no wheel of sympy .* expected sympy-1/);
+    await expect(addPackages(['tiny-thing', 'numpy'], { from: wheels })).rejects.toThrow(/no wheel of numpy/);
+    expect(keptPackages()).toEqual([]);
+  });
+
+  test('takes what has the hash of the lock file', () => {
+    const bytes = strToU8('a wheel');
+    const locked = { sha256: createHash('sha256').update(bytes).digest('hex') };
+    expect(() => refuseOther(locked, bytes, 'a.whl')).not.toThrow();
+    expect(() => refuseOther(locked, bytes.with(3, 0), 'a.whl')).toThrow(/^a.whl is not the file/);
+  });
+
+  test('from a mirror asks for the file of the lock file, and checks what it gets', async () => {
+    const asked: string[] = [];
+    const server = createServer(({ url }, response) => {
+      asked.push(url!);
+      response.writeHead(url!.includes('numpy') ? 404 : 200).end('something else');
+    });
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+    const from = `http://127.0.0.1:${(server.address() as AddressInfo).port}/full`;
+    await expect(addPackages(['numpy'], { from })).rejects.toThrow(/numpy-.*\.whl answered 404; .* --from <folder>/);
+    await expect(addPackages(['Mpmath'], { from })).rejects.toThrow(/is not the file that Pyodide/);
+    await expect(addPackages(['numpi'], { from })).rejects.toThrow(/has no package 'numpi', did you mean 'numpy'\?/);
+    server.close();
+    expect(asked).toEqual(['numpy', 'mpmath'].map(name => `/full/${lockedPackage(name)!.file_name}`));
+    expect(keptPackages()).toEqual([]);
+  });
+
+  test('takes pure-Python wheels of a folder with what they always depend on', async () => {
+    const command = spawnSync(process.execPath, [cli, 'packages', 'add', 'Tiny.Thing', '--from', wheels], {
+      encoding: 'utf8',
+    });
+    expect(command).toMatchObject({ status: 0, stdout: 'tiny-thing 1.0\ntiny-helper 2.0\n' });
+    expect(keptPackages()).toMatchObject([
+      { name: 'tiny-helper', modules: ['tiny_helper'] },
+      { name: 'tiny-thing', modules: ['tiny_thing'], depends: ['tiny-helper'] },
+    ]);
+    const listed = spawnSync(process.execPath, [cli, 'packages'], { encoding: 'utf8' });
+    expect(listed.stdout).toContain('tiny-thing 1.0  tiny_thing-1.0-py3-none-any.whl\n');
+  });
+});
+
+describe('an interpreter with packages', () => {
+  let pool: PythonPool;
+  beforeAll(async () => {
+    await addPackages(['tiny-thing'], { from: wheels });
+    pool = new PythonPool({ packages: packagesOf(['tiny-thing']), maxOutputChars: 200_000 });
+    await pool.ready();
+  });
+  afterAll(() => pool.close());
+
+  test('has imported them, with their submodules and data within reach', async () => {
+    const session = pool.session();
+    const code = `
+import sys
+print('tiny_thing' in sys.modules, 'tiny_thing.later' in sys.modules)
+import tiny_thing, tiny_thing.later, importlib.resources, importlib.metadata
+print(tiny_thing.double(21), tiny_thing.later.answer, importlib.metadata.version('tiny_thing'))
+importlib.resources.files('tiny_thing').joinpath('words.txt').read_text()`;
+    expect(await session.run(code)).toEqual({ output: "True False\n42 42 1.0\n'a few words'\n" });
+    await session.close();
+  });
+
+  test('gives every session its own modules, whatever another did to them', async () => {
+    const [one, other] = [pool.session(), pool.session()];
+    await one.run('import tiny_thing\ntiny_thing.value = 2\ntiny_thing.seen.append(1)\ntiny_thing.double = None');
+    await one.run(
+      'import sys, tiny_helper\nsys.modules["tiny_helper"] = None\ntiny_helper.double.__code__ = (lambda x: 0).__code__',
+    );
+    const look =
+      'import tiny_thing\nprint(tiny_thing.value, tiny_thing.seen, tiny_thing.double and tiny_thing.double(2))';
+    expect(await other.run(look)).toEqual({ output: '1 [] 4\n' });
+    expect(await one.run(look)).toEqual({ output: '2 [1] None\n' });
+    expect(await pool.runProgram(`import tiny_helper\n${look}`, '')).toEqual({ output: '1 [] 4\n' });
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  test.each([
+    'import tiny_thing, tiny_thing.later\ntiny_thing.value = 2\ntiny_thing.seen.append(tiny_thing)',
+    'import sys, tiny_helper\ndel sys.modules["tiny_helper"]\nimport tiny_helper\ntiny_helper.double = print',
+  ])('leaves no trace of %j', async code => {
+    expect(await new Traces(pool).of(code)).toEqual([]);
+  });
+
+  test('lets nobody change their files', async () => {
+    const session = pool.session();
+    for (const change of ['open(path, "w")', 'os.remove(path)', 'os.chmod(path, 0o777)', 'open(path + "x", "w")']) {
+      const { output } = await session.run(`import os, tiny_thing\npath = tiny_thing.__file__\n${change}`);
+      expect(output).toMatch(/OSError|PermissionError/);
+    }
+    await session.close();
+  });
+
+  test('is not that of others', async () => {
+    const plain = new PythonPool();
+    const { output } = await plain.runProgram(
+      'import importlib.util\nprint(importlib.util.find_spec("tiny_thing"))',
+      '',
+    );
+    expect(output).toBe('None\n');
+    await plain.close();
+  });
+});
+
+test('a profile whose packages were not added is refused, with what to do', () => {
+  expect(() => openKit({ tool: { ...toolPresets.python, packages: ['tiny-thing', 'numpy'] } })).toThrow(
+    "the code tool's profile names the package numpy, which the sandbox has not: run sod packages add numpy",
+  );
+});
+
+test('a package whose file was changed is refused', () => {
+  const [file] = readdirSync(packagesFolder()).filter(name => name.startsWith('tiny_helper'));
+  writeFileSync(join(packagesFolder(), file), 'changed');
+  expect(() => packagesOf(['tiny-thing'])).toThrow(
+    /tiny_helper-2\.0.* is missing or damaged: run sod packages add tiny-helper/,
+  );
+});
+
+describe('the plan of demonstrations', () => {
+  test('reads the modules that code imports', () => {
+    const code =
+      'import os.path as p, numpy as np\nif x:\n    from sympy.abc import x\nfrom . import a\n# import no\nimportant = 1';
+    expect(importsOf(code)).toEqual(['os', 'numpy', 'sympy']);
+  });
+
+  test('names what is neither in the standard library nor in the packages, and what to do', async () => {
+    const codes = ['import math, numpy', 'import numpy, nowhere', 'import sympy, tiny_thing'];
+    const rows = codes.map(code => ({
+      messages: [
+        { role: 'user', content: 'Compute.' },
+        {
+          role: 'assistant',
+          content: '',
+          tool_calls: [{ type: 'function', function: { name: 'python', arguments: { code } } }],
+        },
+        { role: 'tool', content: '1' },
+        { role: 'assistant', content: 'Done.' },
+      ],
+    }));
+    const dataset = join(cache, 'demonstrations.jsonl');
+    writeFileSync(dataset, rows.map(row => `${JSON.stringify(row)}\n`).join(''));
+    await addPackages(['tiny-thing'], { from: wheels });
+    const planned = (packages: string[]) =>
+      planTraining(parseRecipe({ method: 'sft', dataset, init, tool: { packages } }));
+    const armed = await planned(['tiny-thing']);
+    expect(armed).toMatchObject({ missingPackages: [] });
+    expect(armed.data).toEqual([
+      '3 demonstrations',
+      'their code imports what the tool has not: numpy (in 2), nowhere (in 1), sympy (in 1); ' +
+        'sod packages add numpy sympy, and name them in tool.packages; ' +
+        'Pyodide has no package for nowhere: a pure-Python wheel can be added with sod packages add --from <folder>',
+    ]);
+    const lacking = await planned(['numpy']);
+    expect(formatPlan(lacking)).toMatch(/^packages +the code tool's profile names .* run sod packages add numpy$/m);
+    expect(lacking.data[1]).toMatch(
+      /^their code imports what the tool has not: nowhere \(in 1\), .*tiny_thing \(in 1\)/,
+    );
+  });
+});

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { addPackages } from '../../src/tools/packages/add.ts';
-import { noPackages, packagesOf } from '../../src/tools/packages/store.ts';
+import { noPackages, type PythonPackages, packagesOf } from '../../src/tools/packages/store.ts';
 import { PythonPool } from '../../src/tools/python/pool.ts';
 import { Traces } from './traces.ts';
 
@@ -20,23 +20,25 @@ execFileSync('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', '--des
 process.env.XDG_CACHE_HOME = `${folder}/cache`;
 const added = await addPackages(['sympy'], { from: wheels });
 console.log(`added ${added.map(({ name, version }) => `${name} ${version}`).join(', ')}`);
-const sets = { 'standard library': noPackages, sympy: packagesOf(['sympy']) };
+const sets: Record<string, PythonPackages> = { 'standard library': noPackages, sympy: packagesOf(['sympy']) };
 
 for (const [name, packages] of Object.entries(sets)) {
-  const picture = await startSeconds(packages);
-  const starts: number[] = [];
-  for (let round = 0; round < rounds; round++) starts.push(await startSeconds(packages));
-  const times = starts.map(seconds => seconds.toFixed(2)).join(', ');
-  console.log(`${name.padEnd(16)} first start ${picture.toFixed(2)} s, then ${times} s`);
+  // The first of a set makes the picture of its memory.
+  await start(packages);
+  const starts: string[] = [];
+  for (let round = 0; round < rounds; round++) starts.push(await start(packages));
+  console.log(`${name.padEnd(16)} starts in ${starts.join(', ')}`);
 }
 
-async function startSeconds(packages: typeof noPackages): Promise<number> {
-  const began = performance.now();
+/** How long an interpreter takes to start, and what of it the CPU worked. */
+async function start(packages: PythonPackages): Promise<string> {
+  const [began, used] = [performance.now(), process.cpuUsage()];
   const pool = new PythonPool({ packages });
   await pool.ready();
   const seconds = (performance.now() - began) / 1000;
+  const { user, system } = process.cpuUsage(used);
   await pool.close();
-  return seconds;
+  return `${seconds.toFixed(2)} s (CPU ${((user + system) / 1e6).toFixed(2)} s)`;
 }
 
 const programs: [string, string][] = [

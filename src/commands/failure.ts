@@ -11,9 +11,15 @@ const maxChars = 2000;
 export function failure(thrown: unknown): { exitCode: number; message?: string } {
   const error = explained(thrown) as Error;
   if (error.name === 'AbortError') return { exitCode: interruptedExitCode };
-  if (error instanceof UserError) return { exitCode: 1, message: oneLine(error.message) };
+  const mendable = error instanceof UserError ? error : ofThread(error);
+  if (mendable) return { exitCode: 1, message: oneLine(mendable.message) };
   if (process.env.SOD_DEBUG) return { exitCode: 1, message: error.stack };
   return { exitCode: 1, message: oneLine(`Internal error: ${error.message} (SOD_DEBUG=1 shows where)`) };
+}
+
+/** What the person can mend of why a thread ended: an error comes over from it without its class. */
+function ofThread({ cause }: Error): Error | undefined {
+  return cause instanceof Error && cause.name === 'UserError' ? cause : undefined;
 }
 
 function oneLine(message: string): string {

@@ -197,8 +197,8 @@ export const mutations: Record<string, Mutation> = {
   'what config.json asks for and is not computed': (random, { model }) => {
     const path = join(model, 'config.json');
     const wish = random.pick([
-      { rope_scaling: { rope_type: 'yarn', factor: 4 } },
-      { rope_parameters: { full_attention: { rope_type: 'linear', rope_theta: 1e4, factor: 2 } } },
+      { rope_scaling: { rope_type: 'dynamic', factor: 4 } },
+      { rope_parameters: { full_attention: { rope_type: 'longrope', rope_theta: 1e4, factor: 2 } } },
       { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5, rope_theta: 1e4 } },
       { rope_parameters: { full_attention: { rope_type: 'default' } }, rope_theta: undefined },
       { attention_bias: true },

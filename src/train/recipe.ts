@@ -80,10 +80,13 @@ export async function loadRecipe(file: string, ...overrides: Section[]): Promise
   return atAbsolutePaths(parseRecipe(overrides.reduce(merge, readSection(file)), file));
 }
 
-/** What is in a recipe's file, unchecked. @throws UserError if it cannot be read, or holds no keys and values. */
+/**
+ * What is in a recipe's file, unchecked; a tool that is the name of a preset is a section, so that its options can be put over it.
+ * @throws UserError if it cannot be read, or holds no keys and values.
+ */
 export function readSection(file: string): Section {
   const recipe = readYaml(file);
-  if (isSection(recipe)) return recipe;
+  if (isSection(recipe)) return typeof recipe.tool === 'string' ? { ...recipe, tool: { preset: recipe.tool } } : recipe;
   throw new UserError(`${file}: a recipe is keys and values, such as 'method: sod'`);
 }
 

@@ -35,3 +35,8 @@ test.each([false, true])('the comparison has a valid recipe for every stage and 
   for (const { recipe } of plan.stages) await recipe();
   for (const { name } of plan.methods) await plan.recipe(name, 0);
 });
+
+test("options of the tool are put over the recipe's preset", async () => {
+  const { tool } = await loadRecipe('recipes/qwen3-0.6b/sod.yaml', { tool: { packages: ['sympy'] } });
+  expect(tool).toMatchObject({ name: 'code_interpreter', outputChars: 256, packages: ['sympy'] });
+});

@@ -45,12 +45,19 @@ export function parseTokenizer(content: unknown, path: string): TokenizerJson {
 }
 
 /** One more than the largest id. */
-export function vocabularySize({ model, added_tokens: added }: TokenizerJson): number {
-  return 1 + [...Object.values(model.vocab), ...added.map(({ id }) => id)].reduce((a, b) => Math.max(a, b), -1);
+export function vocabularySize({ model: { vocab }, added_tokens: added }: TokenizerJson): number {
+  let largest = -1;
+  for (const token in vocab) largest = Math.max(largest, vocab[token]);
+  for (const { id } of added) largest = Math.max(largest, id);
+  return largest + 1;
 }
 
+/** Like everything here that sees a whole vocabulary, it goes by `for … in`: `Object.values` and `entries` take three times as long. */
 function isVocabulary(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(isTokenId);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const vocab = value as Record<string, unknown>;
+  for (const token in vocab) if (!isTokenId(vocab[token])) return false;
+  return true;
 }
 
 function isTokenId(id: unknown): boolean {
@@ -68,19 +75,22 @@ function pairOf(merge: unknown): [string, string] | undefined {
 }
 
 /** An id stands for one token, and a token has one id. */
-function refuseDuplicates({ model, added_tokens: added }: TokenizerJson, path: string): void {
-  const tokens = new Map<number, string>();
-  const ids = new Map<string, number>();
-  const entries = [...Object.entries(model.vocab), ...added.map(({ content, id }) => [content, id] as const)];
-  for (const [token, id] of entries) {
-    const [otherToken, otherId] = [tokens.get(id) ?? token, ids.get(token) ?? id];
-    if (otherToken !== token) {
-      throw new UserError(`${path}: id ${id} stands for ${JSON.stringify(otherToken)} and ${JSON.stringify(token)}`);
+function refuseDuplicates({ model: { vocab }, added_tokens: added }: TokenizerJson, path: string): void {
+  const tokenOf: (string | undefined)[] = [];
+  const claim = (token: string, id: number) => {
+    const other = tokenOf[id] ?? token;
+    if (other !== token) {
+      throw new UserError(`${path}: id ${id} stands for ${JSON.stringify(other)} and ${JSON.stringify(token)}`);
     }
-    if (otherId !== id)
-      throw new UserError(`${path}: the token ${JSON.stringify(token)} has the ids ${otherId} and ${id}`);
-    tokens.set(id, token);
-    ids.set(token, id);
+    tokenOf[id] = token;
+  };
+  for (const token in vocab) claim(token, vocab[token]);
+  const idOf = new Map<string, number>();
+  for (const { content: token, id } of added) {
+    claim(token, id);
+    const other = (Object.hasOwn(vocab, token) ? vocab[token] : idOf.get(token)) ?? id;
+    if (other !== id) throw new UserError(`${path}: the token ${JSON.stringify(token)} has the ids ${other} and ${id}`);
+    idOf.set(token, id);
   }
 }
 

@@ -25,7 +25,7 @@ export function vocabularyOf(tokenizer: TokenizerJson): Vocabulary {
   const { model, added_tokens: added, decoder } = tokenizer;
   const bytesOf = JSON.stringify(decoder ?? null).includes('"ByteLevel"') ? byteLevelBytes : pieceBytes;
   const texts: (Uint8Array | undefined)[] = [];
-  for (const [token, id] of Object.entries(model.vocab)) texts[id] = bytesOf(token);
+  for (const token in model.vocab) texts[model.vocab[token]] = bytesOf(token);
   const controls = new Map<number, string>();
   for (const token of added) {
     texts[token.id] = isControl(token) ? undefined : Buffer.from(token.content);

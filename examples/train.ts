@@ -67,7 +67,7 @@ const distilled = await stage('student-sod', {
   reward: { overlongBuffer: 64 },
 });
 
-const settings = { tasks: 128, k: 8, temperature: 1, topP: 0.6, maxTurns: 8, maxResponseTokens: 256, seed: 0 };
+const settings = { tasks: 128, k: 4, temperature: 1, topP: 0.6, maxTurns: 8, maxResponseTokens: 256, seed: 0 };
 const opened = await openWorld(world);
 const engine = await LocalEngine.start();
 const models = { teacher, 'student, SFT': student, 'student, SOD': distilled };
@@ -75,7 +75,7 @@ for (const [name, checkpoint] of Object.entries(models)) {
   const { average, diagnostics } = await evaluateCheckpoint(engine, checkpoint, opened.world, settings);
   const percent = (fraction: number) => (100 * fraction).toFixed(1).padStart(5);
   console.log(
-    `${name.padEnd(12)}  average@8 ${percent(average)}   tool success ${percent(diagnostics.toolSuccessRate)}`,
+    `${name.padEnd(12)}  average@4 ${percent(average)}   tool success ${percent(diagnostics.toolSuccessRate)}`,
   );
 }
 await engine.close();

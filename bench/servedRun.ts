@@ -35,7 +35,7 @@ const teacher = await startServer(models.teacher);
 const changes = {
   ...models,
   training: { iterations: 5 },
-  save: { every: 5, trajectoriesEvery: 1 },
+  save: { every: 5 },
 };
 const served = { ...changes, teacher: teacher.url, engine: { kind: 'tinker', url: student.url } };
 

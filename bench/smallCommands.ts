@@ -55,7 +55,7 @@ export async function writeSmallInputs(folder: string): Promise<{ student: strin
     stringify({
       rollout: { groupSize: 2, maxResponseTokens: 24, maxTurns: 2 },
       training: { iterations: 2, promptsPerIteration: 2, promptsPerUpdate: 1 },
-      save: { every: 1, trajectoriesEvery: 1 },
+      save: { every: 1 },
     }),
   );
   write(

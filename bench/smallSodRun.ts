@@ -41,6 +41,6 @@ export function smallSodRun(models: { student: string; teacher: string }): Recip
     rollout: { groupSize: 2, maxResponseTokens: 24, maxTurns: 2 },
     training: { iterations: 8, promptsPerIteration: 4, promptsPerUpdate: 2 },
     optimizer: { learningRate: 1e-3 },
-    save: { every: 2, trajectoriesEvery: 2 },
+    save: { every: 2 },
   };
 }

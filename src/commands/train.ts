@@ -30,7 +30,7 @@ Examples:
   sod train recipes/qwen3-0.6b/sod.yaml --dry-run
 
 A run's folder holds recipe.yaml (every default written out), metrics.jsonl (a line an iteration), trajectories/
-(readable samples), checkpoints/ (to resume from) and, at the end, final/ (the model in Hugging Face layout); where the
+(what was sampled), checkpoints/ (to resume from) and, at the end, final/ (the model in Hugging Face layout); where the
 recipe has evaluate, best/ is the model that did best so far, and metrics.jsonl has the curve.
 Ctrl-C finishes the running update, saves and stops; twice stops at once. A run killed at any moment can be resumed
 and reaches the same weights.`,

@@ -4,8 +4,8 @@ import { aroundErrorLines, byStep, curve, metricLine, patternLines } from '../re
 import { asPercent, percentText } from '../report/numbers.ts';
 import { hasColor, spareColors, style } from '../report/style.ts';
 import { tokenLegend, trajectoryHtml } from '../report/trajectory.ts';
-import { type Metrics, readMetrics, readTrajectories } from '../train/runDirectory.ts';
-import type { SampledTrajectory } from '../train/sample.ts';
+import { type Metrics, newestTrajectory, readMetrics } from '../train/runDirectory.ts';
+import type { KeptTrajectory } from '../train/trajectoryFile.ts';
 import type { Plan } from './plan.ts';
 import { bestStudent, type Row, tableCells } from './table.ts';
 
@@ -133,8 +133,8 @@ function section(title: string, text: string, figures: readonly string[]): strin
 function trajectories(plan: Plan, seeds: readonly number[]): string {
   const name = plan.methods.find(method => method.name === 'sod')?.name ?? plan.methods[0]?.name;
   if (!name) return '';
-  const samples = readTrajectories(plan.runDir(name, seeds[0]));
-  const found = (Object.keys(patternTitles) as Pattern[]).flatMap(pattern => mostTelling(samples, pattern) ?? []);
+  const run = plan.runDir(name, seeds[0]);
+  const found = (Object.keys(patternTitles) as Pattern[]).flatMap(pattern => mostTelling(run, pattern) ?? []);
   if (!found.length) return '';
   const parts = found.map(
     sample => `<h3>${patternTitles[sample.pattern!]}</h3>
@@ -145,7 +145,9 @@ the teacher (d) and what the step counted (w). ${tokenLegend}</p>${parts.join('\
 }
 
 /** The newest of the pattern in which a tool failed, if there is one. */
-function mostTelling(samples: readonly SampledTrajectory[], pattern: Pattern): SampledTrajectory | undefined {
-  const fitting = samples.filter(sample => sample.pattern === pattern);
-  return fitting.find(({ steps }) => steps.some(({ error }) => error)) ?? fitting[0];
+function mostTelling(run: string, wanted: Pattern): KeptTrajectory | undefined {
+  return (
+    newestTrajectory(run, ({ pattern, errors }) => pattern === wanted && errors > 0) ??
+    newestTrajectory(run, ({ pattern }) => pattern === wanted)
+  );
 }

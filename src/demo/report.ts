@@ -6,8 +6,8 @@ import { byStep, curve, metricLine, patternLines } from '../report/curves.ts';
 import { asPercent, duration, percent, percentText } from '../report/numbers.ts';
 import { style } from '../report/style.ts';
 import { tokenLegend, trajectoryHtml } from '../report/trajectory.ts';
-import { readMetrics, readTrajectories } from '../train/runDirectory.ts';
-import type { SampledTrajectory } from '../train/sample.ts';
+import { newestTrajectory, readMetrics } from '../train/runDirectory.ts';
+import type { KeptTrajectory, TrajectoryEntry } from '../train/trajectoryFile.ts';
 
 /** The models of the demo, in the order of its table. */
 const labels = {
@@ -94,7 +94,7 @@ ${byStep('Divergence d by step', 'divergenceByStep', sod)}
 ${byStep('Weight w by step', 'weightByStep', sod)}
 ${curve('SOD trajectories by pattern', patternLines(sod), asPercent)}
 </div>
-${trajectory(readTrajectories(join(out, 'student-sod')))}
+${trajectory(join(out, 'student-sod'))}
 <h2>Before distillation</h2>
 <div class="grid">
 ${curve('SFT loss, nats a token', [metricLine('teacher', 'teacher', metrics('teacher-sft'), 'loss'), metricLine('student', 'sft', metrics('student-sft'), 'loss')])}
@@ -133,22 +133,22 @@ function table({ evaluations, settings: { k } }: DemoResults): string {
 }
 
 /** The newest trajectory that drifted, met an error, came back and answered rightly; else the nearest there is to it. */
-function recovered(samples: SampledTrajectory[]): SampledTrajectory | undefined {
-  const wishes: ((sample: SampledTrajectory) => boolean)[] = [
-    ({ pattern, correct, steps }) => pattern === 'recovery' && correct && steps.some(({ error }) => error),
+function recovered(run: string): KeptTrajectory | undefined {
+  const wishes: ((entry: TrajectoryEntry) => boolean)[] = [
+    ({ pattern, correct, errors }) => pattern === 'recovery' && correct && errors > 0,
     ({ pattern, correct }) => pattern === 'recovery' && correct,
     ({ pattern }) => pattern === 'recovery',
     () => true,
   ];
   for (const wish of wishes) {
-    const found = samples.find(wish);
+    const found = newestTrajectory(run, wish);
     if (found) return found;
   }
   return undefined;
 }
 
-function trajectory(samples: SampledTrajectory[]): string {
-  const sample = recovered(samples);
+function trajectory(run: string): string {
+  const sample = recovered(run);
   if (!sample) return '';
   const what = sample.pattern === 'recovery' ? 'A trajectory that recovers' : 'A trajectory';
   return `<h2>${what}</h2>

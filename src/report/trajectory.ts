@@ -1,11 +1,11 @@
 /** A sampled trajectory laid out step by step: what was said, what the tools answered, and what the teacher thought of it. */
-import type { SampledStep, SampledTrajectory } from '../train/sample.ts';
+import type { KeptStep, KeptTrajectory } from '../train/trajectoryFile.ts';
 import { escapeHtml } from './chart.ts';
 
 /** Gaps of so many nats between teacher and student have the full colour; a tenth of it has none. */
 const FULL_COLOUR = 2;
 
-export function trajectoryHtml({ prompt, steps }: SampledTrajectory): string {
+export function trajectoryHtml({ prompt, steps }: KeptTrajectory): string {
   return `<div class="card"><pre class="observation">${escapeHtml(question(prompt))}</pre><ol class="steps">${steps
     .map(stepHtml)
     .join('')}</ol></div>`;
@@ -16,7 +16,7 @@ export const tokenLegend =
   'Tokens are shaded by how much more <span class="more" style="--a:.5">(blue)</span> or less ' +
   '<span class="less" style="--a:.5">(red)</span> probable the teacher finds them than the student did.';
 
-function stepHtml(step: SampledStep, k: number): string {
+function stepHtml(step: KeptStep, k: number): string {
   const { text, observation, error, divergence, weight } = step;
   const numbers =
     divergence === undefined || weight === undefined
@@ -27,7 +27,7 @@ function stepHtml(step: SampledStep, k: number): string {
       ? ''
       : `<pre class="observation${error ? ' error' : ''}">${escapeHtml(observation.trim())}</pre>`;
   return `<li><div class="numbers">step ${k + 1}${numbers}</div>
-<div><pre>${step.tokens ? shaded(step.tokens, step.gaps!) : escapeHtml(text.trim())}</pre>${answer}</div></li>`;
+<div><pre>${step.gaps ? shaded(step.tokens, step.gaps) : escapeHtml(text.trim())}</pre>${answer}</div></li>`;
 }
 
 function shaded(tokens: readonly string[], gaps: readonly number[]): string {

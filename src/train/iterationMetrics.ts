@@ -3,8 +3,6 @@ import type { Trajectory } from '../agent/trajectory.ts';
 import type { Scores } from '../engine/types.ts';
 import { aroundErrors, distillationDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
 import type { StepWeighting } from '../methods/method.ts';
-import type { Chat } from '../text/chat.ts';
-import { type SampledTrajectory, sampleTrajectories } from './sample.ts';
 import { summarize, type UpdateMetrics } from './update.ts';
 
 /** All trajectories of an iteration; where a teacher scored them, its scores and the weights of their steps, one for each. */
@@ -24,15 +22,6 @@ export function iterationMetrics(updates: readonly UpdateMetrics[], outcome: Ite
     ...(scores && distillationMetrics(scores, outcome)),
     rolloutTokens: trajectories.reduce((sum, { mask }) => sum + count(mask), 0),
   };
-}
-
-/** Some of the trajectories as people read them. */
-export function readableTrajectories(
-  { trajectories, scores, steps, epsilon }: IterationOutcome,
-  chat: Chat,
-): SampledTrajectory[] {
-  const scored = scores?.map(({ logprobs }, i) => ({ weighting: steps[i], teacherLogprobs: logprobs }));
-  return sampleTrajectories(trajectories, scored, epsilon, chat);
 }
 
 function distillationMetrics(scores: Scores[], { trajectories, steps, epsilon }: IterationOutcome) {

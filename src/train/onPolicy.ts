@@ -23,7 +23,8 @@ import { Random } from '../random.ts';
 import { judge } from '../worlds/judge.ts';
 import { Clock } from './clock.ts';
 import { refuseNonFinite } from './finite.ts';
-import { iterationMetrics, readableTrajectories } from './iterationMetrics.ts';
+import { iterationMetrics } from './iterationMetrics.ts';
+import { keptTrajectories } from './keptTrajectories.ts';
 import type { Learner, OnPolicyContext, Phase, SamplingContext } from './learner.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
 import { type RefilledGroups, refilled } from './refill.ts';
@@ -36,7 +37,7 @@ import { batchOfTasks, trainingTasks } from './trainingTasks.ts';
 import { type UpdateMetrics, update } from './update.ts';
 
 export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPolicyContext): Learner {
-  const { training, save } = recipe;
+  const { training } = recipe;
   const { refill } = recipe.rollout;
   let chosen: number[] | undefined;
   /** Batches that were taken until an iteration, where this process has made the one before. */
@@ -70,9 +71,8 @@ export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPoli
 
       const steps = learned.flatMap(group => group.steps ?? []);
       const outcome = { trajectories: groups.flat(), scores: scores?.flat(), steps, epsilon: recipe.report.epsilon };
-      if ((iteration + 1) % save.trajectoriesEvery === 0) {
-        context.run.logTrajectories(iteration + 1, readableTrajectories(outcome, context.chat));
-      }
+      const kept = keptTrajectories(recipe, iteration, { tasks, groups, scores, learned }, context.chat);
+      context.run.logTrajectories(iteration + 1, kept);
       return {
         ...iterationMetrics(updates, outcome),
         ...sourceMetrics(tasks, groups),

@@ -46,8 +46,8 @@ const save = section({
   every: count.default(10),
   /** Resumable checkpoints that are kept. */
   keep: count.default(2),
-  /** Iterations between two samples of readable trajectories. */
-  trajectoriesEvery: count.default(10),
+  /** Share of the tasks of an iteration all attempts at which are kept, to be looked at. */
+  trajectories: fraction.default(1),
 }).prefault({});
 
 const optimizer = (defaults: {

@@ -7,7 +7,14 @@ import { lockFolder } from '../folderLock.ts';
 import { firstIssue } from '../schema.ts';
 import { explained, SystemRefusal } from '../systemErrors.ts';
 import { formatRecipe, parseRecipe, type Recipe, readSection } from './recipe.ts';
-import { formatTrajectories, parseTrajectories, type SampledTrajectory } from './sample.ts';
+import {
+  type KeptTrajectory,
+  keptIterations,
+  readIndex,
+  readTrajectory,
+  type TrajectoryEntry,
+  writeTrajectories,
+} from './trajectoryFile.ts';
 
 /** How far a run has come: iterations finished and updates made. */
 const progressSchema = z.looseObject({ iteration: z.int().nonnegative(), update: z.int().nonnegative() });
@@ -29,7 +36,7 @@ export interface CheckpointKeeping {
  *
  *     recipe.yaml           the recipe with every default written out
  *     metrics.jsonl         one line an iteration; until the run ends, its evaluation in a line of its own
- *     trajectories/         readable samples
+ *     trajectories/         what was sampled, to be looked at
  *     initial/              the fresh model, where the recipe asks for one
  *     checkpoints/<update>/ weights and optimizer state, to resume from
  *     evaluations/<iteration>/ the samples of evaluations on benchmarks
@@ -183,8 +190,9 @@ export class RunDirectory {
     writeFileWhole(this.#metricsFile, kept.map(line => `${JSON.stringify(line)}\n`).join(''));
   }
 
-  logTrajectories(iteration: number, samples: readonly SampledTrajectory[]): void {
-    writeFileWhole(join(this.path, 'trajectories', `${fileNumber(iteration)}.yaml`), formatTrajectories(samples));
+  /** Keeps trajectories of an iteration, if there are any. */
+  logTrajectories(iteration: number, trajectories: readonly KeptTrajectory[]): void {
+    if (trajectories.length > 0) writeTrajectories(trajectoriesOf(this.path), iteration, trajectories);
   }
 
   /** Gives the folder back; a new run that has learned nothing leaves nothing. */
@@ -305,11 +313,29 @@ function reasonOf(error: unknown): string {
   return error instanceof z.ZodError ? firstIssue(error) : (error as Error).message;
 }
 
-/** The readable trajectories of a run, newest first. They only illustrate: a file that is damaged shows none. */
-export function readTrajectories(path: string): SampledTrajectory[] {
-  const folder = join(path, 'trajectories');
-  const files = existsSync(folder) ? numbered(folder, /^\d+\.yaml$/) : [];
-  return files.flatMap(file => parseTrajectories(readFileSync(join(folder, file), 'utf8')) ?? []);
+/** All trajectories that a run has kept, those of its last iteration first; of damaged files, none. */
+export function readTrajectories(path: string): KeptTrajectory[] {
+  const folder = trajectoriesOf(path);
+  return keptIterations(folder).flatMap(iteration =>
+    readIndex(folder, iteration).flatMap(entry => readTrajectory(folder, iteration, entry) ?? []),
+  );
+}
+
+/** The newest trajectory that a run has kept for which something holds. */
+export function newestTrajectory(path: string, fits: (entry: TrajectoryEntry) => boolean): KeptTrajectory | undefined {
+  const folder = trajectoriesOf(path);
+  for (const iteration of keptIterations(folder)) {
+    for (const entry of readIndex(folder, iteration)) {
+      const found = fits(entry) && readTrajectory(folder, iteration, entry);
+      if (found) return found;
+    }
+  }
+  return undefined;
+}
+
+/** The folder of the trajectories that a run keeps. */
+export function trajectoriesOf(path: string): string {
+  return join(path, 'trajectories');
 }
 
 function checkpointsOf(path: string): string[] {

@@ -21,7 +21,7 @@ const shared = {
   world: 'careful-shop',
   rollout: { groupSize: 2, maxTurns: 2, maxResponseTokens: 32 },
   training: { iterations: 2, promptsPerIteration: 2, promptsPerUpdate: 1 },
-  save: { every: 1, trajectoriesEvery: 1 },
+  save: { every: 1 },
 };
 const comparison = {
   stages: { teacher: { recipe: 'teacher.yaml' }, start: { recipe: 'start.yaml' } },
@@ -112,7 +112,7 @@ test('every method is trained for every seed from the same checkpoint, measured,
   const content = { settings: { ...plan.evaluation, seed: 3 }, evaluation: {} };
   writeFileSync(join(plan.runDir('grpo', 3), 'grpo-eval-3.json'), '{"settings":');
   writeFileSync(join(plan.runDir('sod', 3), 'sod-eval-3.json'), JSON.stringify(content));
-  writeFileSync(join(plan.runDir('sod', 3), 'trajectories', '000002.yaml.tmp'), '- task: o');
+  writeFileSync(join(plan.runDir('sod', 3), 'trajectories', '000002.jsonl.gz.tmp'), 'half');
   await compare(plan, again);
   expect([...measured]).toEqual(['grpo, seed 3', 'sod, seed 3']);
   expect(JSON.parse(readFileSync(join(out, 'table.json'), 'utf8'))).toEqual(table);

@@ -11,14 +11,22 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import type { Trainer } from '../../src/engine/types.ts';
 import { UserError } from '../../src/errors.ts';
 import type { Learner } from '../../src/train/learner.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
 import { goOn } from '../../src/train/resume.ts';
-import { holdsRun, RunDirectory, readMetrics, readRecipe, readTrajectories } from '../../src/train/runDirectory.ts';
-import { formatTrajectories, type SampledTrajectory } from '../../src/train/sample.ts';
+import {
+  holdsRun,
+  newestTrajectory,
+  RunDirectory,
+  readMetrics,
+  readRecipe,
+  readTrajectories,
+} from '../../src/train/runDirectory.ts';
+import { type KeptTrajectory, readIndex, readTrajectory, writeTrajectories } from '../../src/train/trajectoryFile.ts';
 
 const recipe = parseRecipe({ method: 'sft', model: '/nowhere', save: { keep: 3 } });
 const newFolder = () => join(mkdtempSync(join(tmpdir(), 'sod-run-')), 'run');
@@ -46,13 +54,17 @@ async function interrupt(path: string): Promise<void> {
   run.close();
 }
 
-const sample: SampledTrajectory = {
+const sample: KeptTrajectory = {
   task: 'one',
+  sample: 0,
   reward: 1,
   correct: true,
   end: 'answer',
   pattern: 'stable',
-  steps: [{ text: 'thought', observation: 'seen' }, { text: 'answer' }],
+  steps: [
+    { text: 'thought', observation: 'seen', tokens: ['thou', 'ght'], logprobs: [-0.5, 0], divergence: 0.25, weight: 1 },
+    { text: 'answer', tokens: ['answer'], logprobs: [-1], divergence: 0.125, weight: 1.2, gaps: [0.25] },
+  ],
   prompt: 'question\n',
 };
 
@@ -132,13 +144,13 @@ test.each<[string, (path: string) => void, number, RegExp]>([
 test.each<[string, (path: string) => void]>([
   ['a damaged line after the checkpoint', damageLine(5, '\0\0\0')],
   ['files of others among its checkpoints', path => writeFileSync(join(path, 'checkpoints/notes.txt'), 'mine')],
-  ['a half-written trajectory', path => writeFileSync(join(path, `trajectories/000006.yaml.${uuid}.tmp`), '- task: o')],
+  ['a half-written trajectory', path => writeFileSync(join(path, `trajectories/000006.jsonl.gz.${uuid}.tmp`), 'half')],
 ])('%s is no harm', async (_, damage) => {
   const path = interrupted();
   damage(path);
   expect(readTrajectories(path)).toEqual([sample]);
   expect(await resumed(path)).toEqual({ iteration: 4, notices: [] });
-  expect(readdirSync(join(path, 'trajectories'))).toEqual(['000005.yaml']);
+  expect(readdirSync(join(path, 'trajectories'))).toEqual(['000005.index.json', '000005.jsonl.gz']);
 });
 
 const uuid = '4bb2dc2c-6b0c-4a5f-9c9c-0b7d3b8f2c11';
@@ -195,11 +207,30 @@ test('a checkpoint beyond the run does not count among those that are kept', asy
   expect(readdirSync(join(path, 'checkpoints')).sort()).toEqual(['000006', '000008', '000010', '9999999']);
 });
 
-test('reports leave out trajectories of which only a part is there', async () => {
+test('kept trajectories are JSON lines, each of which is read alone', () => {
+  const path = newFolder();
+  const folder = join(path, 'trajectories');
+  mkdirSync(folder, { recursive: true });
+  const other = { ...sample, task: 'two', correct: false, pattern: undefined };
+  writeTrajectories(folder, 7, [sample, other]);
+  const lines = gunzipSync(readFileSync(join(folder, '000007.jsonl.gz')))
+    .toString()
+    .trimEnd()
+    .split('\n');
+  expect(lines.map(line => JSON.parse(line))).toEqual([sample, other]);
+  const [first, second] = readIndex(folder, 7);
+  expect(first).toMatchObject({ task: 'one', pattern: 'stable', steps: 2, tokens: 3, errors: 0, divergence: 0.25 });
+  expect(readTrajectory(folder, 7, second)).toEqual(other);
+  expect(newestTrajectory(path, ({ correct }) => !correct)).toEqual(other);
+});
+
+test('trajectories of which only a part is there are left out', () => {
   const path = interrupted();
-  const whole = formatTrajectories([sample, sample]);
-  for (const [i, cut] of [0, 1, 50, whole.length - sample.prompt.length - 20].entries()) {
-    writeFileSync(join(path, 'trajectories', `00000${i}.yaml`), whole.slice(0, cut));
+  const folder = join(path, 'trajectories');
+  const [data, index] = ['jsonl.gz', 'index.json'].map(name => readFileSync(join(folder, `000005.${name}`)));
+  for (const [i, cut] of [0, 1, 50, data.length - 20].entries()) {
+    writeFileSync(join(folder, `00000${i}.jsonl.gz`), data.subarray(0, cut));
+    writeFileSync(join(folder, `00000${i}.index.json`), i < 2 ? index.subarray(0, 30) : index);
   }
   expect(readTrajectories(path)).toEqual([sample]);
 });

@@ -40,7 +40,7 @@ function sod(teacher: string): Recipe {
   return parseRecipe({
     ...run,
     training: { ...run.training, iterations: 3 },
-    save: { every: 10, trajectoriesEvery: 1 },
+    save: { every: 10 },
   });
 }
 

@@ -29,7 +29,7 @@ export function shortAnswersRun(folder: string, models: { student: string; teach
     rollout: { groupSize: 4, maxResponseTokens: 24, maxTurns: 2 },
     training: { iterations: 8, promptsPerIteration: 4, promptsPerUpdate: 2 },
     optimizer: { learningRate: 1e-2 },
-    save: { every: 2, trajectoriesEvery: 2 },
+    save: { every: 2 },
     evaluate: { every: 2, tasks: 8, samples: 4 },
   } satisfies RecipeInput;
 }

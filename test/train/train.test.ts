@@ -30,7 +30,6 @@ test('learns from the tasks that the recipe names, and leaves out those before a
     rollout: { groupSize: 2, maxPromptTokens, maxResponseTokens: 16, maxTurns: 1 },
     training: { iterations: 2, promptsPerIteration: 3, promptsPerUpdate: 3, tasks: 4, firstTask: 1000 },
     optimizer: { learningRate: 1e-3 },
-    save: { trajectoriesEvery: 1 },
   });
   const notices: string[] = [];
   await train(recipe, {

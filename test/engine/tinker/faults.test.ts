@@ -16,7 +16,7 @@ const recipe = parseRecipe({
   ...smallSodRun(models),
   rollout: { groupSize: 2, maxResponseTokens: 12, maxTurns: 2 },
   training: { iterations: 50, promptsPerIteration: 4, promptsPerUpdate: 1 },
-  save: { every: 10, trajectoriesEvery: 50 },
+  save: { every: 10, trajectories: 0 },
 });
 
 test('200 updates over a network that fails in every way end with the weights of an undisturbed run', async () => {

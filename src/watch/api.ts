@@ -1,0 +1,91 @@
+/** What the page of `sod watch` and its server say to each other: JSON over HTTP, and server-sent events. */
+import type { Pattern } from '../methods/diagnostics.ts';
+import type { Metrics } from '../train/runDirectory.ts';
+import type { KeptTrajectory, TrajectoryEntry } from '../train/trajectoryFile.ts';
+
+/** A training run in one of the folders that are watched. */
+export interface RunSummary {
+  /** Names the run in addresses. */
+  id: string;
+  /** Its folder, from the folder that was given. */
+  name: string;
+  method: string;
+  /** `unreadable`: `problem` says why. */
+  state: 'running' | 'stopped' | 'finished' | 'unreadable';
+  problem?: string;
+  iteration: number;
+  iterations: number;
+  /** When something of it changed last, in milliseconds since 1970. */
+  changed: number;
+  /** Of what it needs at its pace of late; of a run under way. */
+  secondsLeft?: number;
+  /** Share of right answers: of the last evaluation, else of the last iteration. */
+  accuracy?: number;
+  /** What its small curve shows: a metric by name, and at most 60 values of it. */
+  curve: { metric: string; values: number[] };
+  /** Trajectories that can be looked at. */
+  trajectories: number;
+}
+
+/** `GET /api/runs` */
+export interface Runs {
+  runs: RunSummary[];
+  /** Comparisons and demos among the folders: the table of each. */
+  tables: { name: string; table: unknown }[];
+}
+
+/**
+ * `GET /api/events?run=…&run=…`: what changes. `metrics` are the lines of a run from the `from`-th on: what was known from
+ * there on is void, as after a run that was resumed.
+ */
+export type WatchEvent =
+  | ({ kind: 'runs' } & Runs)
+  | { kind: 'metrics'; run: string; from: number; lines: Metrics[] }
+  /** The run's folder cannot be read (any more). */
+  | { kind: 'problem'; run: string; problem: string };
+
+/** `GET /api/runs/:id/trajectories?…`: which are wanted; all that are given hold. */
+export interface TrajectoryQuery {
+  /** Iterations from and to, both included. */
+  from?: number;
+  to?: number;
+  task?: string;
+  source?: string;
+  correct?: boolean;
+  pattern?: Pattern;
+  /** Whether a tool call in it failed. */
+  error?: boolean;
+  leastReward?: number;
+  mostReward?: number;
+  order?: 'newest' | 'oldest' | 'reward' | 'divergence';
+  offset?: number;
+  /** At most 500. */
+  limit?: number;
+}
+
+export interface TrajectoryList {
+  /** That fit the query. */
+  total: number;
+  rows: TrajectoryRow[];
+}
+
+export interface TrajectoryRow extends TrajectoryEntry {
+  iteration: number;
+  /** Its place among those that were kept of the iteration. */
+  index: number;
+}
+
+/** `GET /api/runs/:id/trajectories/:iteration/:index` */
+export interface TrajectoryView {
+  row: TrajectoryRow;
+  trajectory: KeptTrajectory;
+  /** The other attempts at the task, oldest first. */
+  attempts: TrajectoryRow[];
+}
+
+/** `GET /api/runs/:id/search?text=…&…`: one line of JSON for each trajectory that has the text, newest first, as it is found. */
+export interface SearchHit {
+  row: TrajectoryRow;
+  /** The text with what stands around it. */
+  excerpt: string;
+}

@@ -29,7 +29,7 @@ export function lockFolder(path: string): () => void {
   const file = join(path, 'lock');
   claim(file, path, {
     host: hostname(),
-    boot: isLinux ? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() : '',
+    boot: bootOf(),
     process: process.pid,
     start: startOf(process.pid) ?? '',
   });
@@ -55,6 +55,12 @@ function claim(file: string, path: string, self: Owner): void {
   }
 }
 
+/** Whether a process has the folder, here or on another host. */
+export function isInUse(path: string): boolean {
+  const owner = readOwner(join(path, 'lock'));
+  return owner !== 'gone' && owner !== undefined && (owner.host !== hostname() || isHeld(owner));
+}
+
 /**
  * Whether there is a claim that nobody holds: one that is gone meanwhile may be followed by another at any moment.
  * @throws UserError if a process holds it.
@@ -68,10 +74,20 @@ function isVoid(file: string, path: string, self: Owner): boolean {
       `${path} is in use by process ${owner.process} on ${owner.host}; if that is gone, delete ${file}`,
     );
   }
-  if (owner.boot === self.boot && isRunning(owner.process) && (startOf(owner.process) ?? owner.start) === owner.start) {
+  if (isHeld(owner)) {
     throw new UserError(`${path} is in use by process ${owner.process}: wait for its end, or stop it`);
   }
   return true;
+}
+
+/** Whether the process on this host that made a claim still runs. */
+function isHeld({ boot, process, start }: Owner): boolean {
+  return boot === bootOf() && isRunning(process) && (startOf(process) ?? start) === start;
+}
+
+/** Of this host, since it was started last; empty where the system does not tell. */
+function bootOf(): string {
+  return isLinux ? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() : '';
 }
 
 /** Nobody, where the file is no whole lock, which nobody can hold. */

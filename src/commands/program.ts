@@ -13,6 +13,7 @@ import { pushCommand } from './push.ts';
 import { runCommand } from './run.ts';
 import { serveCommand } from './serve.ts';
 import { trainCommand } from './train.ts';
+import { watchCommand } from './watch.ts';
 
 /** The command line as a whole. */
 export function sodProgram(): Command {
@@ -34,6 +35,7 @@ Start with:
   for (const command of [
     demoCommand,
     trainCommand,
+    watchCommand,
     compareCommand,
     evalCommand,
     collectCommand,

@@ -74,9 +74,8 @@ export function writeTrajectories(folder: string, iteration: number, trajectorie
     start += place.bytes;
     return { ...entryOf(trajectory), ...place };
   });
-  const { data, index } = files(folder, iteration);
-  writeFileWhole(data, Buffer.concat(members));
-  writeFileWhole(index, JSON.stringify(entries));
+  writeFileWhole(trajectoryFile(folder, iteration), Buffer.concat(members));
+  writeFileWhole(indexFile(folder, iteration), JSON.stringify(entries));
 }
 
 function entryOf({ prompt: _, steps, ...rest }: KeptTrajectory): TrajectoryEntry {
@@ -100,7 +99,7 @@ export function keptIterations(folder: string): number[] {
 /** What an iteration's trajectories are; nothing where the index is gone or damaged: they only illustrate. */
 export function readIndex(folder: string, iteration: number): TrajectoryIndex {
   try {
-    return index.parse(JSON.parse(readFileSync(files(folder, iteration).index, 'utf8')));
+    return index.parse(JSON.parse(readFileSync(indexFile(folder, iteration), 'utf8')));
   } catch {
     return [];
   }
@@ -113,7 +112,9 @@ export function readTrajectory(
   { start, bytes }: Pick<TrajectoryIndex[number], 'start' | 'bytes'>,
 ): KeptTrajectory | undefined {
   try {
-    return keptTrajectory.parse(JSON.parse(gunzipSync(part(files(folder, iteration).data, start, bytes)).toString()));
+    return keptTrajectory.parse(
+      JSON.parse(gunzipSync(part(trajectoryFile(folder, iteration), start, bytes)).toString()),
+    );
   } catch {
     return undefined;
   }
@@ -129,7 +130,16 @@ function part(path: string, start: number, bytes: number): Buffer {
   }
 }
 
-function files(folder: string, iteration: number) {
-  const name = join(folder, String(iteration).padStart(6, '0'));
-  return { data: `${name}.jsonl.gz`, index: `${name}.index.json` };
+/** Where the trajectories of an iteration are. */
+export function trajectoryFile(folder: string, iteration: number): string {
+  return join(folder, `${fileNumber(iteration)}.jsonl.gz`);
+}
+
+/** Where it says what they are. */
+export function indexFile(folder: string, iteration: number): string {
+  return join(folder, `${fileNumber(iteration)}.index.json`);
+}
+
+function fileNumber(iteration: number): string {
+  return String(iteration).padStart(6, '0');
 }

@@ -23,7 +23,7 @@ export interface RunSummary {
   accuracy?: number;
   /** What its small curve shows: a metric by name, and at most 60 values of it. */
   curve: { metric: string; values: number[] };
-  /** Trajectories that can be looked at. */
+  /** Iterations whose trajectories can be looked at. */
   trajectories: number;
 }
 

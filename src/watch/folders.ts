@@ -1,0 +1,94 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { UserError } from '../errors.ts';
+import type { RunSummary, Runs } from './api.ts';
+import { WatchedRun } from './watchedRun.ts';
+
+/** Folders of a run, and of others, in which there are no runs. */
+const without = new Set(['checkpoints', 'trajectories', 'evaluations', 'initial', 'best', 'final', 'node_modules']);
+/** How far below a given folder runs are looked for, and in how many folders. */
+const deepest = 6;
+const mostFolders = 20_000;
+/** What is on disk is looked at again after so long. */
+const freshMs = 900;
+const largestTable = 1 << 20;
+
+/** The runs in some folders, of which nothing but what is found there can be read. */
+export class WatchedFolders {
+  readonly #roots: string[];
+  readonly #known = new Map<string, WatchedRun>();
+  #looked = Number.NEGATIVE_INFINITY;
+  #summaries: RunSummary[] = [];
+  #tables: Runs['tables'] = [];
+
+  /** @throws UserError where one is not there. */
+  constructor(folders: readonly string[]) {
+    for (const folder of folders) {
+      if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) continue;
+      throw new UserError(`${folder} is no folder: give that of a run, or one that has runs in it, such as runs`);
+    }
+    this.#roots = folders.map(folder => resolve(folder));
+  }
+
+  /** Everything as it is on disk, or was a moment ago. */
+  look(): Runs {
+    if (performance.now() - this.#looked >= freshMs) {
+      this.#find();
+      this.#summaries = [...this.#known.values()].map(run => run.summary());
+      this.#looked = performance.now();
+    }
+    return { runs: this.#summaries, tables: this.#tables };
+  }
+
+  run(id: string): WatchedRun | undefined {
+    this.look();
+    return [...this.#known.values()].find(run => run.id === id);
+  }
+
+  /** Those that are gone stay known: whoever watches one is told. */
+  #find(): void {
+    this.#tables = [];
+    let left = mostFolders;
+    const visit = (folder: string, name: string, depth: number) => {
+      if (isRun(folder)) {
+        if (!this.#known.has(folder)) this.#known.set(folder, new WatchedRun(folder, name));
+        return;
+      }
+      this.#tables.push(...tablesIn(folder, name));
+      if (depth === deepest) return;
+      for (const entry of entries(folder)) {
+        if (!entry.isDirectory() || without.has(entry.name) || entry.name.startsWith('.') || left-- <= 0) continue;
+        visit(join(folder, entry.name), `${name}/${entry.name}`, depth + 1);
+      }
+    };
+    for (const root of this.#roots) visit(root, basename(root), 0);
+  }
+}
+
+function isRun(folder: string): boolean {
+  const has = (name: string) => existsSync(join(folder, name));
+  return has('recipe.yaml') && (has('metrics.jsonl') || has('checkpoints'));
+}
+
+/** What may not be read is not there. */
+function entries(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch {
+    return [];
+  }
+}
+
+/** Of a comparison, and of the demo. */
+function tablesIn(folder: string, name: string): Runs['tables'] {
+  return ['table.json', 'report.json'].flatMap(file => {
+    const path = join(folder, file);
+    try {
+      const stats = statSync(path, { throwIfNoEntry: false });
+      if (!stats || stats.size > largestTable) return [];
+      return [{ name, table: JSON.parse(readFileSync(path, 'utf8')) }];
+    } catch {
+      return [];
+    }
+  });
+}

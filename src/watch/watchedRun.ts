@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isInUse } from '../folderLock.ts';
+import { explained } from '../systemErrors.ts';
+import { evaluationOf } from '../train/evaluationMetrics.ts';
+import type { Recipe } from '../train/recipe.ts';
+import { type Metrics, readRecipe, trajectoriesOf } from '../train/runDirectory.ts';
+import { keptIterations } from '../train/trajectoryFile.ts';
+import type { RunSummary } from './api.ts';
+import { MetricsTail } from './metricsTail.ts';
+import { TrajectoryStore } from './trajectoryStore.ts';
+
+const curvePoints = 60;
+/** Iterations by whose pace the time that is left is told. */
+const paceIterations = 10;
+
+/** A run as it stands on disk, whoever writes it. */
+export class WatchedRun {
+  readonly id: string;
+  readonly trajectories: TrajectoryStore;
+  readonly #path: string;
+  readonly #name: string;
+  readonly #metrics: MetricsTail;
+  #recipe: { changed: number; recipe: Recipe } | undefined;
+
+  /** @param name its folder as people are told of it */
+  constructor(path: string, name: string) {
+    this.id = createHash('sha256').update(path).digest('hex').slice(0, 12);
+    this.#path = path;
+    this.#name = name;
+    this.#metrics = new MetricsTail(join(path, 'metrics.jsonl'));
+    this.trajectories = new TrajectoryStore(trajectoriesOf(path));
+  }
+
+  get lines(): readonly Metrics[] {
+    return this.#metrics.lines;
+  }
+
+  /** How it stands now. Brings `lines` up to date. */
+  summary(): RunSummary {
+    try {
+      accessSync(this.#path, constants.R_OK | constants.X_OK);
+      const recipe = this.#readRecipe();
+      this.#metrics.refresh();
+      return { ...this.#common(), ...this.#progress(recipe) };
+    } catch (error) {
+      const problem = existsSync(this.#path) ? (explained(error, this.#path) as Error).message : 'its folder is gone';
+      return { ...this.#common(), state: 'unreadable', problem };
+    }
+  }
+
+  #common(): RunSummary {
+    const last = this.lines.at(-1);
+    return {
+      id: this.id,
+      name: this.#name,
+      method: '',
+      state: 'stopped',
+      iteration: last?.iteration ?? 0,
+      iterations: 0,
+      changed: 0,
+      curve: { metric: 'loss', values: [] },
+      trajectories: 0,
+    };
+  }
+
+  #progress(recipe: Recipe): Partial<RunSummary> {
+    const { lines } = this;
+    const iterations = iterationsOf(recipe);
+    const isRunning = isInUse(this.#path);
+    const state = existsSync(join(this.#path, 'final')) ? 'finished' : isRunning ? 'running' : 'stopped';
+    const evaluated = lines.filter(line => evaluationOf(line));
+    const last = lines.at(-1);
+    return {
+      method: recipe.method,
+      state,
+      iterations,
+      changed: this.#changed(),
+      ...(state === 'running' && { secondsLeft: secondsLeft(lines, iterations) }),
+      accuracy: evaluationOf(evaluated.at(-1))?.average ?? (last?.accuracy as number | undefined),
+      curve: curveOf(lines, evaluated),
+      trajectories: keptIterations(trajectoriesOf(this.#path)).length,
+    };
+  }
+
+  #readRecipe(): Recipe {
+    const changed = statSync(join(this.#path, 'recipe.yaml')).mtimeMs;
+    if (this.#recipe?.changed !== changed) this.#recipe = { changed, recipe: readRecipe(this.#path) };
+    return this.#recipe.recipe;
+  }
+
+  #changed(): number {
+    const files = ['metrics.jsonl', 'recipe.yaml', 'final'].map(name => join(this.#path, name));
+    return Math.max(...files.map(file => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0));
+  }
+}
+
+/** As far as the recipe tells: of a dataset it does not say how many demonstrations it has. */
+function iterationsOf(recipe: Recipe): number {
+  const { training } = recipe;
+  if ('iterations' in training) return training.iterations;
+  return Math.ceil(training.demonstrations / training.batchSize) * training.epochs;
+}
+
+function secondsLeft(lines: readonly Metrics[], iterations: number): number | undefined {
+  const seconds = lines.slice(-paceIterations).flatMap(line => (line.seconds ? [total(line.seconds)] : []));
+  const last = lines.at(-1);
+  if (!last || seconds.length === 0) return undefined;
+  const pace = seconds.reduce((a, b) => a + b, 0) / seconds.length;
+  return Math.max(0, iterations - last.iteration) * pace;
+}
+
+/** Of all phases of an iteration. */
+function total(seconds: unknown): number {
+  return Object.values(seconds as Record<string, number>).reduce((a, b) => a + b, 0);
+}
+
+/** Of evaluations where there are some, else of what people look at first. */
+function curveOf(lines: readonly Metrics[], evaluated: readonly Metrics[]): RunSummary['curve'] {
+  if (evaluated.length > 1) {
+    return { metric: 'evaluation', values: thinned(evaluated.map(line => evaluationOf(line)!.average)) };
+  }
+  const metric = lines.some(line => typeof line.accuracy === 'number') ? 'accuracy' : 'loss';
+  const values = lines.flatMap(line => (typeof line[metric] === 'number' ? [line[metric]] : []));
+  return { metric, values: thinned(values) };
+}
+
+/** Means of neighbours, so that there are few. */
+function thinned(values: readonly number[]): number[] {
+  const size = Math.ceil(values.length / curvePoints);
+  return Array.from({ length: Math.ceil(values.length / size) || 0 }, (_, i) => {
+    const part = values.slice(i * size, (i + 1) * size);
+    return part.reduce((a, b) => a + b, 0) / part.length;
+  });
+}

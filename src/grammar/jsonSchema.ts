@@ -282,19 +282,17 @@ export class SchemaRules {
     return this.#any(this.#texts([...new Set(allowed.map(value => stringifyJson(value)))].sort()));
   }
 
-  /** One of these texts, which are sorted: what several begin with stands once, so that it is followed once. */
-  #texts(sorted: readonly string[]): Sequence[] {
+  /** What follows `at` in one of these texts, which are sorted: what several go on with stands once, so that it is followed once. */
+  #texts(sorted: readonly string[], at = 0, start = 0, end = sorted.length): Sequence[] {
     const alternatives: Sequence[] = [];
-    for (let from = 0; from < sorted.length; ) {
+    for (let from = start; from < end; ) {
       const first = sorted[from];
-      const character = String.fromCodePoint(first.codePointAt(0) ?? 0);
+      const character = String.fromCodePoint(first.codePointAt(at) ?? 0);
       let to = from + 1;
-      while (to < sorted.length && sorted[to].startsWith(character)) to++;
-      const common = commonBeginning(first, sorted[to - 1]);
-      const rests = sorted.slice(from, to).map(text => text.slice(common.length));
-      alternatives.push(
-        common === '' || to - from === 1 ? [{ text: first }] : [{ text: common }, this.#any(this.#texts(rests))],
-      );
+      while (to < end && sorted[to].startsWith(character, at)) to++;
+      const behind = to - from === 1 ? first.length : commonEnd(first, sorted[to - 1], at);
+      const common: Term = { text: first.slice(at, behind) };
+      alternatives.push(to - from === 1 ? [common] : [common, this.#any(this.#texts(sorted, behind, from, to))]);
       from = to;
     }
     return alternatives;
@@ -383,14 +381,11 @@ const nameKeywords = [...annotations, 'type', 'enum', 'minLength', 'maxLength'];
 
 const separator: Sequence = [{ text: ',' }, space];
 
-/** What both begin with, in whole characters. */
-function commonBeginning(a: string, b: string): string {
-  let length = 0;
-  for (const character of a) {
-    if (!b.startsWith(character, length)) break;
-    length += character.length;
-  }
-  return a.slice(0, length);
+/** Where two texts that are equal up to `at` become different, between whole characters. */
+function commonEnd(a: string, b: string, at: number): number {
+  let end = at;
+  while (end < a.length && a.codePointAt(end) === b.codePointAt(end)) end += a.codePointAt(end)! > 0xffff ? 2 : 1;
+  return end;
 }
 
 function decoded(part: string): string | undefined {

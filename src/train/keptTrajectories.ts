@@ -41,7 +41,8 @@ interface Scored {
   weighting: StepWeighting;
 }
 
-function readableTrajectory(
+/** As people read it; `textOf` gives the text of a single token. */
+export function readableTrajectory(
   { taskId, reward, correct, end, tokens, promptTokens, logprobs, steps }: Trajectory,
   scored: Scored | undefined,
   epsilon: number,
@@ -82,7 +83,7 @@ function rounded(value: number): number {
 }
 
 /** The text of single tokens, each decoded once. */
-function tokenTexts(chat: Chat): (token: number) => string {
+export function tokenTexts(chat: Chat): (token: number) => string {
   const texts = new Map<number, string>();
   return token => {
     const known = texts.get(token) ?? chat.decode([token]);

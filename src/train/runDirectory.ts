@@ -338,7 +338,8 @@ export function trajectoriesOf(path: string): string {
   return join(path, 'trajectories');
 }
 
-function checkpointsOf(path: string): string[] {
+/** The folders of a run's checkpoints, newest first. */
+export function checkpointsOf(path: string): string[] {
   const folder = join(path, 'checkpoints');
   return numbered(folder, /^\d+$/).map(name => join(folder, name));
 }

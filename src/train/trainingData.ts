@@ -46,7 +46,8 @@ export async function openTrainingData(
   }
 }
 
-function worldIn(data: TrainingData): World | undefined {
+/** Where what is learned from is a world's, or of problems. */
+export function worldIn(data: TrainingData): World | undefined {
   return 'world' in data ? data.world : data.expert;
 }
 

@@ -1,5 +1,6 @@
 /** What the page of `sod watch` and its server say to each other: JSON over HTTP, and server-sent events. */
 import type { Pattern } from '../methods/diagnostics.ts';
+import type { Message } from '../text/message.ts';
 import type { Metrics } from '../train/runDirectory.ts';
 import type { KeptTrajectory, TrajectoryEntry } from '../train/trajectoryFile.ts';
 
@@ -25,6 +26,8 @@ export interface RunSummary {
   curve: { metric: string; values: number[] };
   /** Iterations whose trajectories can be looked at. */
   trajectories: number;
+  /** Folders of it that hold a model to talk to: `final`, `best`, checkpoints. */
+  models: string[];
 }
 
 /** `GET /api/runs` */
@@ -88,4 +91,24 @@ export interface SearchHit {
   row: TrajectoryRow;
   /** The text with what stands around it. */
   excerpt: string;
+}
+
+/** `POST /api/runs/:id/chat`: what a model of the run is asked, by a task of the run's world or, in `messages`, by a person. */
+export interface ChatRequest {
+  model: string;
+  /** Which of the world's held-out tasks is asked, or lends its tools and rules. Default 0. */
+  task?: number;
+  /** The dialogue so far, the person's message last. */
+  messages?: Message[];
+  /** Default 1. */
+  temperature?: number;
+  /** Default 0. */
+  seed?: number;
+}
+
+export interface ChatAnswer {
+  /** What was said and done, with what the teacher thinks of every token. Reward and `correct` mean something without `messages`. */
+  trajectory: KeptTrajectory;
+  /** The dialogue with the answer, to be gone on with. */
+  messages: Message[];
 }

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Context, Hono } from 'hono';
 import { stream, streamSSE } from 'hono/streaming';
 import { z } from 'zod';
+import { UserError } from '../errors.ts';
 import { firstIssue } from '../schema.ts';
 import { ApiError, badRequest } from '../serve/apiError.ts';
 import { keepOut } from '../serve/origins.ts';
 import type { TrajectoryQuery, WatchEvent } from './api.ts';
+import { chat } from './chat.ts';
 import type { WatchedFolders } from './folders.ts';
 import type { PageFile } from './pageFiles.ts';
 import type { WatchedRun } from './watchedRun.ts';
@@ -89,6 +91,7 @@ export function createWatchApp({ folders, page, host, signal }: WatchAppOptions)
       }
     });
   });
+  app.post('/api/runs/:id/chat', ...chat(c => runOf(c, folders), signal));
   app.get('/api/events', c => {
     if (streams === mostStreams) throw new ApiError(503, `${mostStreams} pages are watching already.`);
     const runs = (c.req.queries('run') ?? []).flatMap(id => folders.run(id) ?? []);
@@ -116,7 +119,8 @@ export function createWatchApp({ folders, page, host, signal }: WatchAppOptions)
     throw new ApiError(404, 'There is nothing here.', { code: 'not_found' });
   });
   app.onError((error, c) => {
-    const told = error instanceof ApiError ? error : new ApiError(500, error.message);
+    const told =
+      error instanceof ApiError ? error : new ApiError(error instanceof UserError ? 422 : 500, error.message);
     return c.json(told.body, told.status as 400);
   });
   return app;

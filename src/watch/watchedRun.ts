@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { isInUse } from '../folderLock.ts';
+import { ApiError } from '../serve/apiError.ts';
 import { explained } from '../systemErrors.ts';
 import { evaluationOf } from '../train/evaluationMetrics.ts';
 import type { Recipe } from '../train/recipe.ts';
-import { type Metrics, readRecipe, trajectoriesOf } from '../train/runDirectory.ts';
+import { checkpointsOf, type Metrics, readRecipe, trajectoriesOf } from '../train/runDirectory.ts';
 import { keptIterations } from '../train/trajectoryFile.ts';
 import type { RunSummary } from './api.ts';
 import { MetricsTail } from './metricsTail.ts';
@@ -50,6 +51,14 @@ export class WatchedRun {
     }
   }
 
+  /** @param open opens a model of a run, by its folder in that of the run. @throws ApiError where there is none of that name */
+  openModel<T>(open: (run: string, recipe: Recipe, model: string) => Promise<T>, model: string): Promise<T> {
+    if (!modelsOf(this.#path).includes(model)) {
+      throw new ApiError(404, `The run has no model ${JSON.stringify(model)} (any more).`, { code: 'not_found' });
+    }
+    return open(this.#path, this.#readRecipe(), model);
+  }
+
   #common(): RunSummary {
     const last = this.lines.at(-1);
     return {
@@ -62,6 +71,7 @@ export class WatchedRun {
       changed: 0,
       curve: { metric: 'loss', values: [] },
       trajectories: 0,
+      models: [],
     };
   }
 
@@ -81,6 +91,7 @@ export class WatchedRun {
       accuracy: evaluationOf(evaluated.at(-1))?.average ?? (last?.accuracy as number | undefined),
       curve: curveOf(lines, evaluated),
       trajectories: keptIterations(trajectoriesOf(this.#path)).length,
+      models: modelsOf(this.#path),
     };
   }
 
@@ -94,6 +105,13 @@ export class WatchedRun {
     const files = ['metrics.jsonl', 'recipe.yaml', 'final'].map(name => join(this.#path, name));
     return Math.max(...files.map(file => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0));
   }
+}
+
+/** In what a run has models, from its folder: the last one, the best, and the checkpoints, newest first. */
+function modelsOf(run: string): string[] {
+  const whole = ['final', 'best'].filter(name => existsSync(join(run, name)));
+  const checkpoints = existsSync(join(run, 'checkpoints')) ? checkpointsOf(run) : [];
+  return [...whole, ...checkpoints.map(folder => relative(run, folder))];
 }
 
 /** As far as the recipe tells: of a dataset it does not say how many demonstrations it has. */

@@ -76,11 +76,16 @@ class Args {
     return *resource->tensor;
   }
 
-  PackedWeight& packed(const char* argument, Direction direction) {
+  PackedWeight& packed(const char* argument) {
     Resource* resource = resourceOf(argument);
     if (!resource->packed) fail(argument, "is a tensor, expected a packed weight");
-    if (resource->packed->direction != direction) fail(argument, "is packed for the other direction");
     return *resource->packed;
+  }
+
+  PackedWeight& packed(const char* argument, Direction direction) {
+    PackedWeight& packed = this->packed(argument);
+    if (packed.direction != direction) fail(argument, "is packed for the other direction");
+    return packed;
   }
 
   double number(const char* argument) {
@@ -153,6 +158,7 @@ void exportKernel(Napi::Env env, Napi::Object exports, const char* kernel) {
 
 void exportTensor(Napi::Env, Napi::Object);
 void exportLinear(Napi::Env, Napi::Object);
+void exportColumns(Napi::Env, Napi::Object);
 void exportEmbedding(Napi::Env, Napi::Object);
 void exportNorm(Napi::Env, Napi::Object);
 void exportRope(Napi::Env, Napi::Object);

@@ -40,7 +40,7 @@ Napi::Value linear(Args& args) {
   args.require(w.rows == rows && w.columns == columns, "w", [&] { return "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}); });
   args.require(x.dtype == w.dtype, "x", [&] { return std::string("has dtype ") + name(x.dtype) + ", the weight " + name(w.dtype); });
   args.require(w.chunks.size() == 1, "w", "is packed in chunks");
-  multiplyPacked(w, w.chunks[0], x.bytes, n, y.bytes, y.dtype, false);
+  multiplyPacked(w, w.chunks[0], {x.bytes, columns}, n, {y.bytes, rows}, y.dtype, false);
   return args.info().Env().Undefined();
 }
 
@@ -53,7 +53,7 @@ Napi::Value linearBackward(Args& args) {
   args.require(w.rows == rows && w.columns == columns, "w", [&] { return "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}); });
   args.require(w.chunks.size() == 1, "w", "is packed in chunks");
   args.require(dy.dtype == w.dtype, "dy", [&] { return std::string("has dtype ") + name(dy.dtype) + ", the weight " + name(w.dtype); });
-  multiplyPacked(w, w.chunks[0], dy.bytes, n, dx.bytes, dx.dtype, false);
+  multiplyPacked(w, w.chunks[0], {dy.bytes, rows}, n, {dx.bytes, columns}, dx.dtype, false);
   return args.info().Env().Undefined();
 }
 
@@ -63,7 +63,7 @@ Napi::Value linearWeightGrad(Args& args) {
   Tensor& dw = args.tensor("dw", {DType::f32}, {&rows, &columns});
   Tensor& dy = args.tensor("dy", {DType::f32, DType::bf16}, {&n, &rows});
   Tensor& x = args.tensor("x", {dy.dtype}, {&n, &columns});
-  multiplyOuter(dy.dtype, dy.bytes, x.bytes, dw.as<float>(), rows, columns, n, args.boolean("add"));
+  multiplyOuter(dy.dtype, {dy.bytes, rows}, {x.bytes, columns}, dw.as<float>(), rows, columns, n, args.boolean("add"));
   return args.info().Env().Undefined();
 }
 

@@ -78,7 +78,7 @@ Napi::Value lmHead(Args& args) {
     std::fill(running.begin(), running.end(), Running());
     for (size_t c = 0; c < w.chunks.size(); c++) {
       const PackedWeight::Chunk& chunk = w.chunks[c];
-      multiplyPacked(w, chunk, gathered.bytes, count, logits.bytes, DType::f32, false);
+      multiplyPacked(w, chunk, {gathered.bytes, h}, count, {logits.bytes, chunk.rows}, DType::f32, false);
       withType(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         T* to = kept ? reinterpret_cast<T*>(keptOf(*kept, first, count, chunk)) : nullptr;
@@ -110,12 +110,12 @@ Napi::Value lmHead(Args& args) {
   return args.info().Env().Undefined();
 }
 
-// lmHeadBackward(dx [n, h] f32, dw [vocab, h], dlogprobs [m], kept [m, vocab] (overwritten), scales [m, chunks], x, rows, targets,
+// lmHeadBackward(dx [n, h] f32, dw [vocab, h] | null, dlogprobs [m], kept [m, vocab] (overwritten), scales [m, chunks], x, rows, targets,
 //                backward, add), with g = dlogprob: dlogits = g·(onehot − softmax); dx[rows] += dlogits W, dw (+)= dlogitsᵀ x
 Napi::Value lmHeadBackward(Args& args) {
   Dim m("m"), n("n"), h("h"), vocab("vocab"), chunks("chunks");
   Tensor& dx = args.tensor("dx", {DType::f32}, {&n, &h});
-  Tensor& dw = args.tensor("dw", {DType::f32}, {&vocab, &h});
+  Tensor* dw = args.optionalTensor("dw", {DType::f32}, {&vocab, &h});
   Tensor& dlogprobs = args.tensor("dlogprobs", {DType::f32}, {&m});
   Tensor& kept = args.tensor("kept", {DType::f32, DType::bf16}, {&m, &vocab});
   Tensor& scales = args.tensor("scales", {DType::f32}, {&m, &chunks});
@@ -149,8 +149,10 @@ Napi::Value lmHeadBackward(Args& args) {
           if (here) row[target] = fromFloat<T>(atTarget);
         });
       });
-      multiplyPacked(w, chunk, slopes, count, dgathered.bytes, DType::f32, c > 0);
-      multiplyOuter(x.dtype, slopes, gathered.bytes, dw.as<float>() + chunk.firstRow * h, chunk.rows, h, count, add || first > 0);
+      multiplyPacked(w, chunk, {slopes, chunk.rows}, count, {dgathered.bytes, h}, DType::f32, c > 0);
+      if (!dw) continue;
+      float* to = dw->as<float>() + chunk.firstRow * h;
+      multiplyOuter(x.dtype, {slopes, chunk.rows}, {gathered.bytes, h}, to, chunk.rows, h, count, add || first > 0);
     }
     for (i64 i = 0; i < count; i++) {
       float* to = dx.as<float>() + rows.as<int32_t>()[first + i] * h;
@@ -171,7 +173,7 @@ Napi::Value lmHeadLogits(Args& args) {
   Tensor part = makeTensor(DType::f32, {m, widest(w)});
   for (auto& chunk : w.chunks) {
     const bool whole = chunk.rows == vocab;
-    multiplyPacked(w, chunk, x.bytes, m, whole ? logits.bytes : part.bytes, DType::f32, false);
+    multiplyPacked(w, chunk, {x.bytes, h}, m, {whole ? logits.bytes : part.bytes, chunk.rows}, DType::f32, false);
     if (whole) break;
     parallelFor(m, chunk.rows, [&](i64 i) {
       std::memcpy(logits.as<float>() + i * vocab + chunk.firstRow, part.as<float>() + i * chunk.rows, chunk.rows * sizeof(float));

@@ -6,6 +6,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   using namespace sod;
   exportTensor(env, exports);
   exportLinear(env, exports);
+  exportColumns(env, exports);
   exportEmbedding(env, exports);
   exportNorm(env, exports);
   exportRope(env, exports);

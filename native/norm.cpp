@@ -40,12 +40,12 @@ Napi::Value rmsNorm(Args& args) {
   return args.info().Env().Undefined();
 }
 
-// rmsNormBackward(dx [n, h] f32, dw [h], dy [n, h], x [n, h] f32 (the normed sum), rstd [n], w [h]):
+// rmsNormBackward(dx [n, h] f32, dw [h] | null, dy [n, h], x [n, h] f32 (the normed sum), rstd [n], w [h]):
 // dx += rstd · (w·dy − x̂ · mean(w·dy·x̂)) with x̂ = x · rstd; dw += Σ dy·x̂
 Napi::Value rmsNormBackward(Args& args) {
   Dim n("n"), h("h");
   Tensor& dx = args.tensor("dx", {DType::f32}, {&n, &h});
-  Tensor& dw = args.tensor("dw", {DType::f32}, {&h});
+  Tensor* dw = args.optionalTensor("dw", {DType::f32}, {&h});
   Tensor& dy = args.tensor("dy", {DType::f32, DType::bf16}, {&n, &h});
   Tensor& x = args.tensor("x", {DType::f32}, {&n, &h});
   Tensor& rstd = args.tensor("rstd", {DType::f32}, {&n});
@@ -68,12 +68,13 @@ Napi::Value rmsNormBackward(Args& args) {
         for (i64 j = 0; j < h; j += vecSize) {
           const vec gradient = load(g + j, h - j), value = load(in + j, h - j);
           store(out + j, load(out + j, h - j) + r * (gradient * load(weight + j, h - j) - value * mean), h - j);
-          store(sums + j, load(sums + j, h - j) + gradient * value * r, h - j);
+          if (dw) store(sums + j, load(sums + j, h - j) + gradient * value * r, h - j);
         }
       }
     });
   });
-  float* total = dw.as<float>();
+  if (!dw) return args.info().Env().Undefined();
+  float* total = dw->as<float>();
   for (i64 band = 0; band < bandsOf(n); band++)
     for (i64 j = 0; j < h; j++) total[j] += partial.as<float>()[band * h + j];
   return args.info().Env().Undefined();

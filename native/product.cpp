@@ -36,10 +36,10 @@ struct Pieces {
   }
 };
 
-// y[m, n] (+)= left · panels. takeLeft(block, row, rows, k, depth) gives that part of the left side, in `block` if it has to be
-// brought into another form.
+// y[m, n] (+)= left · panels, with `yStride` elements from one row of y to the next. takeLeft(block, row, rows, k, depth) gives that
+// part of the left side, in `block` if it has to be brought into another form.
 template <typename T, typename Y, typename TakeLeft>
-void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, bool add, TakeLeft&& takeLeft) {
+void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, i64 yStride, bool add, TakeLeft&& takeLeft) {
   const i64 depth = paddedToLanes<T>(k), panelCount = ceilDiv(n, panelColumns);
   const Pieces pieces(m, panelCount, k);
   parallelTasks(pieces.rowBlocks * pieces.columnBlocks, [&](i64 piece) {
@@ -60,19 +60,20 @@ void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, bool add, TakeLeft&& t
         coverRows(rows, [&](i64 r, auto height) {
           if constexpr (height * vectors <= tileRows * tileVectors) {
             const LeftSide<Factor<T>> rowsOfTile{left.at(r, 0), left.rowStride, left.depthStride};
-            Y* to = y + (firstRow + r) * n + column;
+            Y* to = y + (firstRow + r) * yStride + column;
             float* sums = part + r * blockColumns + (column - firstPanel * panelColumns);
             i64 stride = blockColumns;
+            const bool inPlace = std::is_same_v<Y, float> && whole;
             if constexpr (std::is_same_v<Y, float>)
-              if (whole) sums = to, stride = n;
-            if (at == 0 && add && !whole)
-              for (i64 i = 0; i < height; i++) loadRow(sums + i * stride, to + i * n, width, width);
+              if (inPlace) sums = to, stride = yStride;
+            if (at == 0 && add && !inPlace)
+              for (i64 i = 0; i < height; i++) loadRow(sums + i * stride, to + i * yStride, width, width);
             const float* from = at > 0 || add ? sums : nullptr;
             if (last && whole)
-              return tile<height, vectors>(rowsOfTile, right, count, from, stride, to, n);
+              return tile<height, vectors>(rowsOfTile, right, count, from, stride, to, yStride);
             tile<height, vectors>(rowsOfTile, right, count, from, stride, sums, stride);
             if (last)
-              for (i64 i = 0; i < height; i++) loadRow(to + i * n, sums + i * stride, width, width);
+              for (i64 i = 0; i < height; i++) loadRow(to + i * yStride, sums + i * stride, width, width);
           }
         });
       };
@@ -91,22 +92,22 @@ void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, bool add, TakeLeft&& t
 
 // Rows of x as they are, where they can be multiplied so; else a copy.
 template <typename T>
-auto rowsOf(const T* x, i64 k) {
+auto rowsOf(const T* x, i64 stride, i64 k) {
   using L = Factor<T>;
   return [=](L* block, i64 row, i64 rows, i64 at, i64 depth) {
     if constexpr (std::is_same_v<L, T>)
-      if (at + depth <= k) return LeftSide<L>{x + row * k + at, k, 1};
-    for (i64 r = 0; r < rows; r++) loadRow(block + r * blockDepth, x + (row + r) * k + at, std::min(depth, k - at), depth);
+      if (at + depth <= k) return LeftSide<L>{x + row * stride + at, stride, 1};
+    for (i64 r = 0; r < rows; r++) loadRow(block + r * blockDepth, x + (row + r) * stride + at, std::min(depth, k - at), depth);
     return LeftSide<L>{block, blockDepth, 1};
   };
 }
 
-// Columns of a [k, m] as rows.
+// Columns of a, which has k rows, as rows.
 template <typename T>
-auto columnsOf(const T* a, i64 k, i64 m) {
+auto columnsOf(const T* a, i64 stride, i64 k) {
   using L = Factor<T>;
   return [=](L* block, i64 row, i64 rows, i64 at, i64 depth) {
-    interleaveRows(block, a + at * m + row, m, std::min(depth, k - at), rows, depth, blockRows);
+    interleaveRows(block, a + at * stride + row, stride, std::min(depth, k - at), rows, depth, blockRows);
     return LeftSide<L>{block, lanes<L>, blockRows};
   };
 }
@@ -186,34 +187,33 @@ void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w
   });
 }
 
-void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
-                    bool accumulate) {
+void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, Rows x, i64 m, Rows y, DType yType, bool accumulate) {
   const Shape shape = shapeOf(packed, chunk);
   withType(packed.dtype, [&](auto zero) {
     using T = decltype(zero);
     const T* panels = static_cast<const T*>(chunk.panels->data());
-    const auto rows = rowsOf(static_cast<const T*>(x), shape.k);
+    const auto rows = rowsOf(reinterpret_cast<const T*>(x.bytes), x.stride, shape.k);
     if (m == 0) return;
     withType(yType, [&](auto zero) {
       using Y = decltype(zero);
-      multiply(m, shape.n, shape.k, panels, static_cast<Y*>(y), accumulate, rows);
+      multiply(m, shape.n, shape.k, panels, reinterpret_cast<Y*>(y.bytes), y.stride, accumulate, rows);
     });
   });
 }
 
-void multiplyOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k, bool add) {
+void multiplyOuter(DType dtype, Rows a, Rows b, float* c, i64 m, i64 n, i64 k, bool add) {
   if (k == 0) return;
   withType(dtype, [&](auto zero) {
     using T = decltype(zero);
     const i64 panelSize = paddedToLanes<T>(k) * panelColumns, panelCount = ceilDiv(n, panelColumns);
     Storage storage(panelCount * panelSize * sizeof(T));
     T* panels = static_cast<T*>(storage.data());
-    const T* right = static_cast<const T*>(b);
+    const T* right = reinterpret_cast<const T*>(b.bytes);
     parallelFor(panelCount, panelSize, [&](i64 p) {
       const i64 column = p * panelColumns;
-      interleaveRows(panels + p * panelSize, right + column, n, k, std::min(panelColumns, n - column), paddedToLanes<T>(k), panelColumns);
+      interleaveRows(panels + p * panelSize, right + column, b.stride, k, std::min(panelColumns, n - column), paddedToLanes<T>(k), panelColumns);
     });
-    multiply(m, n, k, panels, c, add, columnsOf(static_cast<const T*>(a), k, m));
+    multiply(m, n, k, panels, c, n, add, columnsOf(reinterpret_cast<const T*>(a.bytes), a.stride, k));
   });
 }
 

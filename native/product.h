@@ -26,11 +26,16 @@ PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 c
 // Brings both packings of a weight, cut in the same chunks, up to date with it: w is f32.
 void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w);
 
-// y[m, n] (+)= x[m, k] · chunk, n and k by the chunk's direction; x has the weight's dtype, and y is f32 where it is added to.
-void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, const void* x, i64 m, void* y, DType yType,
-                    bool accumulate);
+// Rows in memory, `stride` elements from one to the next: those of a matrix, or some columns of it.
+struct Rows {
+  char* bytes;
+  i64 stride;
+};
+
+// y[m, n] (+)= x[m, k] · chunk, n and k by the chunk's direction; x has the weight's dtype.
+void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, Rows x, i64 m, Rows y, DType yType, bool accumulate);
 
 // c[m, n] (f32) (+)= aᵀ b with a [k, m], b [k, n], both `dtype`: the gradient of a weight.
-void multiplyOuter(DType dtype, const void* a, const void* b, float* c, i64 m, i64 n, i64 k, bool add);
+void multiplyOuter(DType dtype, Rows a, Rows b, float* c, i64 m, i64 n, i64 k, bool add);
 
 }  // namespace sod

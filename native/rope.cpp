@@ -82,8 +82,8 @@ Napi::Value qkNormRopeBackward(Args& args) {
   Tensor& dy = args.tensor("dy", {dqkv.dtype}, {&a.n, &a.normed});
   Tensor& qkv = args.tensor("qkv", {dqkv.dtype}, {&a.n, &a.width});
   a.read(args);
-  args.require(!dwq == !a.wq, "dwq", "goes with wq");
-  args.require(!dwk == !a.wk, "dwk", "goes with wk");
+  args.require(!dwq || a.wq, "dwq", "goes with wq");
+  args.require(!dwq == !dwk, "dwk", "goes with dwq");
   const i64 n = a.n, d = a.d, half = d / 2;
   Tensor partial = makeTensor(DType::f32, {bandsOf(n), 3 * d});
   std::memset(partial.bytes, 0, partial.size() * 4);

@@ -29,6 +29,10 @@ export interface ModelConfig extends Rope {
   raw: Record<string, unknown>;
 }
 
+/** The linear maps of a layer that can have an adapter, as PEFT names them. */
+export const linearNames = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+export type LinearName = (typeof linearNames)[number];
+
 /** Above every model that there is; what fits into memory is asked where the memory is taken. */
 const most = { layers: 1000, heads: 4096, headDim: 4096, width: 1e6, vocabulary: 1e9, positions: 1e8 };
 

@@ -1,8 +1,9 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import type { AdamState, Linear, Vector } from '../tensor/ops.ts';
+import type { Linear, Vector } from '../tensor/ops.ts';
 import { PackedWeight, Tensor, unscoped } from '../tensor/tensor.ts';
 import { type ModelConfig, tensorShapes } from './config.ts';
 import { elements } from './safetensors.ts';
+import { TrainedParameters } from './trainedParameters.ts';
 
 /** Rows of the LM head packed together: the width of a block of logits. */
 const vocabularyChunk = 4096;
@@ -24,12 +25,20 @@ export interface LayerWeights {
   down: Linear;
 }
 
+/** The linear maps of a layer, and the parts that each takes together in one product. */
+export const linearMaps = {
+  qkv: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
+  attentionOut: ['self_attn.o_proj'],
+  gateUp: ['mlp.gate_proj', 'mlp.up_proj'],
+  down: ['mlp.down_proj'],
+} satisfies Partial<Record<keyof LayerWeights, string[]>>;
+
 /**
  * A decoder's parameters, ready for the kernels.
  *
- * Trained weights live in flat fp32 storage, one run of memory each for parameters, gradients and moments, in the order of
- * `tensorShapes`; fused products are views over neighbours. Weights that only score or sample keep nothing but the packed
- * matrices in their own precision.
+ * Trained weights live in flat fp32 storage (`TrainedParameters`), in the order of `tensorShapes`; fused products are views over
+ * neighbours. Weights that are not trained keep nothing but the packed matrices in their own precision, in one direction, or in
+ * both where gradients go through them.
  */
 export interface Weights {
   config: ModelConfig;
@@ -39,21 +48,22 @@ export interface Weights {
   layers: LayerWeights[];
   finalNorm: Vector;
   head: Linear;
-  training?: TrainingState;
+  /** By their Hugging Face names. */
+  training?: TrainedParameters;
   free(): void;
 }
 
-export interface TrainingState extends AdamState {
-  /** Flat range of a parameter by its Hugging Face name. */
-  ranges: Map<string, { offset: number; shape: number[] }>;
-  /** To be called when the parameters have changed and the gradients are zero: brings the packed matrices up to date. */
-  renew(): void;
+export interface WeightsOptions {
+  dtype: 'f32' | 'bf16';
+  trainable: boolean;
+  /** Whether gradients go through weights that are not trained: to adapters. */
+  differentiable?: boolean;
 }
 
 /** Puts a checkpoint into native memory; the caller closes the checkpoint. */
-export function loadWeights(checkpoint: Checkpoint, options: { dtype: 'f32' | 'bf16'; trainable: boolean }): Weights {
+export function loadWeights(checkpoint: Checkpoint, options: WeightsOptions): Weights {
   return unscoped(() =>
-    options.trainable ? trainableWeights(checkpoint, options.dtype) : frozenWeights(checkpoint, options.dtype),
+    options.trainable ? trainableWeights(checkpoint, options.dtype) : frozenWeights(checkpoint, options),
   );
 }
 
@@ -69,17 +79,16 @@ function assemble(config: ModelConfig, build: Builder): Pick<Weights, 'layers' |
     const all = (kind: string, ...parts: string[]) => parts.map(part => `model.layers.${index}.${part}.${kind}`);
     const matrix = (...parts: string[]) => build.matrix(all('weight', ...parts));
     const gain = (part: string) => build.vector(all('weight', part));
-    const qkv = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'];
     return {
       attentionNorm: gain('input_layernorm'),
-      qkv: matrix(...qkv),
-      ...(qkvBiases && { qkvBias: build.vector(all('bias', ...qkv)) }),
+      qkv: matrix(...linearMaps.qkv),
+      ...(qkvBiases && { qkvBias: build.vector(all('bias', ...linearMaps.qkv)) }),
       ...(family.headNorms && { headNorms: { query: gain('self_attn.q_norm'), key: gain('self_attn.k_norm') } }),
-      attentionOut: matrix('self_attn.o_proj'),
-      ...(outputBiases && { attentionOutBias: build.vector(all('bias', 'self_attn.o_proj')) }),
+      attentionOut: matrix(...linearMaps.attentionOut),
+      ...(outputBiases && { attentionOutBias: build.vector(all('bias', ...linearMaps.attentionOut)) }),
       mlpNorm: gain('post_attention_layernorm'),
-      gateUp: matrix('mlp.gate_proj', 'mlp.up_proj'),
-      down: matrix('mlp.down_proj'),
+      gateUp: matrix(...linearMaps.gateUp),
+      down: matrix(...linearMaps.down),
     };
   });
   const head = config.tied ? 'model.embed_tokens.weight' : 'lm_head.weight';
@@ -87,67 +96,22 @@ function assemble(config: ModelConfig, build: Builder): Pick<Weights, 'layers' |
 }
 
 function trainableWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'): Weights {
-  const ranges: TrainingState['ranges'] = new Map();
-  let total = 0;
-  for (const [name, shape] of tensorShapes(config)) {
-    ranges.set(name, { offset: total, shape });
-    total += elements(shape);
-  }
-  const [parameters, gradients, firstMoments, secondMoments] = [0, 1, 2, 3].map(() => Tensor.zeros('f32', [total]));
-  for (const tensor of tensors) {
-    const { offset, shape } = ranges.get(tensor.name)!;
-    const part = parameters.view(offset, shape);
-    part.write(tensor.read());
-    part.free();
-  }
-
-  const views: Tensor[] = [];
-  const matrices: { weight: Tensor; linear: Required<Linear> }[] = [];
-  const viewOf = (flat: Tensor, names: string[]): Tensor => {
-    const first = ranges.get(names[0])!;
-    const rows = names.reduce((sum, name) => sum + ranges.get(name)!.shape[0], 0);
-    const view = flat.view(first.offset, [rows, ...first.shape.slice(1)]);
-    views.push(view);
-    return view;
-  };
-  const parts = assemble(config, {
-    matrix(names, chunkRows) {
-      const weight = viewOf(parameters, names);
-      const forward = PackedWeight.of(weight, dtype, 'forward', chunkRows);
-      const backward = PackedWeight.of(weight, dtype, 'backward', chunkRows);
-      const linear = { forward, backward, grad: viewOf(gradients, names), blank: true };
-      matrices.push({ weight, linear });
-      return linear;
-    },
-    vector: names => ({ weight: viewOf(parameters, names), grad: viewOf(gradients, names) }),
-  });
-  const table = ['model.embed_tokens.weight'];
+  const training = new TrainedParameters(tensorShapes(config));
+  for (const tensor of tensors) training.set(tensor.name, tensor.read());
   return {
     config,
     dtype,
-    ...parts,
-    embedding: { weight: viewOf(parameters, table), grad: viewOf(gradients, table) },
-    training: {
-      parameters,
-      gradients,
-      firstMoments,
-      secondMoments,
-      ranges,
-      renew() {
-        for (const { weight, linear } of matrices) {
-          PackedWeight.repack(weight, linear.forward, linear.backward);
-          linear.blank = true;
-        }
-      },
-    },
-    free() {
-      for (const { linear } of matrices) for (const packed of [linear.forward, linear.backward]) packed.free();
-      for (const tensor of [...views, parameters, gradients, firstMoments, secondMoments]) tensor.free();
-    },
+    ...assemble(config, {
+      matrix: (names, chunkRows) => training.linear(names, dtype, chunkRows),
+      vector: names => training.vector(names),
+    }),
+    embedding: training.vector(['model.embed_tokens.weight']),
+    training,
+    free: () => training.free(),
   };
 }
 
-function frozenWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'): Weights {
+function frozenWeights({ config, tensors }: Checkpoint, { dtype, differentiable = false }: WeightsOptions): Weights {
   const stored = new Map(tensors.map(tensor => [tensor.name, tensor]));
   const kept: { free(): void }[] = [];
   const keep = <T extends { free(): void }>(resource: T): T => {
@@ -171,8 +135,9 @@ function frozenWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'): 
     matrix(names, chunkRows) {
       const weight = plain(names, dtype);
       const forward = keep(PackedWeight.of(weight, dtype, 'forward', chunkRows));
+      const backward = differentiable ? keep(PackedWeight.of(weight, dtype, 'backward', chunkRows)) : undefined;
       weight.free();
-      return { forward };
+      return { forward, backward };
     },
     vector: names => ({ weight: keep(plain(names, 'f32')) }),
   });

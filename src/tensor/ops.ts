@@ -7,19 +7,36 @@ import { type PackedWeight, Tensor } from './tensor.ts';
  * `n` is the number of rows (tokens) of a pack throughout; activations are f32 or bf16, the residual stream is f32.
  */
 
-/** A norm's weight [h] or [d], or a bias. */
+/** A norm's weight [h] or [d], or a bias; `grad` where it is trained. */
 export interface Vector {
   weight: Tensor;
   grad?: Tensor;
 }
 
-/** A linear map's weight [rows, columns]; `backward` and `grad` where it is trained. */
+/** A linear map's weight [rows, columns]; `backward` where gradients go through it, `grad` where it is trained. */
 export interface Linear {
   forward: PackedWeight;
   backward?: PackedWeight;
   grad?: Tensor;
   /** Whether `grad` is known to be zero: the next product writes it then, which is faster than adding to it. */
   blank?: boolean;
+  adapter?: Adapter;
+}
+
+/** What is added to a linear map of one or more parts, one below another: scale · B A of each part (LoRA, arXiv 2106.09685). */
+export interface Adapter {
+  /** The parts' A, one below another: [Σ rank, columns]. */
+  down: Linear;
+  ups: AdapterPart[];
+  scale: number;
+}
+
+export interface AdapterPart {
+  /** B, [rows of the part, rank]. */
+  up: Linear;
+  /** Where the part begins in the outputs of the map, and in those of `down`. */
+  row: number;
+  downRow: number;
 }
 
 /** Whether the next product adds to the gradient of `weight`, which is not blank any more. */
@@ -31,9 +48,10 @@ function addsToGradient(weight: Linear): boolean {
 
 /** Rows of `table` [vocab, h] → [n, h] f32. */
 export function embedding(tape: Tape | undefined, table: { weight: Tensor; grad?: Tensor }, ids: Tensor): Tensor {
-  const y = Tensor.allocate('f32', [ids.size, table.weight.shape[1]]);
-  native.embedding(y.id, table.weight.id, ids.id);
-  tape?.record([y], () => native.embeddingBackward(table.grad!.id, tape.gradient(y).id, ids.id));
+  const { weight, grad } = table;
+  const y = Tensor.allocate('f32', [ids.size, weight.shape[1]]);
+  native.embedding(y.id, weight.id, ids.id);
+  tape?.record([y], () => grad && native.embeddingBackward(grad.id, tape.gradient(y).id, ids.id));
   return y;
 }
 
@@ -58,7 +76,7 @@ export function addRmsNorm(
   delta?.free();
   tape?.record(delta ? [normed, rstd!, sum] : [normed, rstd!], () => {
     const dsum = tape.takeResidual(sum);
-    native.rmsNormBackward(dsum.id, gain.grad!.id, tape.gradient(normed).id, sum.id, rstd!.id, gain.weight.id);
+    native.rmsNormBackward(dsum.id, gain.grad?.id, tape.gradient(normed).id, sum.id, rstd!.id, gain.weight.id);
     tape.give(x, dsum);
     if (delta) {
       if (dtype === 'f32') tape.give(delta, dsum, { lent: true });
@@ -73,25 +91,54 @@ export function addRmsNorm(
  * for what costs little to compute and much to keep.
  */
 export function linear(tape: Tape | undefined, x: Tensor, weight: Linear, again?: () => Tensor): Tensor {
+  const { adapter } = weight;
   const y = Tensor.allocate(x.dtype, [x.shape[0], weight.forward.shape[0]]);
   native.linear(y.id, x.id, weight.forward.id);
+  const low = adapter && addAdapter(y, x, adapter);
   if (again) x.free();
-  tape?.record([y], () => {
+  if (!tape) low?.free();
+  tape?.record(low ? [y, low] : [y], () => {
     const dy = tape.gradient(y);
     const dx = Tensor.allocate(x.dtype, x.shape);
     native.linearBackward(dx.id, dy.id, weight.backward!.id);
-    const input = again?.() ?? x;
-    native.linearWeightGrad(weight.grad!.id, dy.id, input.id, addsToGradient(weight));
-    if (again) input.free();
+    if (weight.grad || adapter) {
+      const input = again?.() ?? x;
+      if (weight.grad) native.linearWeightGrad(weight.grad.id, dy.id, input.id, addsToGradient(weight));
+      if (adapter) adapterBackward(dx, dy, input, low!, adapter);
+      if (again) input.free();
+    }
     tape.give(x, dx);
   });
   return y;
 }
 
+/** y += scale · (x Aᵀ) Bᵀ, part by part. @returns scale · x Aᵀ, [n, Σ rank] */
+function addAdapter(y: Tensor, x: Tensor, { down, ups, scale }: Adapter): Tensor {
+  const low = Tensor.allocate(x.dtype, [x.shape[0], down.forward.shape[0]]);
+  native.linear(low.id, x.id, down.forward.id);
+  native.scale(low.id, scale);
+  for (const { up, row, downRow } of ups) native.columnsProduct(y.id, row, low.id, downRow, up.forward.id, true);
+  return low;
+}
+
+/** dx += scale · dy B A, and the gradients of A and B. */
+function adapterBackward(dx: Tensor, dy: Tensor, x: Tensor, low: Tensor, { down, ups, scale }: Adapter): void {
+  const dlow = Tensor.allocate(low.dtype, low.shape);
+  for (const { up, row, downRow } of ups) {
+    native.columnsProduct(dlow.id, downRow, dy.id, row, up.backward!.id, false);
+    native.columnsWeightGrad(up.grad!.id, dy.id, row, low.id, downRow, addsToGradient(up));
+  }
+  native.scale(dlow.id, scale);
+  native.columnsProduct(dx.id, 0, dlow.id, 0, down.backward!.id, true);
+  native.linearWeightGrad(down.grad!.id, dlow.id, x.id, addsToGradient(down));
+  dlow.free();
+}
+
 /** Adds `bias` [width] to every row of x [n, width], in place. */
 export function addBias(tape: Tape | undefined, x: Tensor, bias: Vector): void {
-  native.addBias(x.id, bias.weight.id);
-  tape?.record([], () => native.biasGradient(bias.grad!.id, tape.gradient(x).id));
+  const { weight, grad } = bias;
+  native.addBias(x.id, weight.id);
+  if (grad) tape?.record([], () => native.biasGradient(grad.id, tape.gradient(x).id));
 }
 
 export interface RotaryShape {
@@ -234,7 +281,7 @@ export function lmHead(tape: Tape | undefined, x: Tensor, rows: Tensor, targets:
   tape?.record([logprobs, entropies, kept!, scales!], () => {
     const dx = Tensor.zeros('f32', x.shape);
     const shared = [kept!.id, scales!.id, x.id, rows.id, targets.id, weight.backward!.id, addsToGradient(weight)];
-    native.lmHeadBackward(dx.id, weight.grad!.id, tape.gradient(logprobs).id, ...shared);
+    native.lmHeadBackward(dx.id, weight.grad?.id, tape.gradient(logprobs).id, ...shared);
     tape.give(x, dx);
   });
   return {

@@ -27,6 +27,9 @@ const valid: Record<string, Arguments> = {
   linear: { y: floats(3, 5), x: floats(3, 8), w: packed('forward') },
   linearBackward: { dx: floats(3, 8), dy: floats(3, 5), w: packed('backward') },
   linearWeightGrad: { dw: floats(5, 8), dy: floats(3, 5), x: floats(3, 8), add: true },
+  columnsProduct: { y: floats(3, 7), yColumn: 2, x: floats(3, 9), xColumn: 1, w: packed('forward'), add: true },
+  columnsWeightGrad: { dw: floats(5, 8), dy: floats(3, 7), dyColumn: 2, x: floats(3, 9), xColumn: 1, add: false },
+  scale: { x: floats(3, 8), factor: 0.5 },
   addBias: { x: floats(3, 8), b: floats(8) },
   biasGradient: { db: floats(8), dy: floats(3, 8) },
   embedding: { y: floats(3, 8), table: floats(5, 8), ids: ints(0, 4, 4) },
@@ -228,13 +231,19 @@ function failure(kernel: string, args: Arguments): Error {
 
 const takesAnyShape = new Set(['view', 'zero', 'read']);
 
+const optional: Record<string, string[]> = {
+  rmsNorm: ['delta', 'sum', 'rstd'],
+  rmsNormBackward: ['dw'],
+  lmHeadBackward: ['dw'],
+};
+
 /** What an argument takes beside what it has in `valid`. */
 function fits(kernel: string, name: string, valid: unknown, value: unknown): boolean {
   if (typeof valid === 'number' && value instanceof Tensor) return true;
   if (typeof valid === 'number' && typeof value === 'number') {
     return !Number.isInteger(valid) || name === 'gradScale' || (Number.isInteger(value) && value > 1);
   }
-  return kernel === 'rmsNorm' && ['delta', 'sum', 'rstd'].includes(name) && value == null;
+  return (optional[kernel]?.includes(name) ?? false) && value == null;
 }
 
 describe.each(calls)('%s', (kernel, args) => {
@@ -248,7 +257,7 @@ describe.each(calls)('%s', (kernel, args) => {
       for (const value of never) {
         if (fits(kernel, name, right, value)) continue;
         const { message } = failure(kernel, { ...args, [name]: value });
-        expect(message, `${name} = ${inspect(value)}`).toMatch(new RegExp(`^${kernel}: (${name}|sum|scales) `));
+        expect(message, `${name} = ${inspect(value)}`).toMatch(new RegExp(`^${kernel}: (${name}|sum|scales|dwk) `));
       }
     }
   });

@@ -60,6 +60,25 @@ export const operations = {
     },
   }),
 
+  /** Of three parts the first and the last have an adapter. */
+  adaptedLinear: ({ n, rows, columns, rank, seed }: Sizes<'n' | 'rows' | 'columns' | 'rank'>): Operation => ({
+    activations: { x: normal(seed, n, columns) },
+    parameters: {
+      a: normal(seed + 1, 2 * rank, columns),
+      first: normal(seed + 2, rows, rank),
+      last: normal(seed + 3, rows + 1, rank),
+    },
+    run(dtype, tape, { x }, { a, first, last }) {
+      const { data, shape } = normal(seed + 4, rows + 3 + rows + 1, columns);
+      const { forward, backward } = packed({ weight: Tensor.from(data, shape) }, dtype);
+      const ups = [
+        { up: packed(first, dtype), row: 0, downRow: 0 },
+        { up: packed(last, dtype), row: rows + 3, downRow: rank },
+      ];
+      return [linear(tape, x, { forward, backward, adapter: { down: packed(a, dtype), ups, scale: 0.3 } })];
+    },
+  }),
+
   qkNormRope: ({ n, shape: { heads, kvHeads, d }, seed }: Sizes<'n'> & { shape: Heads }): Operation => ({
     activations: { qkv: normal(seed, n, (heads + 2 * kvHeads) * d) },
     parameters: { query: normal(seed, d), key: normal(seed + 1, d) },
@@ -122,7 +141,7 @@ function indices(from: number, length: number, limit: number): Int32Array {
 
 const scaled = ({ data, shape }: Values, by: number): Values => ({ data: data.map(x => x * by), shape });
 
-function packed({ weight, grad }: { weight: Tensor; grad: Tensor }, dtype: Activations, chunkRows?: number): Linear {
+function packed({ weight, grad }: { weight: Tensor; grad?: Tensor }, dtype: Activations, chunkRows?: number): Linear {
   const [forward, backward] = (['forward', 'backward'] as const).map(d => PackedWeight.of(weight, dtype, d, chunkRows));
   return { forward, backward, grad };
 }

@@ -17,6 +17,9 @@ const cases: Record<keyof typeof operations, fc.Arbitrary<Operation>> = {
   addRmsNorm: fc.record({ n: size(9), h: size(70), seed, delta: fc.boolean() }).map(operations.addRmsNorm),
   linear: fc.record({ n: size(9), rows: matrixSize, columns: matrixSize, seed }).map(operations.linear),
   biasedLinear: fc.record({ n: size(9), rows: matrixSize, columns: matrixSize, seed }).map(operations.biasedLinear),
+  adaptedLinear: fc
+    .record({ n: size(9), rows: matrixSize, columns: matrixSize, rank: size(9), seed })
+    .map(operations.adaptedLinear),
   rope: fc.record({ n: size(9), shape, seed }).map(operations.rope),
   qkNormRope: fc.record({ n: size(9), shape, seed }).map(operations.qkNormRope),
   attention: fc.record({ tree: segmentTree(6, 20), shape, seed }).map(operations.attention),

@@ -5,14 +5,21 @@ import { readJson } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { cachedModel } from '../hub/cachedModel.ts';
 import { hubName } from '../hubName.ts';
+import type { StoredFactors } from '../model/lora.ts';
 import { SafetensorsFile, type StoredTensor } from '../model/safetensors.ts';
 import { firstIssue } from '../schema.ts';
+import { finite } from './finite.ts';
 
 /** A LoRA adapter as PEFT writes it. */
 export const adapterFiles = { config: 'adapter_config.json', weights: 'adapter_model.safetensors' };
 
+/** What PEFT puts before the names of a model's modules. */
+export const peftPrefix = 'base_model.model.';
+
 const adapterConfig = z.looseObject({
+  r: z.int().positive().nullish(),
   lora_alpha: z.number(),
+  target_modules: z.union([z.string(), z.array(z.string())]).nullish(),
   /** By patterns of modules' names: what they have in its place. */
   alpha_pattern: z.record(z.string(), z.number()).nullish(),
   use_rslora: z.boolean().default(false),
@@ -56,7 +63,8 @@ export function baseOnHub(folder: string): { name: string; revision: string } | 
   return name ? { name, revision: revision ?? 'main' } : undefined;
 }
 
-function isAdapter(folder: string): boolean {
+/** Whether a folder holds an adapter, and no whole model. */
+export function isAdapter(folder: string): boolean {
   return !existsSync(join(folder, 'config.json')) && existsSync(join(folder, adapterFiles.config));
 }
 
@@ -67,10 +75,18 @@ function baseHere(folder: string, base: string): string | undefined {
 /** The folder that has a checkpoint's tokenizer: its own, or that of the model which it is an adapter of. */
 export function tokenizerHome(folder: string): string {
   if (existsSync(join(folder, 'tokenizer.json'))) return folder;
-  return adapterBase(folder) ?? folder;
+  const base = adapterBase(folder);
+  return base ? tokenizerHome(base) : folder;
 }
 
-function readConfig(folder: string): AdapterConfig {
+/** The whole model, a folder or a GGUF file, that a checkpoint is or is an adapter of. */
+export function wholeModel(folder: string): string {
+  const base = adapterBase(folder);
+  return base ? wholeModel(base) : folder;
+}
+
+/** What an adapter's folder says of it. @throws UserError if it is damaged */
+export function readConfig(folder: string): AdapterConfig {
   const path = join(folder, adapterFiles.config);
   const config = adapterConfig.safeParse(readJson(path));
   if (config.success) return config.data;
@@ -78,27 +94,56 @@ function readConfig(folder: string): AdapterConfig {
 }
 
 /**
- * A model's tensors with an adapter merged into them: W + scale · B A (Hu et al. 2021), scale = alpha / r, or alpha / √r with
- * `use_rslora`; r is what the matrices have, alpha each module's own where `alpha_pattern` says so.
+ * A model's tensors with an adapter merged into them: W + scale · B A (Hu et al. 2021).
  * @param folder of the adapter
  * @throws UserError where the adapter is damaged, changes what this model has not, or is more than two factors a matrix
  */
 export function mergeAdapter(tensors: readonly StoredTensor[], folder: string): StoredTensor[] {
+  return mergeFactors(tensors, readFactors(folder, new Map(tensors.map(({ name, shape }) => [name, shape]))));
+}
+
+/** The same with factors that are there, by their modules. */
+export function mergeFactors(
+  tensors: readonly StoredTensor[],
+  factors: ReadonlyMap<string, StoredFactors>,
+): StoredTensor[] {
+  return tensors.map(tensor => {
+    const own = factors.get(moduleOf(tensor.name));
+    return own ? { ...tensor, read: () => product(tensor, own) } : tensor;
+  });
+}
+
+/**
+ * The factors of an adapter, all in memory, by the modules that have them: scale = alpha / r, or alpha / √r with `use_rslora`; r is
+ * what the matrices have, alpha each module's own where `alpha_pattern` says so.
+ * @param folder of the adapter
+ * @param shapes of the model's tensors
+ * @throws UserError as `mergeAdapter`
+ */
+export function readFactors(folder: string, shapes: ReadonlyMap<string, number[]>): Map<string, StoredFactors> {
   const config = readConfig(folder);
   refuseUnsupported(folder, config);
   const alphaOf = alphas(folder, config);
-  const factors = readFactors(join(folder, adapterFiles.weights));
-  const merged = tensors.map(tensor => {
-    const name = tensor.name.replace(/\.weight$/, '');
-    const [a, b] = ['lora_A', 'lora_B'].map(factor => take(factors, `${name}.${factor}.weight`));
-    if (!a || !b) return tensor;
+  const stored = readTensors(join(folder, adapterFiles.weights));
+  const factors = new Map<string, StoredFactors>();
+  for (const [name, shape] of shapes) {
+    const module = moduleOf(name);
+    const [a, b] = ['lora_A', 'lora_B'].map(factor => take(stored, `${module}.${factor}.weight`));
+    if (!a || !b) continue;
+    const [out, width] = shape;
     const [rank] = a.shape;
-    const scale = alphaOf(name) / (config.use_rslora ? Math.sqrt(rank) : rank);
-    return { ...tensor, read: () => product(tensor, a, b, scale) };
-  });
-  const [other] = factors.keys();
-  if (other === undefined) return merged;
+    if (`${a.shape}` !== `${[rank, width]}` || `${b.shape}` !== `${[out, rank]}`) {
+      throw new UserError(`${folder}: the adapter of ${name} [${shape}] has the shapes [${a.shape}] and [${b.shape}]`);
+    }
+    factors.set(module, { a, b, scale: alphaOf(module) / (config.use_rslora ? Math.sqrt(rank) : rank) });
+  }
+  const [other] = stored.keys();
+  if (other === undefined) return factors;
   throw new UserError(`${folder}: the adapter has ${other}, and the model nothing that it changes`);
+}
+
+function moduleOf(name: string): string {
+  return name.replace(/\.weight$/, '');
 }
 
 function refuseUnsupported(folder: string, config: AdapterConfig): void {
@@ -128,13 +173,13 @@ function alphas(folder: string, { lora_alpha, alpha_pattern }: AdapterConfig): (
 }
 
 /** All of them in memory, by the names that their modules have in the model. */
-function readFactors(path: string): Map<string, StoredTensor> {
+function readTensors(path: string): Map<string, StoredTensor> {
   const file = SafetensorsFile.open(path);
   try {
     return new Map(
       [...file.tensors].map(([name, tensor]) => {
-        const values = tensor.read();
-        return [name.replace(/^base_model\.model\./, ''), { ...tensor, read: () => values }];
+        const values = finite(path, tensor).read();
+        return [name.startsWith(peftPrefix) ? name.slice(peftPrefix.length) : name, { ...tensor, read: () => values }];
       }),
     );
   } finally {
@@ -149,12 +194,9 @@ function take(factors: Map<string, StoredTensor>, name: string): StoredTensor | 
 }
 
 /** `weight` [out, in] + scale · `b` [out, r] · `a` [r, in] */
-function product(weight: StoredTensor, a: StoredTensor, b: StoredTensor, scale: number): Float32Array<ArrayBuffer> {
+function product(weight: StoredTensor, { a, b, scale }: StoredFactors): Float32Array<ArrayBuffer> {
   const [out, width] = weight.shape;
   const [rank] = a.shape;
-  if (`${a.shape}` !== `${[rank, width]}` || `${b.shape}` !== `${[out, rank]}`) {
-    throw new UserError(`the adapter of ${weight.name} [${weight.shape}] has the shapes [${a.shape}] and [${b.shape}]`);
-  }
   const [values, left, right] = [weight.read().slice(), b.read(), a.read()];
   for (let row = 0; row < out; row++) {
     for (let k = 0; k < rank; k++) {

@@ -11,7 +11,9 @@ import type { Dtype } from '../model/dtype.ts';
 import { elements, SafetensorsFile, type StoredTensor, writeSafetensors } from '../model/safetensors.ts';
 import { onPath } from '../systemErrors.ts';
 import { withTools } from '../text/hermesTemplate.ts';
-import { adapterBase, mergeAdapter, tokenizerHome } from './adapter.ts';
+import { adapterBase, isAdapter, mergeAdapter, tokenizerHome } from './adapter.ts';
+import { refuseOtherBase } from './baseRecord.ts';
+import { finite } from './finite.ts';
 import { readGgufCheckpoint } from './ggufFile.ts';
 
 /** A model folder in the Hugging Face layout. Its tensors can be read until it is closed. */
@@ -89,7 +91,20 @@ export async function writeCheckpoint(
   tensors: readonly StoredTensor[],
   options: { from?: string; extra?: (folder: string) => Promise<void> | void } = {},
 ): Promise<void> {
-  if (existsSync(path) && readdirSync(path).length > 0 && !holdsModel(path)) {
+  await writeFolder(path, options.from, async folder => {
+    writeFileWhole(join(folder, 'config.json'), `${JSON.stringify(savedConfig(config, tensors), null, 2)}\n`);
+    writeSafetensors(join(folder, weightsFile), tensors);
+    await options.extra?.(folder);
+  });
+}
+
+/** Writes a model's folder as `writeCheckpoint` does, whatever `write` puts into it. */
+export async function writeFolder(
+  path: string,
+  from: string | undefined,
+  write: (folder: string) => Promise<void>,
+): Promise<void> {
+  if (existsSync(path) && readdirSync(path).length > 0 && !holdsModel(path) && !isAdapter(path)) {
     throw new UserError(
       `${path} holds other files; a checkpoint replaces only a checkpoint: name a new or empty folder`,
     );
@@ -98,10 +113,8 @@ export async function writeCheckpoint(
   rmSync(temporary, { recursive: true, force: true });
   onPath(dirname(path), () => mkdirSync(temporary, { recursive: true }));
   try {
-    writeFileWhole(join(temporary, 'config.json'), `${JSON.stringify(savedConfig(config, tensors), null, 2)}\n`);
-    writeSafetensors(join(temporary, weightsFile), tensors);
-    if (options.from !== undefined) writeCompanions(options.from, temporary);
-    await options.extra?.(temporary);
+    if (from !== undefined) writeCompanions(from, temporary);
+    await write(temporary);
     replaceFolder(temporary, path);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
@@ -111,34 +124,14 @@ export async function writeCheckpoint(
 
 /** The model that an adapter makes of another. */
 function adapted(adapter: string, base: string): Checkpoint {
+  refuseOtherBase(adapter, base);
   const checkpoint = readCheckpoint(base);
   try {
-    const tensors = mergeAdapter(checkpoint.tensors, adapter).map(tensor => finite(adapter, tensor));
-    return { ...checkpoint, dir: adapter, tensors };
+    return { ...checkpoint, dir: adapter, tensors: mergeAdapter(checkpoint.tensors, adapter) };
   } catch (error) {
     checkpoint.close();
     throw error;
   }
-}
-
-/** The same tensor, whose values are read only where all are numbers. */
-function finite(path: string, tensor: StoredTensor): StoredTensor {
-  const read: StoredTensor['read'] = into => {
-    const values = tensor.read(into);
-    const at = firstInfinite(values);
-    if (at === undefined) return values;
-    throw new UserError(
-      `${path}: value ${at} of tensor ${tensor.name} is ${values[at]}: its training failed, or the file is damaged; ` +
-        'take an earlier checkpoint, or download it again',
-    );
-  };
-  return { ...tensor, read };
-}
-
-/** Where the first value is that is no finite number. A plain loop: a model has a billion. */
-function firstInfinite(values: Float32Array): number | undefined {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
-  return undefined;
 }
 
 function holdsModel(dir: string): boolean {

@@ -19,6 +19,8 @@ export function readShape(checkpoint: string): ModelConfig | undefined {
     return config;
   }
   const folder = currentFolder(checkpoint);
-  const file = join(adapterBase(folder) ?? folder, 'config.json');
+  const base = adapterBase(folder);
+  if (base) return readShape(base);
+  const file = join(folder, 'config.json');
   return existsSync(file) ? parseConfig(readJson(file), file) : undefined;
 }

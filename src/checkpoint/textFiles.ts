@@ -10,7 +10,7 @@ import { firstIssue } from '../schema.ts';
 import { withTools } from '../text/hermesTemplate.ts';
 import { type TokenizerConfig, tokenizerConfig } from '../text/tokenizerConfig.ts';
 import { parseTokenizer, type TokenizerJson, vocabularySize } from '../text/tokenizerJson.ts';
-import { tokenizerHome } from './adapter.ts';
+import { tokenizerHome, wholeModel } from './adapter.ts';
 
 /** `config.json` and `generation_config.json`, as far as they speak of tokens. */
 const tokensOfModel = z.looseObject({ vocab_size: z.int().positive().optional(), eos_token_id: endTokens });
@@ -67,7 +67,9 @@ export function readCheckpointFiles(checkpoint: string): CheckpointFiles {
 
 /** @throws UserError where the tokenizer has more ids than the model. */
 function endTokenIds(dir: string, tokenizer: TokenizerJson): number[] {
-  const paths = ['generation_config.json', 'config.json'].map(name => join(dir, name)).filter(path => existsSync(path));
+  const model = wholeModel(dir);
+  if (isGguf(model)) return readGgufTokenizer(model).endTokenIds;
+  const paths = [join(dir, 'generation_config.json'), join(model, 'config.json')].filter(path => existsSync(path));
   const files = paths.map(path => checked(path, tokensOfModel));
   const size = vocabularySize(tokenizer);
   for (const [i, { vocab_size: rows = size }] of files.entries()) {

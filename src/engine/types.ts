@@ -7,6 +7,8 @@
  * log π(tokens[t] | tokens[0..t-1]), and entry 0 never carries anything.
  */
 
+import type { LoraShape } from '../model/lora.ts';
+
 export type TokenIds = readonly number[];
 
 export interface SamplingOptions {
@@ -158,6 +160,11 @@ export interface StepStats {
   version: number;
 }
 
+export interface SaveOptions {
+  optimizer?: boolean;
+  merged?: boolean;
+}
+
 /**
  * Its work is done in the order in which it is asked for: an update can be asked for before its gradient is there. All of it is
  * refused with `ModelLost` where an engine elsewhere has lost the model, until `load` brings it back.
@@ -169,8 +176,11 @@ export interface Trainer {
   optimStep(adam: AdamParams): Promise<StepStats>;
   /** Samples from the current weights; after an update it samples from the new ones. */
   sampler(): Promise<Sampler>;
-  /** Writes a Hugging Face checkpoint; with `optimizer`, also all that is needed to go on bit for bit. */
-  save(dir: string, options?: { optimizer?: boolean }): Promise<void>;
+  /**
+   * Writes a Hugging Face checkpoint, or adapters as PEFT does; with `optimizer`, also all that is needed to go on bit for bit, with
+   * `merged`, adapters as the whole model that they make.
+   */
+  save(dir: string, options?: SaveOptions): Promise<void>;
   /**
    * Replaces the weights, and the optimizer's state where `dir` has one.
    * @throws UserError if `dir` is damaged; with `optimizer`, also if it lacks what is needed to go on bit for bit. The weights
@@ -181,8 +191,14 @@ export interface Trainer {
   discard?(dir: string): Promise<void>;
 }
 
+/** Adapters that are trained in the place of a model's weights, and what their first ones are drawn from. */
+export interface LoraOptions extends LoraShape {
+  seed: number;
+}
+
 export interface Engine {
-  trainer(checkpoint: string): Promise<Trainer>;
+  /** With `lora`, adapters are trained over the checkpoint, and saved in its place; without, all weights are. */
+  trainer(checkpoint: string, lora?: LoraOptions): Promise<Trainer>;
   scorer(checkpoint: string): Promise<Scorer>;
   sampler(checkpoint: string): Promise<Sampler>;
   /** Frees everything; whatever is under way is rejected. */

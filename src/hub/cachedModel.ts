@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { RepositoryCache } from './cache.ts';
 import { hubSettings } from './settings.ts';
 
@@ -8,4 +9,11 @@ export function cachedModel(name: string, revision: string): string | undefined 
   const known = cache.recall(revision);
   const folder = known && cache.snapshot(known.commit);
   return folder && existsSync(folder) ? folder : undefined;
+}
+
+/** The name on the Hub, and the commit, of a model's folder in the cache; undefined for other folders. */
+export function nameInCache(folder: string): { name: string; revision: string } | undefined {
+  const [, owner, name, revision] =
+    /[\\/]models--([^\\/]+?)--([^\\/]+)[\\/]snapshots[\\/]([0-9a-f]{40})$/.exec(resolve(folder)) ?? [];
+  return owner ? { name: `${owner}/${name}`, revision } : undefined;
 }

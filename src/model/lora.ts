@@ -78,6 +78,23 @@ export interface StoredFactors {
   scale: number;
 }
 
+/** Factors by their modules … */
+export function factorsOf(tensors: readonly StoredTensor[], scale: number): Map<string, StoredFactors> {
+  const byName = new Map(tensors.map(tensor => [tensor.name, tensor]));
+  const ending = factorName('', 'lora_A');
+  const modules = tensors.flatMap(({ name }) => (name.endsWith(ending) ? [name.slice(0, -ending.length)] : []));
+  const get = (module: string, factor: Factor) => byName.get(factorName(module, factor))!;
+  return new Map(modules.map(module => [module, { a: get(module, 'lora_A'), b: get(module, 'lora_B'), scale }]));
+}
+
+/** … and by their names. */
+export function namedFactors(module: string, { a, b }: StoredFactors): [string, StoredTensor][] {
+  return [
+    [factorName(module, 'lora_A'), a],
+    [factorName(module, 'lora_B'), b],
+  ];
+}
+
 /** Whether a module, such as model.layers.0.mlp.up_proj, is computed beside what is added to it; else it has to be merged. */
 export function takesAdapter(module: string): boolean {
   return linearNames.some(name => module.endsWith(`.${name}`));
@@ -90,13 +107,16 @@ export function takesAdapter(module: string): boolean {
 export function frozenAdapters(base: Weights, adapters: ReadonlyMap<string, StoredFactors>): Weights {
   return unscoped(() => {
     const stored = new Map<string, { tensor: StoredTensor; scale: number }>();
-    for (const [module, { a, b, scale }] of adapters) {
-      stored.set(factorName(module, 'lora_A'), { tensor: a, scale: 1 });
-      stored.set(factorName(module, 'lora_B'), { tensor: b, scale });
+    for (const [module, factors] of adapters) {
+      const [[nameOfA, a], [nameOfB, b]] = namedFactors(module, factors);
+      stored.set(nameOfA, { tensor: a, scale: 1 }).set(nameOfB, { tensor: b, scale: factors.scale });
     }
     const kept: PackedWeight[] = [];
     const factor = (names: string[]): Linear => {
-      const forward = packed(names.map(name => stored.get(name)!), base.dtype);
+      const forward = packed(
+        names.map(name => stored.get(name)!),
+        base.dtype,
+      );
       kept.push(forward);
       return { forward };
     };

@@ -226,7 +226,7 @@ function trained(model: ModelConfig) {
 
 /** Of one sequence: longer batches go through one after the other. */
 function activations(model: ModelConfig, tokens: number) {
-  return { what: `activations of ${tokens} tokens`, bytes: tokens * activationBytes(model, 'bf16') };
+  return { what: `activations of ${tokens} tokens`, bytes: tokens * activationBytes(model, { dtype: 'bf16' }) };
 }
 
 function downloads(recipe: Recipe, model?: ModelConfig, teacher?: ModelConfig): TrainingPlan['downloads'] {

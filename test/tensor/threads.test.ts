@@ -12,6 +12,7 @@ const large: Record<keyof typeof operations, Operation> = {
   addRmsNorm: operations.addRmsNorm({ n: 500, h: 160, delta: true, seed: 1 }),
   linear: operations.linear({ n: 600, rows: 517, columns: 96, seed: 1 }),
   biasedLinear: operations.biasedLinear({ n: 600, rows: 517, columns: 96, seed: 1 }),
+  adaptedLinear: operations.adaptedLinear({ n: 600, rows: 250, columns: 96, rank: 16, seed: 1 }),
   rope: operations.rope({ n: 300, shape: { heads: 4, kvHeads: 2, d: 32 }, seed: 1 }),
   qkNormRope: operations.qkNormRope({ n: 300, shape: { heads: 4, kvHeads: 2, d: 32 }, seed: 1 }),
   attention: operations.attention({

@@ -9,12 +9,14 @@ import type {
   Conversation,
   Datum,
   Engine,
+  LoraOptions,
   LossOutput,
   LossSpec,
   RankedToken,
   SampledToken,
   Sampler,
   SamplingOptions,
+  SaveOptions,
   ScoredSequence,
   Scorer,
   Scores,
@@ -71,8 +73,8 @@ export class LocalEngine implements Engine {
     return new LocalEngine({ ...engineDefaults, ...options }, onNotice);
   }
 
-  async trainer(checkpoint: string): Promise<LocalTrainer> {
-    return new LocalTrainer(this, await this.#load(checkpoint, true));
+  async trainer(checkpoint: string, lora?: LoraOptions): Promise<LocalTrainer> {
+    return new LocalTrainer(this, await this.#load(checkpoint, true, lora));
   }
 
   async scorer(checkpoint: string): Promise<Scorer> {
@@ -129,8 +131,8 @@ export class LocalEngine implements Engine {
     });
   }
 
-  #load(checkpoint: string, trainable: boolean): Promise<number> {
-    return this.call({ kind: 'open', checkpoint, trainable });
+  #load(checkpoint: string, trainable: boolean, lora?: LoraOptions): Promise<number> {
+    return this.call({ kind: 'open', checkpoint, trainable, lora });
   }
 
   /** A request leaves the list; while none is open, the worker does not keep the process alive. */
@@ -262,8 +264,8 @@ export class LocalTrainer implements Trainer {
     return this.#engine.call({ kind: 'score', model: this.#model, sequences });
   }
 
-  save(dir: string, options: { optimizer?: boolean } = {}): Promise<void> {
-    return this.#engine.call({ kind: 'save', model: this.#model, dir, optimizer: options.optimizer ?? false });
+  save(dir: string, options: SaveOptions = {}): Promise<void> {
+    return this.#engine.call({ kind: 'save', model: this.#model, dir, options });
   }
 
   load(dir: string, options: { optimizer?: boolean } = {}): Promise<void> {

@@ -6,6 +6,7 @@ import type { Completion, SampledToken } from '../types.ts';
 import { kernelsText } from './kernels.ts';
 import { availableMemory } from './memory.ts';
 import { LocalModel } from './model.ts';
+import { WeightsOpener } from './openWeights.ts';
 import { type FromWorker, precisionOf, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
 
 /**
@@ -15,6 +16,7 @@ import { type FromWorker, precisionOf, type Request, type ToWorker, type WorkerO
 const port = parentPort!;
 const options = workerData as WorkerOptions;
 if (options.threads > 0) native.setThreads(options.threads);
+const opener = new WeightsOpener();
 const models = new Map<number, LocalModel>();
 let opened = 0;
 /** Conversations between two turns: for them a tool may be at work. */
@@ -51,7 +53,7 @@ function answer(message: FromWorker): void {
 
 function handle(id: number, request: Request): unknown {
   if (request.kind !== 'status') idle.refresh();
-  if (request.kind === 'open') return open(request.checkpoint, request.trainable);
+  if (request.kind === 'open') return open(request);
   const model = models.get(request.model);
   if (!model) throw new Error('the model was freed');
   switch (request.kind) {
@@ -75,7 +77,7 @@ function handle(id: number, request: Request): unknown {
     case 'optimStep':
       return model.optimStep(request.adam);
     case 'save':
-      return model.save(request.dir, request.optimizer);
+      return model.save(request.dir, request.options);
     case 'load':
       return load(model, request.dir, request.optimizer);
     case 'free':
@@ -84,9 +86,10 @@ function handle(id: number, request: Request): unknown {
   }
 }
 
-function open(checkpoint: string, trainable: boolean): number {
+function open({ checkpoint, trainable, lora }: Extract<Request, { kind: 'open' }>): number {
   const dtype = precisionOf(options.dtype);
-  const model = new LocalModel(checkpoint, { ...options, dtype, trainable, onMask: advance });
+  const modelOptions = { ...options, dtype, trainable, lora, onMask: advance };
+  const model = new LocalModel(checkpoint, opener.open(checkpoint, modelOptions), modelOptions);
   models.set(opened, model);
   const need = Object.values(model.need).reduce((sum, bytes) => sum + bytes, 0);
   const { isa, bf16, threads } = native.cpu();

@@ -2,6 +2,7 @@ import { freemem } from 'node:os';
 import { inGiB } from '../../bytes.ts';
 import { UserError } from '../../errors.ts';
 import { type ModelConfig, parameterCount, tensorShapes } from '../../model/config.ts';
+import { factorCount, type LoraShape } from '../../model/lora.ts';
 import { elements } from '../../model/safetensors.ts';
 import { activationBytes } from './pass.ts';
 
@@ -11,12 +12,16 @@ export interface MemoryOptions {
   trainable: boolean;
   /** For the activations of one training or scoring pass. */
   activationBytes: number;
+  /** Adapters that are trained in the place of the weights. */
+  lora?: LoraShape;
+  /** Whether the weights, and their positions, are another model's: only adapters are its own. */
+  sharesBase?: boolean;
 }
 
 /** Bytes that a model takes, keys and values of what it samples aside. */
 export interface MemoryNeed {
   weights: number;
-  /** fp32 parameters, gradients and two moments. */
+  /** Of what is trained: fp32 parameters, gradients and two moments. */
   optimizer: number;
   activations: number;
   /** Cosines and sines of all positions; twice, while they are made. */
@@ -27,31 +32,35 @@ export interface MemoryNeed {
  * Packed rows of one training or scoring pass: as many as the memory for activations allows, within sensible bounds. The
  * softmax over the vocabulary, which training keeps beside them, takes half as much again at most.
  */
-export function rowsPerPass(config: ModelConfig, options: Omit<MemoryOptions, 'trainable'>): number {
+export function rowsPerPass(config: ModelConfig, options: Omit<MemoryOptions, 'trainable' | 'sharesBase'>): number {
   const softmaxRow = config.vocabSize * (options.dtype === 'bf16' ? 2 : 4);
   const rows = Math.floor(
-    Math.min(
-      options.activationBytes / activationBytes(config, options.dtype),
-      options.activationBytes / 2 / softmaxRow,
-    ),
+    Math.min(options.activationBytes / activationBytes(config, options), options.activationBytes / 2 / softmaxRow),
   );
   return Math.min(Math.max(rows, 512), 8192);
 }
 
 export function memoryNeed(config: ModelConfig, options: MemoryOptions): MemoryNeed {
+  const { trainable, lora, sharesBase } = options;
   const bytes = options.dtype === 'bf16' ? 2 : 4;
   const embedding = config.vocabSize * config.hiddenSize;
   const matrices = [...tensorShapes(config).values()].filter(shape => shape.length === 2);
   const products = matrices.reduce((sum, shape) => sum + elements(shape), 0) - (config.tied ? 0 : embedding);
-  const pass = rowsPerPass(config, options) * activationBytes(config, options.dtype);
-  const positions = 2 * 4 * config.maxPositions * config.headDim;
-  if (options.trainable) {
-    const softmax = rowsPerPass(config, options) * config.vocabSize * bytes;
+  const pass = rowsPerPass(config, options) * activationBytes(config, options);
+  const softmax = rowsPerPass(config, options) * config.vocabSize * bytes;
+  const positions = sharesBase ? 0 : 2 * 4 * config.maxPositions * config.headDim;
+  const base = (directions: number) => (sharesBase ? 0 : (directions * products + embedding) * bytes);
+  if (lora) {
+    const factors = factorCount(config, lora);
+    const weights = base(2) + 2 * factors * bytes;
+    return { weights, optimizer: 4 * 4 * factors, activations: pass + softmax, positions };
+  }
+  if (trainable) {
     const optimizer = 4 * 4 * parameterCount(config);
     return { weights: 2 * products * bytes, optimizer, activations: pass + softmax, positions };
   }
   // Without a backward pass, a layer's activations are gone when the next layer has its own.
-  return { weights: (products + embedding) * bytes, optimizer: 0, activations: (2 * pass) / config.layers, positions };
+  return { weights: base(1), optimizer: 0, activations: (2 * pass) / config.layers, positions };
 }
 
 /** Memory that the system can still give, in bytes. */

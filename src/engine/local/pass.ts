@@ -1,5 +1,6 @@
 import type { ModelConfig } from '../../model/config.ts';
 import { decode } from '../../model/decoder.ts';
+import type { LoraShape } from '../../model/lora.ts';
 import { packSequences } from '../../model/pack.ts';
 import type { Weights } from '../../model/weights.ts';
 import { attention, lmHead } from '../../tensor/ops.ts';
@@ -112,10 +113,14 @@ function commonPrefix(a: TokenIds, b: TokenIds): number {
 }
 
 /** Bytes that a training pass keeps for each packed row until its backward pass. */
-export function activationBytes(config: ModelConfig, dtype: 'f32' | 'bf16'): number {
+export function activationBytes(
+  config: ModelConfig,
+  { dtype, lora }: { dtype: 'f32' | 'bf16'; lora?: LoraShape },
+): number {
   const { hiddenSize, headDim, heads, kvHeads, intermediateSize, layers } = config;
   const stream = 2 * 4 * hiddenSize;
   const attention = (heads + 2 * kvHeads + (heads + kvHeads) + heads) * headDim;
   const gateUp = 2 * intermediateSize;
-  return layers * (stream + (attention + gateUp) * (dtype === 'bf16' ? 2 : 4));
+  const adapters = lora ? lora.rank * lora.targets.length : 0;
+  return layers * (stream + (attention + gateUp + adapters) * (dtype === 'bf16' ? 2 : 4));
 }

@@ -1,8 +1,18 @@
-import type { AdamParams, Datum, LossSpec, SampledToken, SamplingOptions, ScoredSequence, TokenIds } from '../types.ts';
+import type {
+  AdamParams,
+  Datum,
+  LoraOptions,
+  LossSpec,
+  SampledToken,
+  SamplingOptions,
+  SaveOptions,
+  ScoredSequence,
+  TokenIds,
+} from '../types.ts';
 
 /** What the engine's worker thread is asked to do. `model` is the number that `open` answered with. */
 export type Request =
-  | { kind: 'open'; checkpoint: string; trainable: boolean }
+  | { kind: 'open'; checkpoint: string; trainable: boolean; lora?: LoraOptions }
   | {
       kind: 'generate';
       model: number;
@@ -16,7 +26,7 @@ export type Request =
   | { kind: 'score'; model: number; sequences: ScoredSequence[] }
   | { kind: 'forwardBackward'; model: number; data: Datum[]; loss: LossSpec }
   | { kind: 'optimStep'; model: number; adam: AdamParams }
-  | { kind: 'save'; model: number; dir: string; optimizer: boolean }
+  | { kind: 'save'; model: number; dir: string; options: SaveOptions }
   | { kind: 'load'; model: number; dir: string; optimizer: boolean }
   | { kind: 'free'; model: number };
 

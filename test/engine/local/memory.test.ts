@@ -2,13 +2,18 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { availableMemory, memoryNeed, refuseTooLarge, rowsPerPass } from '../../../src/engine/local/memory.ts';
-import { LocalModel } from '../../../src/engine/local/model.ts';
+import { LocalModel, type ModelOptions } from '../../../src/engine/local/model.ts';
+import { WeightsOpener } from '../../../src/engine/local/openWeights.ts';
 import { parseConfig, tensorShapes } from '../../../src/model/config.ts';
 import { elements } from '../../../src/model/safetensors.ts';
 import { native } from '../../../src/tensor/native.ts';
 import { temporaryFolder, writeTinyModel } from '../tinyModel.ts';
 
 const options = { dtype: 'f32' as const, activationBytes: 2 ** 20, cacheBytes: 2 ** 20, maxBatch: 4 };
+
+function open(dir: string, options: ModelOptions): LocalModel {
+  return new LocalModel(dir, new WeightsOpener().open(dir, options), options);
+}
 
 test('training needs four fp32 numbers a parameter and every product twice', () => {
   const config = parseConfig({
@@ -38,17 +43,22 @@ test('the softmax that training keeps bounds a pass where the vocabulary is wide
   expect(rows(150_000)).toBe(Math.floor(2 ** 29 / (2 * 150_000)));
 });
 
-test.each([true, false])('what is loaded takes what was foreseen (trainable: %s)', async trainable => {
-  const dir = await writeTinyModel(temporaryFolder());
-  const before = native.memory().liveBytes;
-  const model = new LocalModel(dir, { ...options, trainable });
-  const rotary = 512 * 12 * 4;
-  const taken = native.memory().liveBytes - before - rotary;
-  const { weights, optimizer } = model.need;
-  model.free();
-  expect(taken).toBeGreaterThanOrEqual(weights + optimizer);
-  expect(taken).toBeLessThan(2 * (weights + optimizer)); // tiny matrices are padded to blocks of 64
-});
+const lora = { rank: 4, alpha: 8, targets: ['q_proj', 'v_proj', 'down_proj'] as const, seed: 0 };
+
+test.each([{ trainable: true }, { trainable: false }, { trainable: true, lora }])(
+  'what is loaded takes what was foreseen: %j',
+  async how => {
+    const dir = await writeTinyModel(temporaryFolder());
+    const before = native.memory().liveBytes;
+    const model = open(dir, { ...options, ...how });
+    const rotary = 512 * 12 * 4;
+    const taken = native.memory().liveBytes - before - rotary;
+    const { weights, optimizer } = model.need;
+    model.free();
+    expect(taken).toBeGreaterThanOrEqual(weights + optimizer);
+    expect(taken).toBeLessThan(2 * (weights + optimizer)); // tiny matrices are padded to blocks of 64
+  },
+);
 
 test('a model that cannot fit is refused with the numbers', () => {
   const need = { weights: 3 * 2 ** 30, optimizer: 9 * 2 ** 30, activations: 2 ** 29, positions: 2 ** 29 };
@@ -79,13 +89,13 @@ test('a model that this machine cannot hold is refused before anything of it is 
   writeFileSync(join(dir, 'config.json'), JSON.stringify({ ...config, vocab_size }));
 
   const before = native.memory().liveBytes;
-  expect(() => new LocalModel(dir, { ...options, trainable: false })).toThrow(/does not fit into memory: it needs/);
+  expect(() => open(dir, { ...options, trainable: false })).toThrow(/does not fit into memory: it needs/);
   expect(native.memory().liveBytes).toBe(before);
 });
 
 test('a cache that this machine cannot hold is refused before it takes memory', async () => {
   const dir = await writeTinyModel(temporaryFolder());
-  const model = new LocalModel(dir, { ...options, trainable: false, cacheBytes: 2 * availableMemory() });
+  const model = open(dir, { ...options, trainable: false, cacheBytes: 2 * availableMemory() });
   const before = native.memory().liveBytes;
   expect(() => model.generator).toThrow(/keys and values of what is sampled would take .* lower engine.cacheBytes/);
   expect(native.memory().liveBytes).toBe(before);

@@ -1,0 +1,139 @@
+import { realpathSync } from 'node:fs';
+import { adapterBase, readFactors } from '../../checkpoint/adapter.ts';
+import { refuseOtherBase, weightsDigest } from '../../checkpoint/baseRecord.ts';
+import { readCheckpoint } from '../../checkpoint/checkpoint.ts';
+import { currentFolder } from '../../files.ts';
+import { tensorShapes } from '../../model/config.ts';
+import type { Dtype } from '../../model/dtype.ts';
+import { frozenAdapters, takesAdapter, trainedAdapters } from '../../model/lora.ts';
+import { rotaryTable } from '../../model/rope.ts';
+import { loadWeights, type Weights } from '../../model/weights.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { LoraOptions } from '../types.ts';
+import { availableMemory, type MemoryNeed, type MemoryOptions, memoryNeed, refuseTooLarge } from './memory.ts';
+
+export interface OpenOptions extends MemoryOptions {
+  lora?: LoraOptions;
+}
+
+/** A checkpoint in memory. */
+export interface OpenedWeights {
+  weights: Weights;
+  /** Cosines and sines of all positions. */
+  rotary: Tensor;
+  /** What it takes beside what was there before, keys and values of what it samples aside. */
+  need: MemoryNeed;
+  /** In which dtype each tensor came, so that it can be given back in it. */
+  dtypes: ReadonlyMap<string, Dtype>;
+  /** Of the weights that its adapters are trained over. */
+  baseDigest?: string;
+  free(): void;
+}
+
+/** Weights that adapters are trained over, and how many models are made of them. */
+interface Base extends OpenedWeights {
+  baseDigest: string;
+  users: number;
+}
+
+/**
+ * Opens checkpoints. Of a model whose adapters are trained there is one copy of the weights: others with it, without an adapter or
+ * with others, are made of it, as a teacher of the same base is.
+ */
+export class WeightsOpener {
+  /** By their real paths. */
+  readonly #bases = new Map<string, Base>();
+
+  /** @throws UserError where there is no such model, or no memory for it */
+  open(checkpoint: string, options: OpenOptions): OpenedWeights {
+    if (options.lora) return this.#trainedAdapters(checkpoint, options, options.lora);
+    return (options.trainable ? undefined : this.#shared(checkpoint, options)) ?? opened(checkpoint, options);
+  }
+
+  #trainedAdapters(checkpoint: string, options: OpenOptions, lora: LoraOptions): OpenedWeights {
+    const place = placeOf(checkpoint);
+    let base = this.#bases.get(place);
+    const need = base ? sharing(base, checkpoint, options) : undefined;
+    if (!base) {
+      base = { ...opened(checkpoint, options), baseDigest: weightsDigest(checkpoint), users: 0 };
+      this.#bases.set(place, base);
+    }
+    return this.#over(base, need ?? base.need, trainedAdapters(base.weights, lora, lora.seed));
+  }
+
+  /** The model of weights that are there; undefined where they are not. */
+  #shared(checkpoint: string, options: OpenOptions): OpenedWeights | undefined {
+    const base = this.#bases.get(placeOf(checkpoint));
+    if (base) return this.#over(base, sharing(base, checkpoint, options), { ...base.weights, free() {} });
+    return this.#sharedWithAdapter(checkpoint, options);
+  }
+
+  #sharedWithAdapter(checkpoint: string, options: OpenOptions): OpenedWeights | undefined {
+    const folder = currentFolder(checkpoint);
+    const itsBase = adapterBase(folder);
+    const base = itsBase && this.#bases.get(placeOf(itsBase));
+    if (!base) return undefined;
+    refuseOtherBase(folder, itsBase);
+    const factors = readFactors(folder, tensorShapes(base.weights.config));
+    if (![...factors.keys()].every(takesAdapter)) return undefined;
+    const need = sharing(base, checkpoint, options);
+    return this.#over(base, need, frozenAdapters(base.weights, factors));
+  }
+
+  #over(base: Base, need: MemoryNeed, weights: Weights): OpenedWeights {
+    base.users++;
+    return {
+      ...base,
+      weights,
+      need,
+      free: () => {
+        weights.free();
+        if (--base.users > 0) return;
+        base.free();
+        for (const [place, other] of this.#bases) if (other === base) this.#bases.delete(place);
+      },
+    };
+  }
+}
+
+function placeOf(checkpoint: string): string {
+  const folder = currentFolder(checkpoint);
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
+}
+
+/** A checkpoint of its own; of adapters that are to be trained, only the base. */
+function opened(path: string, options: OpenOptions): OpenedWeights {
+  const checkpoint = readCheckpoint(path);
+  try {
+    const { config, tensors } = checkpoint;
+    const need = memoryNeed(config, options);
+    refuseTooLarge(path, need, availableMemory());
+    const isBase = options.lora !== undefined;
+    const trainable = options.trainable && !isBase;
+    const weights = loadWeights(checkpoint, { dtype: options.dtype, trainable, differentiable: isBase });
+    const rotary = rotaryTable(config, config.maxPositions);
+    const dtypes = new Map(tensors.map(tensor => [tensor.name, tensor.dtype]));
+    return {
+      weights,
+      rotary,
+      need,
+      dtypes,
+      free() {
+        rotary.free();
+        weights.free();
+      },
+    };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+function sharing({ weights: { config } }: Base, checkpoint: string, options: OpenOptions): MemoryNeed {
+  const need = memoryNeed(config, { ...options, sharesBase: true });
+  refuseTooLarge(checkpoint, need, availableMemory());
+  return need;
+}

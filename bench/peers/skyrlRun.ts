@@ -26,7 +26,8 @@ export async function runThere(url: string, models: { student: string; teacher: 
       // It compiles for every number of tokens that may still come: each further turn would have one of its own.
       rollout: { groupSize: 2, maxResponseTokens: 24, maxTurns: 1 },
       teacher: teacher.url,
-      engine: { kind: 'tinker', url, dialect: 'skyrl-jax', rank: 4 },
+      engine: { kind: 'tinker', url, dialect: 'skyrl-jax' },
+      lora: { rank: 4 },
       training: { iterations, promptsPerIteration: 2 * updatesPerIteration, promptsPerUpdate: 2 },
       optimizer: { learningRate: 1e-2, clipNorm: 0 },
       loss: { dualClip: 'off' },

@@ -4,6 +4,7 @@ import { LocalEngine } from '../../src/engine/local/engine.ts';
 import { TinkerEngine } from '../../src/engine/tinker/engine.ts';
 import type { TinkerTrainer } from '../../src/engine/tinker/trainer.ts';
 import type { Datum, Engine, LossSpec, ScoredSequence } from '../../src/engine/types.ts';
+import { linearNames } from '../../src/model/config.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
 import { train } from '../../src/train/train.ts';
 import { smallSodRun } from '../smallSodRun.ts';
@@ -12,7 +13,7 @@ import { smallSodRun } from '../smallSodRun.ts';
 const tolerance = 1e-3;
 const gradientTolerance = 0.02;
 const count = 10;
-const rank = 4;
+const lora = { rank: 4, alpha: 32, targets: linearNames, seed: 0 };
 const loss: LossSpec = { kind: 'importance_sampling' };
 const adam = { betas: [0.9, 0.999] as [number, number], epsilon: 1e-8, weightDecay: 0.01, clipNorm: 0 };
 const learningRate = 1e-2;
@@ -30,9 +31,9 @@ export async function compareUpdates(url: string, models: Models, folder: string
   const here = await LocalEngine.start({ dtype: 'f32' });
   const updates = await recordUpdates(here, models, join(folder, 'recorded'));
   // An hour: it starts slowly, and compiles before it answers.
-  const settings = { url, dialect: 'skyrl-jax', rank, patienceMs: 3_600_000, onNotice: console.log } as const;
+  const settings = { url, dialect: 'skyrl-jax', patienceMs: 3_600_000, onNotice: console.log } as const;
   const engine = await TinkerEngine.start(settings);
-  const there = await engine.trainer(models.student);
+  const there = await engine.trainer(models.student, lora);
   const mirror = await here.trainer(models.student);
   const home = join(folder, 'home');
   const bringHome = async () => {

@@ -29,7 +29,15 @@ export interface ModelConfig extends Rope {
   raw: Record<string, unknown>;
 }
 
-/** The linear maps of a layer that can have an adapter, as PEFT names them. */
+/** The linear maps of a layer, and the parts of each, which are computed in one product. */
+export const linearMaps = {
+  qkv: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
+  attentionOut: ['self_attn.o_proj'],
+  gateUp: ['mlp.gate_proj', 'mlp.up_proj'],
+  down: ['mlp.down_proj'],
+} as const;
+
+/** Their parts as PEFT names them: what can have an adapter. */
 export const linearNames = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
 export type LinearName = (typeof linearNames)[number];
 

@@ -19,7 +19,16 @@ export function forwardFlops(config: ModelConfig, sequences: number, length: num
   return 2 * products + layers * 2 * 2 * heads * headDim * seen;
 }
 
-/** Forward and backward: each product has two more for its gradients. */
-export function trainingFlops(config: ModelConfig, sequences: number, length: number, targets: number): number {
-  return 3 * forwardFlops(config, sequences, length, targets);
+/**
+ * Forward and backward: each product has two more for its gradients, or one where its weight is not trained; what adapters take
+ * beside them is left out.
+ */
+export function trainingFlops(
+  config: ModelConfig,
+  sequences: number,
+  length: number,
+  targets: number,
+  trainsAll = true,
+): number {
+  return (trainsAll ? 3 : 2) * forwardFlops(config, sequences, length, targets);
 }

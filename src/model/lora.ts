@@ -1,10 +1,5 @@
-import { Random } from '../random.ts';
-import type { Adapter, Linear } from '../tensor/ops.ts';
-import { PackedWeight, Tensor, unscoped } from '../tensor/tensor.ts';
-import { type LinearName, linearNames, type ModelConfig, tensorShapes } from './config.ts';
+import { type LinearName, linearMaps, linearNames, type ModelConfig, tensorShapes } from './config.ts';
 import { elements, type StoredTensor } from './safetensors.ts';
-import { TrainedParameters } from './trainedParameters.ts';
-import { type LayerWeights, linearMaps, type Weights } from './weights.ts';
 
 /** Adapters of low rank in the place of a model's weights: y = x Wᵀ + alpha / rank · (x Aᵀ) Bᵀ (LoRA, arXiv 2106.09685). */
 export interface LoraShape {
@@ -16,7 +11,7 @@ export interface LoraShape {
 
 type Factor = 'lora_A' | 'lora_B';
 
-const factorName = (module: string, factor: Factor) => `${module}.${factor}.weight`;
+export const factorName = (module: string, factor: Factor) => `${module}.${factor}.weight`;
 
 /** The shapes of the factors by their names: of parts that are computed together all A, then all B. */
 export function factorShapes(config: ModelConfig, { rank, targets }: LoraShape): Map<string, number[]> {
@@ -38,37 +33,6 @@ export function factorShapes(config: ModelConfig, { rank, targets }: LoraShape):
 /** How many numbers the factors are. */
 export function factorCount(config: ModelConfig, lora: LoraShape): number {
   return [...factorShapes(config, lora).values()].reduce((sum, shape) => sum + elements(shape), 0);
-}
-
-/**
- * The model that is trained by fresh adapters: A is drawn as PEFT draws it (Kaiming uniform with a = √5, so within 1/√columns), B is
- * zero, so that it is `base` at first. It shares the weights of `base`, whose gradients must be able to pass, and frees only its own.
- */
-export function trainedAdapters(base: Weights, lora: LoraShape, seed: number): Weights {
-  return unscoped(() => {
-    const training = new TrainedParameters(factorShapes(base.config, lora));
-    drawFactors(training, seed);
-    const factor = (names: string[]) => training.linear(names, base.dtype);
-    const has = (name: string) => training.ranges.has(name);
-    return {
-      ...withAdapters(base, has, factor, lora.alpha / lora.rank),
-      training,
-      free: () => training.free(),
-    };
-  });
-}
-
-/** Sets the factors to what they are before training. */
-export function drawFactors(training: TrainedParameters, seed: number): void {
-  for (const [name, { shape }] of training.ranges) {
-    const values = new Float32Array(elements(shape));
-    if (name.endsWith(factorName('', 'lora_A'))) {
-      const random = Random.of(seed, 'lora', name);
-      const bound = 1 / Math.sqrt(shape[1]);
-      for (let i = 0; i < values.length; i++) values[i] = bound * (2 * random.uniform() - 1);
-    }
-    training.set(name, values);
-  }
 }
 
 /** The factors of one linear map, as they are stored; `scale` is what their product is multiplied by. */
@@ -98,83 +62,4 @@ export function namedFactors(module: string, { a, b }: StoredFactors): [string, 
 /** Whether a module, such as model.layers.0.mlp.up_proj, is computed beside what is added to it; else it has to be merged. */
 export function takesAdapter(module: string): boolean {
   return linearNames.some(name => module.endsWith(`.${name}`));
-}
-
-/**
- * The model with adapters that are not trained, by the modules that have them; see `takesAdapter`. It shares the weights of `base`,
- * and frees only its own.
- */
-export function frozenAdapters(base: Weights, adapters: ReadonlyMap<string, StoredFactors>): Weights {
-  return unscoped(() => {
-    const stored = new Map<string, { tensor: StoredTensor; scale: number }>();
-    for (const [module, factors] of adapters) {
-      const [[nameOfA, a], [nameOfB, b]] = namedFactors(module, factors);
-      stored.set(nameOfA, { tensor: a, scale: 1 }).set(nameOfB, { tensor: b, scale: factors.scale });
-    }
-    const kept: PackedWeight[] = [];
-    const factor = (names: string[]): Linear => {
-      const forward = packed(
-        names.map(name => stored.get(name)!),
-        base.dtype,
-      );
-      kept.push(forward);
-      return { forward };
-    };
-    return {
-      ...withAdapters(base, name => stored.has(name), factor, 1),
-      free() {
-        for (const packed of kept) packed.free();
-      },
-    };
-  });
-}
-
-/** Matrices one below another, each multiplied by its scale. */
-function packed(parts: readonly { tensor: StoredTensor; scale: number }[], dtype: 'f32' | 'bf16'): PackedWeight {
-  const rows = parts.reduce((sum, { tensor }) => sum + tensor.shape[0], 0);
-  const whole = Tensor.allocate('f32', [rows, parts[0].tensor.shape[1]]);
-  let offset = 0;
-  for (const { tensor, scale } of parts) {
-    const part = whole.view(offset, tensor.shape);
-    part.write(tensor.read().map(value => value * scale));
-    part.free();
-    offset += elements(tensor.shape);
-  }
-  const result = PackedWeight.of(whole, dtype, 'forward');
-  whole.free();
-  return result;
-}
-
-/** @param factor makes one linear map of factors, one below another */
-function withAdapters(
-  base: Weights,
-  has: (name: string) => boolean,
-  factor: (names: string[]) => Linear,
-  scale: number,
-): Omit<Weights, 'free'> {
-  const shapes = tensorShapes(base.config);
-  const adapterOf = (modules: string[]): Adapter | undefined => {
-    const adapted = modules.filter(module => has(factorName(module, 'lora_A')));
-    if (adapted.length === 0) return undefined;
-    const down = factor(adapted.map(module => factorName(module, 'lora_A')));
-    const ups: Adapter['ups'] = [];
-    let [row, downRow] = [0, 0];
-    for (const module of modules) {
-      if (adapted.includes(module)) {
-        const up = factor([factorName(module, 'lora_B')]);
-        ups.push({ up, row, downRow });
-        downRow += up.forward.shape[1];
-      }
-      row += shapes.get(`${module}.weight`)![0];
-    }
-    return { down, ups, scale };
-  };
-  const layers = base.layers.map((layer, index): LayerWeights => {
-    const maps = Object.entries(linearMaps).map(([map, parts]) => {
-      const adapter = adapterOf(parts.map(part => `model.layers.${index}.${part}`));
-      return [map, { ...layer[map as keyof typeof linearMaps], adapter }];
-    });
-    return { ...layer, ...Object.fromEntries(maps) };
-  });
-  return { ...base, layers };
 }

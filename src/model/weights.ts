@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Linear, Vector } from '../tensor/ops.ts';
 import { PackedWeight, Tensor, unscoped } from '../tensor/tensor.ts';
-import { type ModelConfig, tensorShapes } from './config.ts';
+import { linearMaps, type ModelConfig, tensorShapes } from './config.ts';
 import { elements } from './safetensors.ts';
 import { TrainedParameters } from './trainedParameters.ts';
 
@@ -24,14 +24,6 @@ export interface LayerWeights {
   gateUp: Linear;
   down: Linear;
 }
-
-/** The linear maps of a layer, and the parts that each takes together in one product. */
-export const linearMaps = {
-  qkv: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
-  attentionOut: ['self_attn.o_proj'],
-  gateUp: ['mlp.gate_proj', 'mlp.up_proj'],
-  down: ['mlp.down_proj'],
-} satisfies Partial<Record<keyof LayerWeights, string[]>>;
 
 /**
  * A decoder's parameters, ready for the kernels.

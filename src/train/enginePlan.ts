@@ -1,5 +1,5 @@
 import { inGiB } from '../bytes.ts';
-import { type DialectName, defaultRank, dialects, unsupported } from '../engine/tinker/dialect.ts';
+import { type DialectName, dialects, trainedRank, unsupported } from '../engine/tinker/dialect.ts';
 import type { Recipe } from './recipe.ts';
 
 /** What a run asks of a server that trains. Counts of tokens are the most that can be. */
@@ -34,10 +34,10 @@ const trainedBytes = 24;
 const scoreBytes = 4;
 
 export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | undefined {
-  const { engine, optimizer } = recipe;
+  const { engine, optimizer, lora } = recipe;
   if (engine.kind !== 'tinker') return undefined;
   const { url, dialect, prices } = engine;
-  const rank = engine.rank ?? defaultRank(dialects[dialect ?? 'sod']);
+  const rank = trainedRank(dialects[dialect ?? 'sod'], lora);
   const loss = 'loss' in recipe ? recipe.loss : undefined;
   const { sampled, prompts, scored, scoredElsewhere, trained } = tokens;
   const perMillion = (what: keyof NonNullable<typeof prices>, count: number) => ({
@@ -49,7 +49,7 @@ export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | u
     dialect,
     rank,
     kept: recipe.save.keep,
-    refusals: dialect ? unsupported(dialect, rank, { optimizer, loss }) : [],
+    refusals: dialect ? unsupported(dialect, { optimizer, loss, lora }) : [],
     wire: [
       { what: 'rollouts', bytes: jsonBytes * (prompts + sampled) + scoreBytes * sampled },
       { what: 'teacher', bytes: (jsonBytes + scoreBytes) * (scored + scoredElsewhere) },
@@ -65,7 +65,7 @@ export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | u
 
 /** As lines of a plan: a name, and what there is to say. */
 export function formatEnginePlan({ url, dialect, rank, kept, refusals, wire, cost }: EnginePlan): [string, string][] {
-  const what = rank === 0 ? 'all weights are' : `an adapter of rank ${rank} is`;
+  const what = rank === 0 ? 'all weights are' : `adapters of rank ${rank} are`;
   const bytes = wire.reduce((sum, part) => sum + part.bytes, 0);
   const sizes = wire.map(part => `${part.what} ${inGiB(part.bytes)}`).join(', ');
   const dollars = cost?.reduce((sum, part) => sum + part.dollars, 0);

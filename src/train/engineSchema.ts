@@ -31,8 +31,6 @@ const tinkerEngine = section({
   url: serverUrl,
   /** Needed where a server does not say what it is; `sod serve --tinker` does. */
   dialect: z.enum(dialectNames).optional(),
-  /** Of the adapter that is trained; 0: all weights. Default: 0 where the server can, else 32. */
-  rank: z.int().nonnegative().max(4096).optional(),
   /** What the server calls models, by the names of their folders here. Default: the same. */
   models: z.record(z.string(), z.string().min(1)).optional(),
   /** In dollars for a million tokens: what a plan's cost is made of. */

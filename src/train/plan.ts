@@ -1,13 +1,17 @@
+import { resolve } from 'node:path';
+import { adapterBase } from '../checkpoint/adapter.ts';
 import { readShape } from '../checkpoint/shape.ts';
 import { memoryNeed } from '../engine/local/memory.ts';
 import { activationBytes } from '../engine/local/pass.ts';
 import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
 import { UserError } from '../errors.ts';
 import { parseBenchmarks } from '../eval/benchmarks.ts';
+import { currentFolder } from '../files.ts';
 import { hubName } from '../hubName.ts';
 import type { Method } from '../methods/method.ts';
 import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
 import { forwardFlops, trainingFlops } from '../model/flops.ts';
+import { factorCount, type LoraShape } from '../model/lora.ts';
 import { publishedConfigs } from '../model/published.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { missingPackages } from '../tools/packages/store.ts';
@@ -33,6 +37,8 @@ export interface TrainingPlan {
   maxTokens: number;
   model?: ModelConfig;
   teacher?: ModelConfig;
+  /** Adapters that are trained over the model. */
+  lora?: LoraShape;
   /** Models that are not there yet: what depends on their shapes is not known, and left out. */
   missing: string[];
   /** The address of a teacher that another machine computes. */
@@ -78,6 +84,7 @@ export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
     recipe.method === 'sft' ? planSupervised(recipe, model) : planOnPolicy(recipe, model, await methodOf(recipe));
   return {
     ...plan,
+    lora: recipe.lora,
     tool: recipe.tool,
     missingPackages: missingPackages(recipe.tool.packages ?? []),
     data: await planData(recipe),
@@ -85,7 +92,7 @@ export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
 }
 
 /** What depends on the kind of training. */
-type Plan = Omit<TrainingPlan, 'data' | 'tool' | 'missingPackages'>;
+type Plan = Omit<TrainingPlan, 'data' | 'tool' | 'missingPackages' | 'lora'>;
 
 function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan {
   const { demonstrations, epochs, batchSize, maxTokens } = recipe.training;
@@ -101,9 +108,14 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan
     missing: model ? [] : [recipe.model!],
     ...(model
       ? {
-          flops: [{ what: 'training', flops: trainingFlops(model, sequences, maxTokens, sequences * maxTokens) }],
+          flops: [
+            {
+              what: 'training',
+              flops: trainingFlops(model, sequences, maxTokens, sequences * maxTokens, !recipe.lora),
+            },
+          ],
           memory: memoryHere(recipe, model),
-          acceleratorMemory: [trained(model), activations(model, maxTokens)],
+          acceleratorMemory: [trained(model, recipe.lora), activations(model, maxTokens, recipe.lora)],
         }
       : unknownSizes),
     downloads: downloads(recipe, model),
@@ -168,17 +180,17 @@ function onPolicySizes(recipe: OnPolicyRecipe, model: ModelConfig, teacher: Mode
     flops: [
       ...(policy ? [] : [{ what: 'rollouts', flops: forwardFlops(model, sequences, maxTokens, targets) }]),
       ...(teacher ? [{ what: 'teacher', flops: forwardFlops(teacher, sequences, maxTokens, targets) }] : []),
-      { what: 'training', flops: trainingFlops(model, sequences, maxTokens, targets) },
+      { what: 'training', flops: trainingFlops(model, sequences, maxTokens, targets, !recipe.lora) },
     ],
     memory: memoryHere(recipe, model, teacher).filter(({ what }) => !policy || what !== keysAndValues),
     acceleratorMemory: [
-      trained(model),
-      ...(teacher ? [{ what: 'teacher', bytes: bf16Bytes * parameterCount(teacher) }] : []),
+      trained(model, recipe.lora),
+      ...(teacher && !sharesBase(recipe) ? [{ what: 'teacher', bytes: bf16Bytes * parameterCount(teacher) }] : []),
       {
         what: `keys and values of ${rollout.concurrency} sequences`,
         bytes: rollout.concurrency * maxTokens * bytesPerToken,
       },
-      activations(model, maxTokens),
+      activations(model, maxTokens, recipe.lora),
     ],
     work: {
       model,
@@ -205,11 +217,12 @@ function shapeOf(checkpoint: string, base?: string): ModelConfig | undefined {
   return readShape(checkpoint) ?? (base && base !== checkpoint ? shapeOf(base) : undefined);
 }
 
-function memoryHere({ engine }: Recipe, model: ModelConfig, teacher?: ModelConfig): TrainingPlan['memory'] {
+function memoryHere(recipe: Recipe, model: ModelConfig, teacher?: ModelConfig): TrainingPlan['memory'] {
+  const { engine, lora } = recipe;
   const settings = { ...engineDefaults, ...engine };
   const options = { dtype: precisionOf(settings.dtype), activationBytes: settings.activationBytes };
-  const student = memoryNeed(model, { ...options, trainable: true });
-  const scorer = teacher && memoryNeed(teacher, { ...options, trainable: false });
+  const student = memoryNeed(model, { ...options, trainable: true, lora });
+  const scorer = teacher && memoryNeed(teacher, { ...options, trainable: false, sharesBase: sharesBase(recipe) });
   return [
     { what: 'weights', bytes: student.weights },
     { what: 'optimizer', bytes: student.optimizer },
@@ -220,13 +233,25 @@ function memoryHere({ engine }: Recipe, model: ModelConfig, teacher?: ModelConfi
   ];
 }
 
-function trained(model: ModelConfig) {
-  return { what: 'weights, gradients and optimizer', bytes: trainedBytesPerParameter * parameterCount(model) };
+/** Whether the teacher is made of the weights that adapters are trained over: the model itself, or other adapters over it. */
+function sharesBase({ lora, model, ...recipe }: Recipe): boolean {
+  if (!lora) return false;
+  const teacher = 'teacher' in recipe ? recipe.teacher : undefined;
+  if (teacher === undefined || teacher === model) return true;
+  const base = hubName(teacher) || isServerUrl(teacher) ? undefined : adapterBase(currentFolder(teacher));
+  return base !== undefined && model !== undefined && resolve(base) === resolve(model);
+}
+
+/** Beside weights in bf16 that are not trained. */
+function trained(model: ModelConfig, lora?: LoraShape) {
+  const parameters = lora ? factorCount(model, lora) : parameterCount(model);
+  const frozen = lora ? bf16Bytes * parameterCount(model) : 0;
+  return { what: 'weights, gradients and optimizer', bytes: frozen + trainedBytesPerParameter * parameters };
 }
 
 /** Of one sequence: longer batches go through one after the other. */
-function activations(model: ModelConfig, tokens: number) {
-  return { what: `activations of ${tokens} tokens`, bytes: tokens * activationBytes(model, { dtype: 'bf16' }) };
+function activations(model: ModelConfig, tokens: number, lora?: LoraShape) {
+  return { what: `activations of ${tokens} tokens`, bytes: tokens * activationBytes(model, { dtype: 'bf16', lora }) };
 }
 
 function downloads(recipe: Recipe, model?: ModelConfig, teacher?: ModelConfig): TrainingPlan['downloads'] {

@@ -1,6 +1,7 @@
 import { inGiB } from '../bytes.ts';
 import { availableMemory } from '../engine/local/memory.ts';
 import { type ModelConfig, parameterCount } from '../model/config.ts';
+import { factorCount, type LoraShape } from '../model/lora.ts';
 import { missingText } from '../tools/packages/store.ts';
 import { formatToolProfile } from '../tools/profile.ts';
 import { accelerators, assumptions, type OnPolicyWork, timeOn } from './clusterTime.ts';
@@ -20,6 +21,7 @@ export function formatPlan(plan: TrainingPlan): string {
     ['tool', formatToolProfile(plan.tool)],
     ...(plan.missingPackages.length > 0 ? [['packages', missingText(plan.missingPackages)] as [string, string]] : []),
     ['model', models(plan)],
+    ...(plan.lora ? [['adapters', adapters(plan.lora, plan.model)] as [string, string]] : []),
     ['updates', `${updates}${iterations === updates ? '' : ` in ${iterations} iterations`}`],
     ['sequences', `${sequences}, of at most ${maxTokens} tokens: at most ${scientific(sequences * maxTokens)} tokens`],
     ...computation(plan),
@@ -46,6 +48,11 @@ function models({ model, teacher, servedTeacher, missing }: TrainingPlan): strin
   }
   const taught = teacher ? `, teacher ${billions(teacher)}` : servedTeacher ? `, teacher at ${servedTeacher}` : '';
   return `${billions(model!)} parameters${taught}`;
+}
+
+function adapters(lora: LoraShape, model: ModelConfig | undefined): string {
+  const size = model ? `, ${millions(factorCount(model, lora))} numbers` : '';
+  return `of rank ${lora.rank}, alpha ${lora.alpha}, on ${lora.targets.join(', ')}${size}: nothing else is trained`;
 }
 
 function computation({ flops, missing }: TrainingPlan): [string, string][] {
@@ -98,7 +105,11 @@ function download({ name, bytes }: TrainingPlan['downloads'][number]): string {
 
 function billions(config: ModelConfig): string {
   const parameters = parameterCount(config);
-  return parameters < 1e8 ? `${(parameters / 1e6).toFixed(2)}M` : `${(parameters / 1e9).toFixed(2)}B`;
+  return parameters < 1e8 ? millions(parameters) : `${(parameters / 1e9).toFixed(2)}B`;
+}
+
+function millions(count: number): string {
+  return `${(count / 1e6).toFixed(2)}M`;
 }
 
 function scientific(value: number): string {

@@ -11,6 +11,7 @@ import { toolSchema } from '../tools/profile.ts';
 import { engineSchema, policyServerSchema } from './engineSchema.ts';
 import { evaluateSchema } from './evaluateSchema.ts';
 import { guardSchema } from './guardSchema.ts';
+import { loraSchema } from './loraSchema.ts';
 
 /**
  * What a training run is: one YAML file, every key checked, every default the paper's
@@ -91,6 +92,8 @@ const common = {
   /** Whether the model thinks before it speaks, where its template leaves the choice. */
   thinking: z.enum(['on', 'off']).default('off'),
   engine: engineSchema,
+  /** Trains adapters over the model instead of all its weights. */
+  lora: loraSchema.optional(),
   save,
   /** Measures the policy while it is trained. */
   evaluate: evaluateSchema.optional(),

@@ -19,9 +19,9 @@ export async function startTinkerEngine(
     seed: recipe.seed,
     onNotice,
   });
-  const { optimizer } = recipe;
+  const { optimizer, lora } = recipe;
   const loss = 'loss' in recipe ? recipe.loss : undefined;
-  const refusals = optimizer ? unsupported(engine.dialect, engine.rank, { optimizer, loss }) : [];
+  const refusals = optimizer ? unsupported(engine.dialect, { optimizer, loss, lora }) : [];
   if (refusals.length === 0) {
     if (!dialects[engine.dialect].takesAdam) {
       onNotice?.(

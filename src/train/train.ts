@@ -124,7 +124,7 @@ async function runLearner(
     await initialize(run.initial, recipe.init, recipe, data);
   }
   const base = checkpoints.model ?? run.initial;
-  const trainer = await engine.trainer(base);
+  const trainer = await engine.trainer(base, recipe.lora && { ...recipe.lora, seed: recipe.seed });
   const control = { signal, onNotice };
   const served = 'world' in data ? await openServedPolicy(recipe, trainer, base, data.world, control) : undefined;
   let teacher: Teacher | undefined;

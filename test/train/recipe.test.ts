@@ -45,7 +45,7 @@ test('the clips of the loss and of the gradient can be left out', () => {
 
 test('an engine is this machine, or a server', () => {
   expect(parseRecipe({ ...sod, engine: { threads: 2 } }).engine).toEqual({ dtype: 'auto', threads: 2 });
-  const server = { kind: 'tinker', url: 'http://127.0.0.1:8000', dialect: 'skyrl-fsdp', rank: 0 };
+  const server = { kind: 'tinker', url: 'http://127.0.0.1:8000', dialect: 'skyrl-fsdp' };
   expect(parseRecipe({ ...sod, engine: server }).engine).toEqual(server);
 });
 

@@ -5,6 +5,7 @@ import type {
   LossOutput,
   LossSpec,
   Sampler,
+  SaveOptions,
   Scorer,
   StepStats,
   TokenIds,
@@ -90,7 +91,7 @@ export class ServedPolicy implements Trainer {
     return this.#served;
   }
 
-  save(dir: string, options?: { optimizer?: boolean }): Promise<void> {
+  save(dir: string, options?: SaveOptions): Promise<void> {
     return this.#trainer.save(dir, options);
   }
 
@@ -106,7 +107,7 @@ export class ServedPolicy implements Trainer {
   }
 
   async #send(): Promise<void> {
-    const { folder, version } = await this.#sent.write(folder => this.#trainer.save(folder));
+    const { folder, version } = await this.#sent.write(folder => this.#trainer.save(folder, { merged: true }));
     await this.#served.load(folder, version).catch(error => {
       throw error instanceof UserError
         ? new UserError(`${error.message}, asked to load ${folder}: ${howToServe}`)

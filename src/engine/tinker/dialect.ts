@@ -1,4 +1,6 @@
 /** What servers that speak the Tinker API do differently, as far as a run has to know. */
+import type { LinearName } from '../../model/config.ts';
+import type { LoraShape } from '../../model/lora.ts';
 
 export interface Dialect {
   /** How a server adds up tokens: the sum of all, or for each sequence the mean over its tokens, then the mean over sequences. */
@@ -11,8 +13,10 @@ export interface Dialect {
   clipsNorm: boolean;
   /** Takes betas, epsilon and weight decay with every update: else they are set where the server is started. */
   takesAdam: boolean;
-  /** Trains all weights: else an adapter of low rank. */
+  /** Trains all weights where a recipe has no `lora` … */
   trainsAll: boolean;
+  /** … and adapters where it has. */
+  trainsAdapters: boolean;
   /** Takes `forward_only` for sampling sessions: scores sequences together, and tells entropies. */
   scoresTogether: boolean;
   /** Its seeds are the numbers below this. */
@@ -25,7 +29,14 @@ export interface Dialect {
 /** Limits of the official SDK, and of SkyRL's seeds: signed numbers of 32 bits. */
 const sdkLimits = { seeds: 2 ** 31, mostSequences: 1024, mostBytes: 5_000_000 };
 
-const skyrl = { takesWeights: false, dualClip: false, clipsNorm: false, scoresTogether: false, ...sdkLimits };
+const skyrl = {
+  takesWeights: false,
+  dualClip: false,
+  clipsNorm: false,
+  trainsAdapters: true,
+  scoresTogether: false,
+  ...sdkLimits,
+};
 
 export const dialects = {
   /** `sod serve --tinker`. */
@@ -36,6 +47,7 @@ export const dialects = {
     clipsNorm: true,
     takesAdam: true,
     trainsAll: true,
+    trainsAdapters: false,
     scoresTogether: true,
     seeds: 2 ** 32,
     mostSequences: 100_000,
@@ -48,6 +60,7 @@ export const dialects = {
     clipsNorm: true,
     takesAdam: true,
     trainsAll: false,
+    trainsAdapters: true,
     scoresTogether: false,
     ...sdkLimits,
   },
@@ -59,22 +72,32 @@ export const dialects = {
 export type DialectName = keyof typeof dialects;
 export const dialectNames = Object.keys(dialects) as [DialectName, ...DialectName[]];
 
-/** Of the adapter that is trained, where a recipe does not say it; 0: all weights. */
-export function defaultRank({ trainsAll }: Dialect): number {
-  return trainsAll ? 0 : 32;
+/** Of adapters, whatever their rank: no server takes another. */
+const alpha = 32;
+
+/** Of the adapters that are trained; 0: all weights, where a recipe has no `lora` and the server can. */
+export function trainedRank({ trainsAll }: Dialect, lora?: LoraShape): number {
+  return lora?.rank ?? (trainsAll ? 0 : 32);
 }
+
+/** The layers that have adapters, as the API names them: attention's and the MLP's, all or none of each. */
+export function trainedLayers(lora?: LoraShape): { train_attn: boolean; train_mlp: boolean } {
+  const has = (names: readonly LinearName[]) => !lora || names.every(name => lora.targets.includes(name));
+  return { train_attn: has(attention), train_mlp: has(mlp) };
+}
+
+const attention = ['q_proj', 'k_proj', 'v_proj', 'o_proj'] as const;
+const mlp = ['gate_proj', 'up_proj', 'down_proj'] as const;
 
 /** Of a recipe, what not every server can do. */
 export interface Wishes {
   optimizer: { betas: readonly [number, number]; epsilon: number; weightDecay: number; clipNorm: number };
   loss?: { dualClip: number | 'off' };
+  lora?: LoraShape;
 }
 
-/**
- * What a recipe asks for and a server would not do, each with what to write instead.
- * @param rank of the adapter that is trained; 0: all weights
- */
-export function unsupported(name: DialectName, rank: number, { optimizer, loss }: Wishes): string[] {
+/** What a recipe asks for and a server would not do, each with what to write instead. */
+export function unsupported(name: DialectName, { optimizer, loss, lora }: Wishes): string[] {
   const dialect: Dialect = dialects[name];
   const refusals: string[] = [];
   if (loss && loss.dualClip !== 'off' && !dialect.dualClip) refusals.push('no dual clip (loss.dualClip: off)');
@@ -83,6 +106,17 @@ export function unsupported(name: DialectName, rank: number, { optimizer, loss }
       'no clipping of the gradient per update (optimizer.clipNorm: 0, and clip where the server is started)',
     );
   }
-  if (rank === 0 && !dialect.trainsAll) refusals.push('no training of all weights (engine.rank: 32)');
-  return refusals;
+  return [...refusals, ...(lora ? unsupportedAdapters(dialect, lora) : [])];
+}
+
+function unsupportedAdapters({ trainsAdapters }: Dialect, lora: LoraShape): string[] {
+  if (!trainsAdapters) return ['no training of adapters (without lora, all weights are trained)'];
+  const { train_attn, train_mlp } = trainedLayers(lora);
+  const trained = (train_attn ? attention.length : 0) + (train_mlp ? mlp.length : 0);
+  return [
+    ...(lora.alpha === alpha ? [] : [`no alpha but ${alpha} (lora.alpha: ${alpha})`]),
+    ...(lora.targets.length === trained
+      ? []
+      : [`adapters only of all of ${attention.join(', ')}, or of ${mlp.join(', ')}, or both (lora.targets)`]),
+  ];
 }

@@ -5,9 +5,9 @@ import { UserError } from '../../errors.ts';
 import { currentFolder } from '../../files.ts';
 import { parseConfig } from '../../model/config.ts';
 import { modelName } from '../../modelName.ts';
-import type { Engine } from '../types.ts';
+import type { Engine, LoraOptions } from '../types.ts';
 import { Connection, type ConnectionOptions, Unknown } from './connection.ts';
-import { type DialectName, defaultRank, dialectNames, dialects } from './dialect.ts';
+import { type DialectName, dialectNames, dialects, trainedLayers, trainedRank } from './dialect.ts';
 import { future, jsonOf } from './futures.ts';
 import { type ModelLimits, TinkerSampler } from './sampler.ts';
 import { Sampling, type SamplingSession } from './sampling.ts';
@@ -16,8 +16,6 @@ import { TinkerTrainer } from './trainer.ts';
 export interface TinkerEngineOptions extends ConnectionOptions {
   /** Needed where a server does not say what it is; `sod serve --tinker` does. */
   dialect?: DialectName;
-  /** Of the adapter that is trained; 0: all weights. Default: 0 where the server can, else 32. */
-  rank?: number;
   /** What the server calls models, by the names of their folders here. Default: the same. */
   models?: Record<string, string>;
   /** Of the adapter's first weights. Default 0. */
@@ -41,7 +39,6 @@ const sdkVersion = '0.25.0';
 /** An engine on a server that speaks the Tinker API: models live and compute there. */
 export class TinkerEngine implements Engine {
   readonly dialect: DialectName;
-  readonly rank: number;
   readonly #connection: Connection;
   readonly #options: TinkerEngineOptions;
   readonly #supported: z.output<typeof capabilities>['supported_models'];
@@ -61,7 +58,6 @@ export class TinkerEngine implements Engine {
     this.#options = options;
     this.#supported = supported_models;
     this.dialect = dialectOf(options, server);
-    this.rank = options.rank ?? defaultRank(dialects[this.dialect]);
     this.#session = Promise.resolve(session);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs).unref();
   }
@@ -76,14 +72,14 @@ export class TinkerEngine implements Engine {
     return new TinkerEngine(connection, options, can, await openSession(connection));
   }
 
-  async trainer(checkpoint: string): Promise<TinkerTrainer> {
+  async trainer(checkpoint: string, lora?: LoraOptions): Promise<TinkerTrainer> {
     const base = this.#nameOf(checkpoint);
     const trainer = await TinkerTrainer.create({
       connection: this.#connection,
       dialect: dialects[this.dialect],
       limits: this.#limits(checkpoint),
       checkpoint,
-      create: () => this.#createModel(base),
+      create: () => this.#createModel(base, lora),
     });
     this.#trainers.push(trainer);
     return trainer;
@@ -105,18 +101,17 @@ export class TinkerEngine implements Engine {
     this.#connection.close();
   }
 
-  async #createModel(base: string): Promise<string> {
+  async #createModel(base: string, lora?: LoraOptions): Promise<string> {
     const { model_id } = await this.#inSession(session_id => {
       const request = {
         session_id,
         model_seq_id: this.#models++,
         base_model: base,
         lora_config: {
-          rank: this.rank,
-          seed: this.#options.seed ?? 0,
+          rank: trainedRank(dialects[this.dialect], lora),
+          seed: lora?.seed ?? this.#options.seed ?? 0,
           train_unembed: true,
-          train_mlp: true,
-          train_attn: true,
+          ...trainedLayers(lora),
         },
         type: 'create_model',
       };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import { ModelLost } from '../modelLost.ts';
-import type { AdamParams, Datum, LossOutput, LossSpec, Sampler, StepStats, Trainer } from '../types.ts';
+import type { AdamParams, Datum, LossOutput, LossSpec, Sampler, SaveOptions, StepStats, Trainer } from '../types.ts';
 import { type Answer, type Connection, Unknown } from './connection.ts';
 import type { Dialect } from './dialect.ts';
 import { jsonOf, result, submit } from './futures.ts';
@@ -88,7 +88,7 @@ export class TinkerTrainer implements Trainer {
   }
 
   /** With `optimizer`, the server keeps what is needed to go on, and `dir` says where; without, the weights come to `dir`. */
-  async save(dir: string, options: { optimizer?: boolean } = {}): Promise<void> {
+  async save(dir: string, options: SaveOptions = {}): Promise<void> {
     const { connection, checkpoint } = this.#options;
     const name = `update-${this.#version}`;
     if (!options.optimizer) {

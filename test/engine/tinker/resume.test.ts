@@ -128,10 +128,11 @@ test('says which models a server has, and what it cannot do', async () => {
   await engine.close();
   const recipe = parseRecipe({
     ...smallSodRun(models),
-    engine: { kind: 'tinker', url: server.url, dialect: 'skyrl-jax', rank: 0 },
+    engine: { kind: 'tinker', url: server.url, dialect: 'skyrl-jax' },
+    lora: { alpha: 16, targets: ['q_proj'] },
   });
   await expect(train(recipe, { runDir: join(folder, 'refused') })).rejects.toThrow(
-    /no dual clip.*no clipping.*no training of all weights/,
+    /no dual clip.*no clipping.*no alpha but 32.*adapters only of all of q_proj, k_proj/,
   );
   await server.close();
 });

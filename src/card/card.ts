@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
-import type { CardFacts } from './facts.ts';
+import type { AdapterFacts, CardFacts } from './facts.ts';
 import { frontMatter } from './frontMatter.ts';
-import { approximately, hubLink } from './markdown.ts';
+import { approximately, cell, hubLink } from './markdown.ts';
 import { methodLabel } from './methodText.ts';
 import { baseOnHub, stagesOf } from './origin.ts';
 import { describe, pipelineSection } from './pipeline.ts';
@@ -35,13 +35,14 @@ function introduction({ model, origin }: CardFacts): string {
   return `A small language-model agent: it solves tasks by calling tools. Trained with sod; the last stage of its training was ${how}.`;
 }
 
-function overview({ model, origin, license }: CardFacts): string {
+function overview({ model, origin, adapter, license }: CardFacts): string {
   const { stages } = stagesOf(origin);
   const base = baseOnHub(origin);
   const teacher = stages.at(-1)?.teacher;
   const rows = [
     ['Base model', base ? hubLink(base) : stages.length ? describe(stagesOf(origin).root) : undefined],
     ['Teacher', teacher === 'self' ? 'the model itself, before the last stage' : teacher && describe(teacher)],
+    ['Adapters', adapter && adaptersText(adapter)],
     ['Stages', stages.map(({ recipe }) => methodLabel(recipe.method)).join(' → ') || undefined],
     ['Parameters', `${approximately(model.parameters)} (${model.parameters.toLocaleString('en-US')})`],
     ['Architecture', `${model.family} decoder, ${model.layers} layers of width ${model.hiddenSize}`],
@@ -52,6 +53,16 @@ function overview({ model, origin, license }: CardFacts): string {
   ];
   const known = rows.filter(([, value]) => value);
   return ['| | |', '|---|---|', ...known.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
+}
+
+function adaptersText({ base, isOnHub, rank, alpha, targets }: AdapterFacts): string {
+  const facts = [
+    `LoRA over ${isOnHub ? hubLink(base) : `a local model, ${cell(base)}`}`,
+    rank !== undefined && `rank ${rank}`,
+    `alpha ${alpha}`,
+    targets.length > 0 && `on ${targets.map(cell).join(', ')}`,
+  ];
+  return facts.filter(Boolean).join(', ');
 }
 
 /** A reader can ask for what is not here: guesses would look like answers. */

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { baseOnHub, isAdapter, readConfig } from '../checkpoint/adapter.ts';
 import { readCheckpoint } from '../checkpoint/checkpoint.ts';
 import { UserError } from '../errors.ts';
 import { evaluationsOf, type KeptEvaluation } from '../eval/keptEvaluations.ts';
@@ -27,6 +28,8 @@ export interface CardFacts {
     dtype?: string;
   };
   origin: Origin;
+  /** Of a folder that holds adapters and no whole model. */
+  adapter?: AdapterFacts;
   /** The code tool that it has learned with; where nothing tells, as it is offered by default. */
   tool: ToolProfile;
   /** Of exactly these weights. */
@@ -35,6 +38,15 @@ export interface CardFacts {
   evaluationsOfOthers: number;
   /** A GGUF file in the folder. */
   gguf?: string;
+}
+
+export interface AdapterFacts {
+  /** The model that they are adapters of: its name on the Hub, or what its folder here is called. */
+  base: string;
+  isOnHub: boolean;
+  rank?: number;
+  alpha: number;
+  targets: string[];
 }
 
 /**
@@ -64,12 +76,25 @@ export async function cardFacts(
       dtype: typeof dtype === 'string' ? dtype : undefined,
     },
     origin: originOf(checkpoint),
+    adapter: isAdapter(checkpoint) ? adapterFacts(checkpoint) : undefined,
     tool: toolOfModel(checkpoint) ?? toolPresets.python,
     evaluations,
     evaluationsOfOthers: ofOthers,
     gguf: readdirSync(checkpoint)
       .sort()
       .find(file => file.endsWith('.gguf')),
+  };
+}
+
+function adapterFacts(folder: string): AdapterFacts {
+  const { base_model_name_or_path: base, r, lora_alpha, target_modules } = readConfig(folder);
+  const onHub = baseOnHub(folder)?.name;
+  return {
+    base: onHub ?? modelName(base!),
+    isOnHub: onHub !== undefined,
+    rank: r ?? undefined,
+    alpha: lora_alpha,
+    targets: [target_modules ?? []].flat(),
   };
 }
 

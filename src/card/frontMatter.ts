@@ -10,13 +10,14 @@ const distillations = ['sod', 'opd', 'naive-opd', 'opsd-gt', 'opsd-hint'];
 /** The metadata of a model card, as the Hub reads it; keys whose values are not known are left out. */
 export function frontMatter(facts: CardFacts): Record<string, unknown> {
   const { stages } = stagesOf(facts.origin);
-  const base = baseOnHub(facts.origin);
+  const { adapter } = facts;
+  const base = adapter?.isOnHub ? adapter.base : baseOnHub(facts.origin);
   const datasets = stages.flatMap(({ recipe }) => datasetsOf(recipe).flatMap(({ source }) => hubName(source) ?? []));
   const isDistilled = stages.some(({ recipe }) => distillations.includes(recipe.method));
   return {
     ...(facts.license && { license: facts.license }),
-    ...(base && { base_model: base, base_model_relation: 'finetune' }),
-    library_name: 'transformers',
+    ...(base && { base_model: base, base_model_relation: adapter?.isOnHub ? 'adapter' : 'finetune' }),
+    library_name: adapter ? 'peft' : 'transformers',
     pipeline_tag: 'text-generation',
     ...(stages.length && { tags: ['sod', ...(isDistilled ? ['on-policy-distillation'] : []), 'tool-use', 'agent'] }),
     ...(datasets.length && { datasets: [...new Set(datasets)] }),

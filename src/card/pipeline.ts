@@ -98,12 +98,13 @@ function teacherOf(teacher: Stage['teacher']): string {
 
 /** What a recipe says of the training itself: neither where things lie nor what the machine is like. */
 function hyperparameters(recipe: Recipe): Record<string, unknown> {
-  const { method, seed, training, optimizer } = recipe;
-  if (recipe.method === 'sft') return { method, seed, training, optimizer };
+  const { method, seed, training, optimizer, lora } = recipe;
+  const adapters = lora && { lora };
+  if (recipe.method === 'sft') return { method, seed, ...adapters, training, optimizer };
   const { rollout, loss, reward } = recipe as OnPolicyRecipe;
   const { concurrency: _, ...sampling } = rollout;
   const own = isMethodModule(recipe.method)
     ? { method: basename(recipe.method), seed }
     : { method, seed, [method]: recipe[recipe.method] };
-  return { ...own, rollout: sampling, training, optimizer, loss, reward };
+  return { ...own, ...adapters, rollout: sampling, training, optimizer, loss, reward };
 }

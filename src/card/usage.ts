@@ -2,7 +2,7 @@ import type { CardFacts } from './facts.ts';
 import { stagesOf } from './origin.ts';
 
 /** The section that says how to run the model: each way a few lines that work as they stand. */
-export function usageSection({ title, name, gguf, origin, tool }: CardFacts): string {
+export function usageSection({ title, name, gguf, origin, adapter, tool }: CardFacts): string {
   const repository = name ?? `your-name/${title}`;
   const file = gguf ?? `${title}.gguf`;
   const converted = gguf
@@ -17,7 +17,7 @@ ${
 }
 
 ### transformers
-
+${adapter ? '\nThe files are adapters: with PEFT installed (`pip install peft`), transformers loads the model that they are of by its name.\n' : ''}
 ${fenced(
   'python',
   `from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -26,7 +26,7 @@ const rules: { pattern: RegExp; reason: string }[] = [
 
 /** Weights, configuration, tokenizer and card. All else stays here: a folder may hold what is nobody's business. */
 const ofModel =
-  /\.(safetensors|gguf|jinja)$|^(agent|config|generation_config|special_tokens_map|added_tokens|tokenizer|tokenizer_config|vocab|chat_template|model\.safetensors\.index)\.json$|^merges\.txt$|^tokenizer\.model$|^(README|LICEN[CS]E|NOTICE)(\.(md|txt))?$/;
+  /\.(safetensors|gguf|jinja)$|^(agent|base|config|adapter_config|generation_config|special_tokens_map|added_tokens|tokenizer|tokenizer_config|vocab|chat_template|model\.safetensors\.index)\.json$|^merges\.txt$|^tokenizer\.model$|^(README|LICEN[CS]E|NOTICE)(\.(md|txt))?$/;
 
 /**
  * Which files of a model's folder are for others, and which are not.

@@ -48,6 +48,12 @@ another Hub. Ctrl-C stops: nothing is published until all is there, and the same
         ]);
       const readme = join(checkpoint, 'README.md');
       const facts = await cardFacts(checkpoint, { name });
+      if (facts.adapter && !facts.adapter.isOnHub) {
+        throw new UserError(
+          `${checkpoint} holds adapters of a model that others do not have, ${facts.adapter.base}: push the whole model, ` +
+            `written by sod export ${checkpoint} --format safetensors`,
+        );
+      }
       const before = readCard(readme);
       const isOurs = before === undefined || isUnedited(before);
       const license = licenseOf(before ?? '');

@@ -16,12 +16,16 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { modelCard } from '../../src/card/card.ts';
 import { licenseOf, writeCard } from '../../src/card/cardFile.ts';
 import { cardFacts } from '../../src/card/facts.ts';
+import { weightsDigest } from '../../src/checkpoint/baseRecord.ts';
+import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { writeAdapter } from '../../src/checkpoint/writeAdapter.ts';
 import {
   evaluationsFile,
   evaluationsOf,
   type KeptEvaluation,
   keepEvaluations,
 } from '../../src/eval/keptEvaluations.ts';
+import { factorShapes } from '../../src/model/lora.ts';
 import { formatRecipe, parseRecipe, type RecipeInput } from '../../src/train/recipe.ts';
 import { cli } from '../cli.ts';
 import { metadataOf } from './hubRules.ts';
@@ -175,6 +179,34 @@ test('the GGUF file that a card tells how to make is the one that it tells how t
   const made = /npx sod export student --out (\S+\.gguf)`/.exec(card)![1];
   expect(card).toContain(`llama-server -m ${made} --jinja`);
   expect(card).toContain(`docker model package --gguf "$PWD/${made}" student`);
+});
+
+test('a card of adapters says of which model they are, and how they were trained', async () => {
+  const base = model(join(root, 'base'));
+  const final = run('adapters', { method: 'grpo', model: base, lora: { rank: 2, targets: ['q_proj'] } });
+  rmSync(final, { recursive: true });
+  const lora = { rank: 2, alpha: 32, targets: ['q_proj'] as const };
+  const { config, close } = readCheckpoint(base);
+  close();
+  const tensors = [...factorShapes(config, lora)].map(([name, shape]) => ({
+    name,
+    dtype: 'F32' as const,
+    shape,
+    read: () => new Float32Array(shape[0] * shape[1]),
+  }));
+  await writeAdapter(final, { lora, tensors, base, baseDigest: weightsDigest(base) });
+  const facts = await cardFacts(final);
+  const card = modelCard(facts);
+  expect(card).toContain('| Adapters | LoRA over a local model, base, rank 2, alpha 32, on q\\_proj |');
+  expect(card).toMatch(/lora:\n {2}rank: 2\n/);
+  expect(metadataOf(card)).toMatchObject({ library_name: 'peft' });
+  expect(card).not.toContain(root);
+
+  const onHub = modelCard({ ...facts, adapter: { ...facts.adapter!, base: 'Qwen/Qwen3-0.6B', isOnHub: true } });
+  expect(metadataOf(onHub)).toMatchObject({ base_model: 'Qwen/Qwen3-0.6B', base_model_relation: 'adapter' });
+  const pushed = spawnSync(process.execPath, [cli, 'push', 'org/mine', final, '--dry-run'], { encoding: 'utf8' });
+  expect(pushed.status).toBe(1);
+  expect(pushed.stderr).toMatch(/holds adapters of a model that others do not have, base: push the whole model/);
 });
 
 test('of a folder without a run, a card says what it cannot know', async () => {

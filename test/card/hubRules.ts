@@ -11,8 +11,8 @@ const metadataSchema = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9.+-]*$/)
     .optional(),
   base_model: hubName.optional(),
-  base_model_relation: z.literal('finetune').optional(),
-  library_name: z.literal('transformers'),
+  base_model_relation: z.enum(['finetune', 'adapter']).optional(),
+  library_name: z.enum(['transformers', 'peft']),
   pipeline_tag: z.literal('text-generation'),
   tags: z.array(z.string().regex(/^[a-z0-9-]+$/)).optional(),
   datasets: z.array(hubName).optional(),

@@ -26,14 +26,15 @@ const sft: RecipeInput = {
 };
 const sod = shortAnswersRun(folder, models);
 
-const recipes: [string, RecipeInput][] = [
-  ['sft', sft],
-  ['sod', sod],
+const recipes: [string, RecipeInput, string][] = [
+  ['sft', sft, 'model.safetensors'],
+  ['sod', sod, 'model.safetensors'],
+  ['sod-lora', { ...sod, teacher: models.student, lora: { rank: 4 } } as RecipeInput, 'adapter_model.safetensors'],
 ];
 
 test.each(recipes)(
   '%s, killed or stopped and resumed, ends with the weights of an undisturbed run',
-  async (name, input) => {
+  async (name, input, weights) => {
     const recipe = parseRecipe(input);
     const file = join(folder, `${name}.yaml`);
     writeFileSync(file, formatRecipe(recipe));
@@ -62,9 +63,10 @@ test.each(recipes)(
       ),
     );
 
-    const content = (path: string) => readFileSync(join(path, 'model.safetensors'));
+    const content = (path: string) => readFileSync(join(path, weights));
     expect(content(resumed.checkpoint).equals(content(undisturbed.checkpoint))).toBe(true);
-    expect(content(resumed.checkpoint).equals(content(models.student))).toBe(false);
+    const [oldest] = readdirSync(join(run, 'checkpoints')).sort();
+    expect(content(resumed.checkpoint).equals(content(join(run, 'checkpoints', oldest)))).toBe(false);
     expect(content(join(run, 'best')).equals(content(join(folder, `${name}-undisturbed/best`)))).toBe(true);
     expect(resumed.best!.evaluation).toEqual(undisturbed.best!.evaluation);
     expect(withoutSeconds(run)).toEqual(withoutSeconds(join(folder, `${name}-undisturbed`)));

@@ -63,17 +63,19 @@ void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, i64 yStride, bool add,
             Y* to = y + (firstRow + r) * yStride + column;
             float* sums = part + r * blockColumns + (column - firstPanel * panelColumns);
             i64 stride = blockColumns;
-            const bool inPlace = std::is_same_v<Y, float> && whole;
             if constexpr (std::is_same_v<Y, float>)
-              if (inPlace) sums = to, stride = yStride;
-            if (at == 0 && add && !inPlace)
-              for (i64 i = 0; i < height; i++) loadRow(sums + i * stride, to + i * yStride, width, width);
-            const float* from = at > 0 || add ? sums : nullptr;
-            if (last && whole)
-              return tile<height, vectors>(rowsOfTile, right, count, from, stride, to, yStride);
-            tile<height, vectors>(rowsOfTile, right, count, from, stride, sums, stride);
-            if (last)
-              for (i64 i = 0; i < height; i++) loadRow(to + i * yStride, sums + i * stride, width, width);
+              if (whole) sums = to, stride = yStride;
+            const auto multiplyFrom = [&](const auto* from, i64 fromStride) {
+              if (last && whole) return tile<height, vectors>(rowsOfTile, right, count, from, fromStride, to, yStride);
+              tile<height, vectors>(rowsOfTile, right, count, from, fromStride, sums, stride);
+              if (last)
+                for (i64 i = 0; i < height; i++) loadRow(to + i * yStride, sums + i * stride, width, width);
+            };
+            if (at > 0) return multiplyFrom(sums, stride);
+            if (!add) return multiplyFrom(static_cast<const float*>(nullptr), 0);
+            if (whole) return multiplyFrom(to, yStride);
+            for (i64 i = 0; i < height; i++) loadRow(sums + i * stride, to + i * yStride, width, width);
+            multiplyFrom(sums, stride);
           }
         });
       };

@@ -114,8 +114,8 @@ inline __attribute__((always_inline)) void multiplyAdd(vec (&sum)[rows][vectors]
 
 // to[rows][vectors of columns] = from + Σ_k left(r, k) · right(k, …) over k in [0, depth), which is a multiple of the lanes; from
 // is 0 where there is none. A function of its own: inlined, GCC keeps some of the sums in memory.
-template <int rows, int vectors, typename L, typename R, typename To>
-__attribute__((noinline)) void tile(LeftSide<L> left, RightSide<R> right, i64 depth, const float* from, i64 fromStride, To* to, i64 stride) {
+template <int rows, int vectors, typename L, typename R, typename From, typename To>
+__attribute__((noinline)) void tile(LeftSide<L> left, RightSide<R> right, i64 depth, const From* from, i64 fromStride, To* to, i64 stride) {
   vec sum[rows][vectors];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++)

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type { Section } from '../../src/train/overrides.ts';
-import { planTraining } from '../../src/train/plan.ts';
+import { planTraining, type TrainingPlan } from '../../src/train/plan.ts';
 import { formatPlan } from '../../src/train/planText.ts';
 import { loadRecipe, parseRecipe } from '../../src/train/recipe.ts';
 import { train } from '../../src/train/train.ts';
@@ -69,6 +69,25 @@ test('the plan counts what the paper did', async () => {
 test('a fresh model is planned by its shape, with nothing to download', async () => {
   const plan = await planTraining(await loadRecipe('recipes/demo/student-sft.yaml'));
   expect(plan).toMatchObject({ method: 'sft', sequences: 14_000, downloads: [] });
+});
+
+test('adapters: what they are, the memory that only they need, and one set of weights for both where the teacher is the same model', async () => {
+  const input = { method: 'sod', model: 'hf:Qwen/Qwen3-1.7B', rollout: { maxResponseTokens: 512 } };
+  const planned = (more: object) => planTraining(parseRecipe({ ...input, teacher: 'hf:Qwen/Qwen3-4B', ...more }));
+  const bytes = ({ memory }: TrainingPlan, name: string) => memory.find(({ what }) => what === name)!.bytes;
+  const [all, adapters] = [await planned({}), await planned({ lora: { rank: 32 } })];
+  expect(bytes(adapters, 'optimizer')).toBe(16 * 34_865_152);
+  expect(bytes(all, 'optimizer')).toBe(16 * 1_720_574_976);
+  expect(bytes(adapters, 'teacher')).toBe(bytes(all, 'teacher'));
+  expect(adapters.flops.at(-1)!.flops).toBeCloseTo((2 / 3) * all.flops.at(-1)!.flops, -9);
+  expect(formatPlan(adapters)).toMatch(/^adapters +of rank 32, alpha 32, on q_proj, .*down_proj, 34\.87M numbers/m);
+  expect(formatPlan(all)).not.toMatch(/^adapters/m);
+  expect(bytes(await planned({ lora: {}, teacher: input.model }), 'teacher')).toBe(0);
+
+  const engine = { kind: 'tinker', url: 'http://127.0.0.1:8000' };
+  expect((await planned({ lora: { rank: 4 }, engine: { ...engine, dialect: 'skyrl-jax' } })).engine!.rank).toBe(4);
+  const own = await planned({ lora: { rank: 4 }, engine: { ...engine, dialect: 'sod' } });
+  expect(own.engine!.refusals).toEqual(['no training of adapters (without lora, all weights are trained)']);
 });
 
 test('on a server that trains: what it would not do, what goes over the wire, and what it costs', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { UserError } from '../../src/errors.ts';
+import { linearNames } from '../../src/model/config.ts';
 import { formatRecipe, type OnPolicyRecipe, parseRecipe } from '../../src/train/recipe.ts';
 
 const sod = { method: 'sod', model: 'student', teacher: 'teacher' };
@@ -43,6 +44,13 @@ test('the clips of the loss and of the gradient can be left out', () => {
   expect([loss.dualClip, optimizer.clipNorm]).toEqual(['off', 0]);
 });
 
+test('adapters have the defaults of servers and PEFT, in one order whatever is written', () => {
+  expect(parseRecipe({ ...sod, lora: {} }).lora).toEqual({ rank: 32, alpha: 32, targets: linearNames });
+  const { lora } = parseRecipe({ ...sod, lora: { rank: 8, targets: ['v_proj', 'q_proj', 'v_proj'] } });
+  expect(lora).toEqual({ rank: 8, alpha: 32, targets: ['q_proj', 'v_proj'] });
+  expect(parseRecipe(sod)).not.toHaveProperty('lora');
+});
+
 test('an engine is this machine, or a server', () => {
   expect(parseRecipe({ ...sod, engine: { threads: 2 } }).engine).toEqual({ dtype: 'auto', threads: 2 });
   const server = { kind: 'tinker', url: 'http://127.0.0.1:8000', dialect: 'skyrl-fsdp' };
@@ -51,6 +59,11 @@ test('an engine is this machine, or a server', () => {
 
 test.each([
   [{ ...sod, engine: { kind: 'tinkr', url: 'http://x' } }, /^r\.yaml: engine\.kind: must be local or tinker$/],
+  [
+    { ...sod, lora: { targets: ['q_proj', 'lm_head'] } },
+    /^r\.yaml: lora\.targets\.1: must be one of q_proj, k_proj, v_proj/,
+  ],
+  [{ ...sod, lora: { rank: 0 } }, /^r\.yaml: lora\.rank: /],
   [{ ...sod, engine: { kind: 'tinker' } }, /^r\.yaml: engine\.url: must be the address of a server/],
   [
     { ...sod, engine: { kind: 'tinker', url: 'http://x', threads: 2 } },

@@ -39,6 +39,8 @@ export const assumptions = {
 export interface OnPolicyWork {
   model: ModelConfig;
   teacher?: ModelConfig;
+  /** Whether all weights are trained: else adapters. */
+  trainsAll: boolean;
   iterations: number;
   /** An iteration. */
   sequences: number;
@@ -58,14 +60,14 @@ export interface RunTime {
 
 /** Every accelerator samples its share of an iteration, then all score, then all train: nothing overlaps. */
 export function timeOn(accelerator: Accelerator, count: number, work: OnPolicyWork): RunTime {
-  const { model, teacher, iterations, sequences, promptTokens, responseTokens } = work;
+  const { model, teacher, trainsAll, iterations, sequences, promptTokens, responseTokens } = work;
   const mean = assumptions.meanResponse * responseTokens;
   const computed = (flops: number) => flops / (count * accelerator.flops * assumptions.usedFlops);
   const length = promptTokens + mean;
   return {
     rollouts: iterations * rolloutSeconds(accelerator, Math.ceil(sequences / count), work),
     teacher: teacher ? iterations * computed(forwardFlops(teacher, sequences, length, sequences * mean)) : 0,
-    training: iterations * computed(trainingFlops(model, sequences, length, sequences * mean)),
+    training: iterations * computed(trainingFlops(model, sequences, length, sequences * mean, trainsAll)),
     sync: iterations * assumptions.syncSeconds,
   };
 }

@@ -195,6 +195,7 @@ function onPolicySizes(recipe: OnPolicyRecipe, model: ModelConfig, teacher: Mode
     work: {
       model,
       teacher,
+      trainsAll: !recipe.lora,
       iterations: training.iterations,
       sequences: training.promptsPerIteration * rollout.groupSize,
       promptTokens: rollout.maxPromptTokens,

@@ -7,6 +7,7 @@ const shape = (name: string) => parseConfig(publishedConfigs[name], name);
 const work = {
   model: shape('Qwen/Qwen3-0.6B'),
   teacher: shape('Qwen/Qwen3-4B'),
+  trainsAll: true,
   iterations: 120,
   sequences: 1024,
   promptTokens: 2560,
@@ -35,4 +36,9 @@ test('a step takes its least time, however few there are, and the weights’ way
 
 test('without a teacher none is waited for', () => {
   expect(timeOn(gpu, 8, { ...work, teacher: undefined }).teacher).toBe(0);
+});
+
+test('where adapters are trained, no gradients of the weights are computed', () => {
+  const [all, adapters] = [true, false].map(trainsAll => timeOn(gpu, 8, { ...work, trainsAll }));
+  expect(adapters.training).toBeCloseTo((2 / 3) * all.training, 6);
 });

@@ -74,7 +74,7 @@ export class WeightsOpener {
     const itsBase = adapterBase(folder);
     const base = itsBase && this.#bases.get(placeOf(itsBase));
     if (!base) return undefined;
-    refuseOtherBase(folder, itsBase);
+    refuseOtherBase(folder, itsBase, () => base.baseDigest);
     const factors = readFactors(folder, tensorShapes(base.weights.config));
     if (![...factors.keys()].every(takesAdapter)) return undefined;
     const need = sharing(base, checkpoint, options);

@@ -11,7 +11,10 @@ import { firstIssue } from '../../schema.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
 import { kernelsSchema } from './kernels.ts';
 
-/** What is kept beside trained weights to go on bit for bit. The optimizer's state is in a folder of its own: other programs take every safetensors file beside the weights for weights. */
+/**
+ * What is kept beside trained weights to go on bit for bit. The optimizer's state is in a folder of its own: other programs take every
+ * safetensors file beside the weights for weights.
+ */
 const optimizerFile = join('optimizer', 'moments.safetensors');
 const optimizerFileOnce = 'optimizer.safetensors';
 const trainerFile = 'trainer.json';

@@ -1,4 +1,5 @@
 import { addBias, addRmsNorm, embedding, linear, qkNormRope, selectRows, swiglu, type Vector } from '../tensor/ops.ts';
+import { type Pieces, whole } from '../tensor/pieces.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { scope, Tensor } from '../tensor/tensor.ts';
 import type { Weights } from './weights.ts';
@@ -16,14 +17,19 @@ export interface DecodeOptions {
  * The decoder up to its final norm: token ids [n] at positions [n] → [rows, hidden] in the weights' precision.
  * Training, scoring and generation differ only in `attend`, in the rows they want and in whether a tape is kept.
  */
-export function decode(
+export function decode(...given: Parameters<typeof decodeByLayer>): Tensor {
+  return whole(decodeByLayer(...given));
+}
+
+/** `decode` in pieces: a layer each. */
+export function* decodeByLayer(
   weights: Weights,
   rotary: Tensor,
   ids: Int32Array,
   positions: Int32Array,
   attend: Attend,
   { rows, tape }: DecodeOptions = {},
-): Tensor {
+): Pieces<Tensor> {
   const { config, dtype } = weights;
   const epsilon = config.rmsNormEps;
   const at = Tensor.from(positions);
@@ -34,7 +40,7 @@ export function decode(
     tape && (() => scope(() => addRmsNorm(undefined, sum, undefined, gain, epsilon, dtype).normed));
   let stream = embedding(tape, weights.embedding, Tensor.from(ids));
   let delta: Tensor | undefined;
-  weights.layers.forEach((layer, index) => {
+  for (const [index, layer] of weights.layers.entries()) {
     const compute = () => {
       const attentionIn = addRmsNorm(tape, stream, delta, layer.attentionNorm, epsilon, dtype);
       const qkv = linear(tape, attentionIn.normed, layer.qkv, again(attentionIn.sum, layer.attentionNorm));
@@ -56,6 +62,7 @@ export function decode(
       [stream, delta] = scope(compute);
       for (const tensor of before) tensor?.free();
     }
-  });
+    yield;
+  }
   return addRmsNorm(tape, stream, delta, weights.finalNorm, epsilon, dtype).normed;
 }

@@ -1,4 +1,5 @@
 import { native } from './native.ts';
+import type { Pieces } from './pieces.ts';
 
 export type DType = 'f32' | 'bf16' | 'i32';
 export type Shape = readonly number[];
@@ -27,6 +28,26 @@ export function scope<T>(body: () => T): T {
       if (kept.has(resource)) tracked(resource);
       else resource.free();
     }
+  }
+}
+
+/** As `scope`, of work in pieces, and for all that it makes: that stays while it pauses, and is freed when it ends or is given up. */
+export function* scopeInPieces<T>(work: Pieces<T>): Pieces<T> {
+  const made: { free(): void }[] = [];
+  try {
+    for (;;) {
+      scopes.push(made);
+      let piece: IteratorResult<void, T>;
+      try {
+        piece = work.next();
+      } finally {
+        scopes.pop();
+      }
+      if (piece.done) return piece.value;
+      yield;
+    }
+  } finally {
+    for (const resource of made) resource.free();
   }
 }
 

@@ -12,6 +12,7 @@ import { rotaryTable, rotation } from '../../src/model/rope.ts';
 import { SafetensorsFile, type StoredTensor } from '../../src/model/safetensors.ts';
 import { loadWeights } from '../../src/model/weights.ts';
 import { attention, lmHeadLogits } from '../../src/tensor/ops.ts';
+import { whole } from '../../src/tensor/pieces.ts';
 import { scope, Tensor } from '../../src/tensor/tensor.ts';
 import { loadModel, randomTokens, temporaryFolder, writeTinyModel } from '../engine/tinyModel.ts';
 import { type Parameters, referenceLogits } from './referenceDecoder.ts';
@@ -109,12 +110,12 @@ describe.each(['llama', 'qwen2', 'qwen3'])('%s as transformers computes it', fam
 
   it('gives log-probabilities, the loss and every gradient', () => {
     const asked = expected.sequences.map(tokens => ({ tokens, mask: new Uint8Array(tokens.length).fill(1) }));
-    for (const [i, { logprobs }] of score(weights, rotary, asked, 4096).entries()) {
+    for (const [i, { logprobs }] of whole(score(weights, rotary, asked, 4096)).entries()) {
       expectClose(logprobs.subarray(1), expected.logprobs[i], 1e-4);
     }
     const lossOf = lossWeights(expected.weights.map(weights => [0, ...weights]));
     const data = expected.sequences.map((tokens, i) => ({ tokens, weights: lossOf[i] }));
-    const { loss } = forwardBackward(weights, rotary, data, { kind: 'cross_entropy' }, 4096);
+    const { loss } = whole(forwardBackward(weights, rotary, data, { kind: 'cross_entropy' }, 4096));
     expectClose([loss], [expected.loss], 1e-4);
     const { gradients, ranges } = weights.training!;
     for (const [name, { offset, shape }] of ranges) {
@@ -170,11 +171,11 @@ describe.each(['LlamaForCausalLM', 'Qwen3ForCausalLM'])('a %s whose attention ha
           return logits[tokens[i + 1]] - largest - Math.log(total);
         },
       );
-    const [scored] = score(weights, rotary, [{ tokens, mask: new Uint8Array(tokens.length).fill(1) }], 4096);
+    const [scored] = whole(score(weights, rotary, [{ tokens, mask: new Uint8Array(tokens.length).fill(1) }], 4096));
     expectClose(scored.logprobs.subarray(1), logprobs(), 1e-4);
 
     const data = [{ tokens, weights: Float32Array.from(tokens, (_, i) => (i ? 1 : 0)) }];
-    forwardBackward(weights, rotary, data, { kind: 'cross_entropy' }, 4096);
+    whole(forwardBackward(weights, rotary, data, { kind: 'cross_entropy' }, 4096));
     const { gradients, ranges } = weights.training!;
     const loss = () => -logprobs().reduce((sum, value) => sum + value, 0);
     for (const part of ['q', 'k', 'v', 'o']) {

@@ -10,6 +10,7 @@ import { rotaryTable } from '../../src/model/rope.ts';
 import { SafetensorsFile } from '../../src/model/safetensors.ts';
 import { loadWeights } from '../../src/model/weights.ts';
 import { attention, lmHeadLogits } from '../../src/tensor/ops.ts';
+import { whole } from '../../src/tensor/pieces.ts';
 import { scope, Tensor } from '../../src/tensor/tensor.ts';
 
 interface Expected {
@@ -66,7 +67,7 @@ describe.each(['tied', 'untied'])('Qwen3 as Hugging Face computes it, %s', kind 
   });
 
   it('gives log-probabilities and entropies', () => {
-    score(weights, rotary, aligned, 4096).forEach(({ logprobs, entropies }, i) => {
+    whole(score(weights, rotary, aligned, 4096)).forEach(({ logprobs, entropies }, i) => {
       close(logprobs.subarray(1), expected.logprobs[i], 1e-4);
       close(entropies!.subarray(1), expected.entropy[i], 1e-4);
     });
@@ -92,8 +93,8 @@ describe.each(['tied', 'untied'])('Qwen3 as Hugging Face computes it, %s', kind 
     };
     const same = { ...checkpoint, tensors: checkpoint.tensors.map(t => ({ ...t, read: () => rounded(t.read()) })) };
     const [half, exact] = (['bf16', 'f32'] as const).map(dtype => loadWeights(same, { dtype, trainable: false }));
-    const reference = score(exact, rotary, aligned, 4096);
-    score(half, rotary, aligned, 4096).forEach(({ logprobs }, i) => {
+    const reference = whole(score(exact, rotary, aligned, 4096));
+    whole(score(half, rotary, aligned, 4096)).forEach(({ logprobs }, i) => {
       const differences = logprobs.map((logprob, t) => Math.abs(logprob - reference[i].logprobs[t]));
       expect(Math.max(...differences)).toBeLessThan(0.05);
     });
@@ -104,7 +105,7 @@ describe.each(['tied', 'untied'])('Qwen3 as Hugging Face computes it, %s', kind 
   it('gives every gradient, and the parameters after one AdamW step', () => {
     const lossOf = lossWeights(expected.weights.map(weights => [0, ...weights]));
     const data = expected.sequences.map((tokens, i) => ({ tokens, weights: lossOf[i] }));
-    const output = forwardBackward(weights, rotary, data, { kind: 'cross_entropy' }, 4096);
+    const output = whole(forwardBackward(weights, rotary, data, { kind: 'cross_entropy' }, 4096));
     const training = weights.training!;
     close([output.loss], [expected.loss], 1e-4);
     const read = (flat: Tensor, name: string) =>

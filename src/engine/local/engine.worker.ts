@@ -4,34 +4,47 @@ import { explained } from '../../systemErrors.ts';
 import { native } from '../../tensor/native.ts';
 import type { Completion, SampledToken } from '../types.ts';
 import { kernelsText } from './kernels.ts';
-import { availableMemory } from './memory.ts';
+import { availableMemory, passesTogether } from './memory.ts';
 import { LocalModel } from './model.ts';
 import { WeightsOpener } from './openWeights.ts';
 import { type FromWorker, precisionOf, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
+import { inTurns, Turns } from './turns.ts';
 
 /**
- * The engine's thread: owns the models, answers requests in the order they come, and advances what is being generated
+ * The engine's thread: owns the models. What they generate, score and learn takes turns, piece by piece, and requests are read
  * between them.
  */
 const port = parentPort!;
 const options = workerData as WorkerOptions;
 if (options.threads > 0) native.setThreads(options.threads);
 const opener = new WeightsOpener();
-const models = new Map<number, LocalModel>();
+interface Opened {
+  model: LocalModel;
+  /** A turn of what it generates. */
+  step: () => boolean;
+}
+const models = new Map<number, Opened>();
 let opened = 0;
 /** Conversations between two turns: for them a tool may be at work. */
 const away = new Set<number>();
 /** What a conversation goes on with that has become as long as it can be. */
 const noTokens: Completion = { tokens: [], logprobs: [], stopReason: 'length' };
-let advancing = false;
+/** Generations that wait until the weights are what they were asked for. */
+const starting = new Set<number>();
+/** Each model's generation, a step a turn, and all passes, which share theirs: sampling is not slower the more is scored. */
+const turns = new Turns();
+const passes = new Turns(passesTogether);
+const passTurn = () => passes.turn();
+let computing = false;
 /** Where nobody asks for anything, the system has the memory that is kept for the next pass. */
-const idle = setTimeout(() => advancing || native.trim(), 5_000).unref();
+const idle = setTimeout(() => computing || native.trim(), 5_000).unref();
 /** Tokens sampled in this step, for those who want to be told. */
 const told: { id: number; token: SampledToken }[] = [];
 
 port.on('message', async (message: ToWorker) => {
   if ('abort' in message) {
-    for (const model of models.values()) if (model.generating) model.generator.abort(message.abort);
+    starting.delete(message.abort);
+    for (const { model } of models.values()) if (model.generating) model.generator.abort(message.abort);
     return;
   }
   if ('closed' in message) {
@@ -54,43 +67,55 @@ function answer(message: FromWorker): void {
 function handle(id: number, request: Request): unknown {
   if (request.kind !== 'status') idle.refresh();
   if (request.kind === 'open') return open(request);
-  const model = models.get(request.model);
-  if (!model) throw new Error('the model was freed');
+  const asked = models.get(request.model);
+  if (!asked) throw new Error('the model was freed');
+  const { model } = asked;
+  const { order } = model;
   switch (request.kind) {
-    case 'generate': {
-      const { prompt, options, conversation } = request;
-      const isContinued = conversation !== undefined && away.has(conversation);
-      if (isContinued && prompt.length >= model.generator.contextTokens) return noTokens;
-      const onToken = request.told ? (token: SampledToken) => told.push({ id, token }) : undefined;
-      const completion = model.generator.generate(id, prompt, options, onToken);
-      advance();
-      if (conversation === undefined) return completion;
-      away.delete(conversation);
-      return completion.finally(() => away.add(conversation));
-    }
+    case 'generate':
+      return generate(id, asked, request);
     case 'status':
       return model.generator.status();
     case 'score':
-      return model.score(request.sequences);
+      return order.reading(() => inTurns(model.score(request.sequences), joinPasses));
     case 'forwardBackward':
-      return model.forwardBackward(request.data, request.loss);
+      return order.learning(() => inTurns(model.forwardBackward(request.data, request.loss), joinPasses));
     case 'optimStep':
-      return model.optimStep(request.adam);
+      return order.changing(() => model.optimStep(request.adam));
     case 'save':
-      return model.save(request.dir, request.options);
+      return order.reading(() => model.save(request.dir, request.options));
     case 'load':
-      return load(model, request.dir, request.optimizer);
+      return order.changing(() => load(model, request.dir, request.optimizer));
     case 'free':
       models.delete(request.model);
-      return model.free();
+      return order.changing(() => model.free());
   }
+}
+
+async function generate(
+  id: number,
+  { model, step }: Opened,
+  { prompt, options, conversation, told: isTold }: Extract<Request, { kind: 'generate' }>,
+): Promise<Completion> {
+  starting.add(id);
+  await model.order.changed;
+  if (!starting.delete(id)) throw new DOMException('The generation was aborted', 'AbortError');
+  const isContinued = conversation !== undefined && away.has(conversation);
+  if (isContinued && prompt.length >= model.generator.contextTokens) return noTokens;
+  const onToken = isTold ? (token: SampledToken) => told.push({ id, token }) : undefined;
+  const completion = model.generator.generate(id, prompt, options, onToken);
+  join(step);
+  if (conversation === undefined) return completion;
+  away.delete(conversation);
+  return completion.finally(() => away.add(conversation));
 }
 
 function open({ checkpoint, trainable, lora }: Extract<Request, { kind: 'open' }>): number {
   const dtype = precisionOf(options.dtype);
-  const modelOptions = { ...options, dtype, trainable, lora, onMask: advance };
+  const step = () => model.generator.step(away.size === 0);
+  const modelOptions = { ...options, dtype, trainable, lora, onMask: () => join(step) };
   const model = new LocalModel(checkpoint, opener.open(checkpoint, modelOptions), modelOptions);
-  models.set(opened, model);
+  models.set(opened, { model, step });
   const need = Object.values(model.need).reduce((sum, bytes) => sum + bytes, 0);
   const { isa, bf16, threads } = native.cpu();
   const products = dtype === 'f32' || bf16 ? dtype : 'bf16, multiplied as f32';
@@ -113,17 +138,23 @@ function load(model: LocalModel, dir: string, optimizer: boolean): void {
   });
 }
 
-/** Steps every generating model in turn; messages are read between steps. */
-function advance(): void {
-  if (advancing) return;
-  advancing = true;
-  const turn = () => {
-    const busy = [...models.values()].filter(model => model.generating);
-    const more = busy.map(model => model.generator.step(away.size === 0));
-    if (told.length > 0) answer({ told: told.splice(0) });
-    advancing = more.includes(true);
-    if (advancing) setImmediate(turn);
-    else idle.refresh();
-  };
-  setImmediate(turn);
+function joinPasses(turn: () => boolean): void {
+  passes.join(turn);
+  join(passTurn);
+}
+
+/** Who has work takes turns from now on. */
+function join(turn: () => boolean): void {
+  turns.join(turn);
+  if (computing) return;
+  computing = true;
+  setImmediate(compute);
+}
+
+/** A turn; messages are read before the next one. */
+function compute(): void {
+  computing = turns.turn();
+  if (told.length > 0) answer({ told: told.splice(0) });
+  if (computing) setImmediate(compute);
+  else idle.refresh();
 }

@@ -1,6 +1,7 @@
 import { UserError } from '../../errors.ts';
 import type { Weights } from '../../model/weights.ts';
 import { adamw, globalNorm } from '../../tensor/ops.ts';
+import type { Pieces } from '../../tensor/pieces.ts';
 import { Tape } from '../../tensor/tape.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
 import { sequenceLoss } from '../losses.ts';
@@ -9,15 +10,15 @@ import { microBatches, pass } from './pass.ts';
 
 /**
  * Adds the gradient of the loss over all of `data` to the weights' gradients, in micro-batches of about `rowsPerPass`
- * packed rows that add up to the whole.
+ * packed rows that add up to the whole: a piece each.
  */
-export function forwardBackward(
+export function* forwardBackward(
   weights: Weights,
   rotary: Tensor,
   data: readonly Datum[],
   loss: LossSpec,
   rowsPerPass: number,
-): LossOutput {
+): Pieces<LossOutput> {
   const output: LossOutput = { loss: 0, tokens: 0, logprobs: [], metrics: {} };
   const sums: Record<string, number> = { entropy: 0 };
   for (const batch of microBatches(data, rowsPerPass)) {
@@ -35,6 +36,7 @@ export function forwardBackward(
       backward(gradients);
       output.logprobs.push(...logprobs);
     });
+    yield;
   }
   for (const [name, sum] of Object.entries(sums)) output.metrics[name] = sum / Math.max(output.tokens, 1);
   return output;

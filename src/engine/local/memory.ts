@@ -28,6 +28,9 @@ export interface MemoryNeed {
   positions: number;
 }
 
+/** Scoring passes that take turns: each that pauses keeps what one layer hands to the next. */
+export const passesTogether = 4;
+
 /**
  * Packed rows of one training or scoring pass: as many as the memory for activations allows, within sensible bounds. The
  * softmax over the vocabulary, which training keeps beside them, takes half as much again at most.
@@ -60,7 +63,9 @@ export function memoryNeed(config: ModelConfig, options: MemoryOptions): MemoryN
     return { weights: 2 * products * bytes, optimizer, activations: pass + softmax, positions };
   }
   // Without a backward pass, a layer's activations are gone when the next layer has its own.
-  return { weights: base(1), optimizer: 0, activations: (2 * pass) / config.layers, positions };
+  const paused = (passesTogether - 1) * rowsPerPass(config, options) * 2 * 4 * config.hiddenSize;
+  const activations = (2 * pass) / config.layers + paused;
+  return { weights: base(1), optimizer: 0, activations, positions };
 }
 
 /** Memory that the system can still give, in bytes. */

@@ -4,6 +4,7 @@ import { currentFolder } from '../../files.ts';
 import { MaskThread } from '../../grammar/maskThread.ts';
 import { sameShape } from '../../model/config.ts';
 import type { TrainedParameters } from '../../model/trainedParameters.ts';
+import type { Pieces } from '../../tensor/pieces.ts';
 import type {
   AdamParams,
   Datum,
@@ -19,6 +20,7 @@ import { type Kernels, kernelsHere, withKernels } from './kernels.ts';
 import { forwardBackward, update } from './learner.ts';
 import { availableMemory, type MemoryNeed, refuseCache, rowsPerPass } from './memory.ts';
 import type { OpenedWeights, OpenOptions } from './openWeights.ts';
+import { Order } from './order.ts';
 import { score } from './scorer.ts';
 import { loadAdapter, saveAdapter, saveMerged, type TrainedAdapter } from './trainedAdapter.ts';
 import { fillParts, readTrainer, storedParts, writeTrainer } from './trainerFiles.ts';
@@ -33,6 +35,8 @@ export interface ModelOptions extends OpenOptions {
 
 /** One checkpoint in this thread's memory: scores, samples and, where it is trainable, learns. */
 export class LocalModel {
+  /** Of what is asked of it. */
+  readonly order = new Order();
   readonly #checkpointDir: string;
   readonly #opened: OpenedWeights;
   readonly #options: ModelOptions;
@@ -68,11 +72,11 @@ export class LocalModel {
     return this.#generator?.busy ?? false;
   }
 
-  score(sequences: ScoredSequence[]): Scores[] {
+  score(sequences: ScoredSequence[]): Pieces<Scores[]> {
     return score(this.#opened.weights, this.#opened.rotary, sequences, this.#rowsPerPass);
   }
 
-  forwardBackward(data: Datum[], loss: LossSpec): LossOutput {
+  forwardBackward(data: Datum[], loss: LossSpec): Pieces<LossOutput> {
     return forwardBackward(this.#opened.weights, this.#opened.rotary, data, loss, this.#rowsPerPass);
   }
 

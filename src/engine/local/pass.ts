@@ -1,9 +1,10 @@
 import type { ModelConfig } from '../../model/config.ts';
-import { decode } from '../../model/decoder.ts';
+import { decodeByLayer } from '../../model/decoder.ts';
 import type { LoraShape } from '../../model/lora.ts';
 import { packSequences } from '../../model/pack.ts';
 import type { Weights } from '../../model/weights.ts';
 import { attention, lmHead } from '../../tensor/ops.ts';
+import { type Pieces, whole } from '../../tensor/pieces.ts';
 import type { Tape } from '../../tensor/tape.ts';
 import { Tensor } from '../../tensor/tensor.ts';
 import type { TokenIds } from '../types.ts';
@@ -22,11 +23,24 @@ export interface PassResult {
   backward(gradients: Float32Array[]): void;
 }
 
+/** Targets that the LM head takes in a piece. */
+const headRows = 512;
+
 /**
  * One packed forward pass over the sequences; the LM head sees only what is wanted.
  * Call inside a `scope`; everything it makes belongs to that scope.
  */
-export function pass(weights: Weights, rotary: Tensor, targets: readonly Target[], tape?: Tape): PassResult {
+export function pass(...given: Parameters<typeof passByLayer>): PassResult {
+  return whole(passByLayer(...given));
+}
+
+/** `pass` in pieces: the layers, and without a tape the LM head for some rows at a time. */
+export function* passByLayer(
+  weights: Weights,
+  rotary: Tensor,
+  targets: readonly Target[],
+  tape?: Tape,
+): Pieces<PassResult> {
   // Nothing behind the last wanted token matters, and the row of the token before it predicts it.
   const inputs = targets.map(({ tokens, wanted }) => tokens.slice(0, Math.max(lastWanted(wanted), 1)));
   const pack = packSequences(inputs);
@@ -49,17 +63,25 @@ export function pass(weights: Weights, rotary: Tensor, targets: readonly Target[
   place.forEach((wanted, row) => {
     if (wanted) place[row] = rows.push(row) - 1;
   });
-  const hidden = decode(weights, rotary, pack.ids, pack.positions, attend, { rows: Int32Array.from(rows), tape });
-  const head = lmHead(
+  const hidden = yield* decodeByLayer(weights, rotary, pack.ids, pack.positions, attend, {
+    rows: Int32Array.from(rows),
     tape,
-    hidden,
-    Tensor.from(Int32Array.from(wantedRows, row => place[row])),
-    Tensor.from(Int32Array.from(ids)),
-    weights.head,
-  );
+  });
+  const [logprobs, entropies] = [new Float32Array(ids.length), new Float32Array(ids.length)];
+  // What is kept for the backward pass is kept in one.
+  const together = tape ? Math.max(ids.length, 1) : headRows;
+  let head: ReturnType<typeof lmHead>;
+  for (let first = 0; first === 0 || first < ids.length; first += together) {
+    if (first > 0) yield;
+    const part = [wantedRows.map(row => place[row]), ids].map(all => all.slice(first, first + together));
+    const [places, targets] = part.map(values => Tensor.from(Int32Array.from(values)));
+    head = lmHead(tape, hidden, places, targets, weights.head);
+    logprobs.set(head.logprobs.floats(), first);
+    entropies.set(head.entropies.floats(), first);
+  }
   return {
-    logprobs: spread(targets, head.logprobs.floats()),
-    entropies: spread(targets, head.entropies.floats()),
+    logprobs: spread(targets, logprobs),
+    entropies: spread(targets, entropies),
     backward(gradients) {
       const flat = new Float32Array(ids.length);
       let at = 0;

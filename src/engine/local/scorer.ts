@@ -1,20 +1,21 @@
 import type { Weights } from '../../model/weights.ts';
-import { scope, type Tensor } from '../../tensor/tensor.ts';
+import type { Pieces } from '../../tensor/pieces.ts';
+import { scopeInPieces, type Tensor } from '../../tensor/tensor.ts';
 import type { ScoredSequence, Scores } from '../types.ts';
-import { microBatches, pass } from './pass.ts';
+import { microBatches, passByLayer } from './pass.ts';
 
-/** Log-probabilities and entropies of the sequences' masked tokens, in passes of about `rowsPerPass` packed rows. */
-export function score(
+/** Log-probabilities and entropies of the sequences' masked tokens, in passes of about `rowsPerPass` packed rows: a layer a piece. */
+export function* score(
   weights: Weights,
   rotary: Tensor,
   sequences: readonly ScoredSequence[],
   rowsPerPass: number,
-): Scores[] {
-  return microBatches(sequences, rowsPerPass).flatMap(batch =>
-    scope(() => {
-      const targets = batch.map(({ tokens, mask }) => ({ tokens, wanted: mask }));
-      const { logprobs, entropies } = pass(weights, rotary, targets);
-      return batch.map((_, i) => ({ logprobs: logprobs[i], entropies: entropies[i] }));
-    }),
-  );
+): Pieces<Scores[]> {
+  const scores: Scores[] = [];
+  for (const batch of microBatches(sequences, rowsPerPass)) {
+    const targets = batch.map(({ tokens, mask }) => ({ tokens, wanted: mask }));
+    const { logprobs, entropies } = yield* scopeInPieces(passByLayer(weights, rotary, targets));
+    scores.push(...batch.map((_, i) => ({ logprobs: logprobs[i], entropies: entropies[i] })));
+  }
+  return scores;
 }

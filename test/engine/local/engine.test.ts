@@ -180,6 +180,51 @@ describe('an engine', () => {
   });
 });
 
+describe('whoever computes', () => {
+  const sequences = (count: number, length: number) =>
+    Array.from({ length: count }, (_, i) => {
+      const tokens = randomTokens(length, 'scored', i);
+      return { tokens, mask: new Uint8Array(length).fill(1, 1) };
+    });
+  /** What was done, in the order in which it was. */
+  const order = async (...work: Record<string, Promise<unknown>>[]) => {
+    const ended: string[] = [];
+    const all = work.flatMap(named => Object.entries(named));
+    await Promise.all(all.map(([name, done]) => done.then(() => ended.push(name))));
+    return ended;
+  };
+
+  it('takes turns: a short generation and a short score end before a long score and a long generation do', async () => {
+    const engine = await start();
+    const [policy, teacher] = [await engine.sampler(modelA), await engine.sampler(modelB)];
+    const alone = await teacher.score(sequences(40, 500));
+    const long = { generation: policy.generate([1], { maxTokens: 400 }), score: teacher.score(sequences(40, 500)) };
+    const short = {
+      'short generation': policy.generate([2], { maxTokens: 4 }),
+      'short ranking': teacher.rank(randomTokens(20, 'ranked'), 1),
+      'short score': teacher.score(sequences(1, 20)),
+    };
+    const ended = await order(long, short);
+    expect(ended.slice(0, 3).toSorted()).toEqual(Object.keys(short).toSorted());
+    expect(await long.score).toEqual(alone);
+  });
+
+  it('reads the weights that it was asked to read, whatever is asked for before it is done', async () => {
+    const engine = await start();
+    const trainer = await engine.trainer(modelA);
+    const score = () => trainer.score(sequences(20, 500));
+    const before = await score();
+    const asked = score();
+    trainer.forwardBackward([datum(1)], crossEntropy);
+    const updated = trainer.optimStep(adam);
+    const after = score();
+    expect(await order({ asked, updated, after })).toEqual(['asked', 'updated', 'after']);
+    expect(await asked).toEqual(before);
+    expect(await after).toEqual(await score());
+    expect(await after).not.toEqual(before);
+  });
+});
+
 describe('a trainer', () => {
   it('lowers the loss, and samples from the weights it has', async () => {
     const engine = await start();

@@ -8,6 +8,7 @@ import { decode } from '../../../src/model/decoder.ts';
 import type { Weights } from '../../../src/model/weights.ts';
 import { Random } from '../../../src/random.ts';
 import { attention, lmHeadLogits } from '../../../src/tensor/ops.ts';
+import { whole } from '../../../src/tensor/pieces.ts';
 import { scope, Tensor } from '../../../src/tensor/tensor.ts';
 import { loadModel, maxPositions, randomTokens, temporaryFolder, vocabSize, writeTinyModel } from '../tinyModel.ts';
 
@@ -93,7 +94,7 @@ describe('ranking a prompt', () => {
     for (const [i, { prompt }] of [first, second].entries()) {
       const tokens = prompts[i];
       const mask = Uint8Array.from(tokens, (_, t) => (t > 0 ? 1 : 0));
-      const [{ logprobs }] = score(weights, rotary, [{ tokens, mask }], 512);
+      const [{ logprobs }] = whole(score(weights, rotary, [{ tokens, mask }], 512));
       expect(prompt!.map(({ token }) => token)).toEqual(tokens.slice(1));
       prompt!.forEach(({ logprob, rank, alternatives }, t) => {
         expect(logprob).toBeCloseTo(logprobs[t + 1], 4);
@@ -147,7 +148,7 @@ describe('decoding with a cache', () => {
       const { tokens, logprobs } = await alone({ prompt, options: { maxTokens: 70, temperature, seed: 5 } });
       const sequence = [...prompt, ...tokens];
       const mask = Uint8Array.from(sequence, (_, t) => (t < prompt.length ? 0 : 1));
-      const [scores] = score(weights, rotary, [{ tokens: sequence, mask }], 4096);
+      const [scores] = whole(score(weights, rotary, [{ tokens: sequence, mask }], 4096));
       logprobs.forEach((logprob, i) => {
         expect(Math.abs(logprob - scores.logprobs[prompt.length + i])).toBeLessThan(1e-4);
       });
@@ -190,7 +191,9 @@ describe('decoding with a cache', () => {
     const prompt = randomTokens(40, 'bf16');
     const [{ tokens, logprobs }] = await finish(generator, [generator.generate(0, prompt, { maxTokens: 50 })]);
     const sequence = [...prompt, ...tokens];
-    const [scores] = score(half.weights, half.rotary, [{ tokens: sequence, mask: new Uint8Array(90).fill(1) }], 4096);
+    const [scores] = whole(
+      score(half.weights, half.rotary, [{ tokens: sequence, mask: new Uint8Array(90).fill(1) }], 4096),
+    );
     const differences = logprobs.map((logprob, i) => Math.abs(logprob - scores.logprobs[prompt.length + i]));
     expect(differences.reduce((a, b) => a + b, 0) / differences.length).toBeLessThan(0.05);
     for (const owned of [generator, half.weights, half.rotary]) owned.free();

@@ -6,6 +6,7 @@ import { score } from '../../../src/engine/local/scorer.ts';
 import type { Datum, LossSpec } from '../../../src/engine/types.ts';
 import { Random } from '../../../src/random.ts';
 import { native } from '../../../src/tensor/native.ts';
+import { whole } from '../../../src/tensor/pieces.ts';
 import { loadModel, randomTokens } from '../tinyModel.ts';
 
 const ppo: LossSpec = { kind: 'ppo', clipLow: 0.2, clipHigh: 0.28, dualClip: 3 };
@@ -41,7 +42,7 @@ describe.each(['tied', 'untied'])('packed passes, %s', kind => {
   const { gradients } = weights.training!;
   const learn = (data: Datum[], loss: LossSpec, rowsPerPass: number) => {
     gradients.zero();
-    const output = forwardBackward(weights, rotary, data, loss, rowsPerPass);
+    const output = whole(forwardBackward(weights, rotary, data, loss, rowsPerPass));
     return { ...output, gradient: gradients.floats() };
   };
 
@@ -61,23 +62,25 @@ describe.each(['tied', 'untied'])('packed passes, %s', kind => {
   );
 
   it('micro-batches and single calls add up to the whole', () => {
-    const whole = learn(data, ppo, 100_000);
+    const all = learn(data, ppo, 100_000);
     const cut = learn(data, ppo, 150);
-    close([cut.loss], [whole.loss], 1e-5);
-    close(cut.gradient, whole.gradient, 2e-5);
+    close([cut.loss], [all.loss], 1e-5);
+    close(cut.gradient, all.gradient, 2e-5);
     gradients.zero();
-    const parts = [data.slice(0, 8), data.slice(8)].map(half => forwardBackward(weights, rotary, half, ppo, 4096));
-    close([parts[0].loss + parts[1].loss], [whole.loss], 1e-5);
-    close(gradients.floats(), whole.gradient, 2e-5);
+    const parts = [data.slice(0, 8), data.slice(8)].map(half =>
+      whole(forwardBackward(weights, rotary, half, ppo, 4096)),
+    );
+    close([parts[0].loss + parts[1].loss], [all.loss], 1e-5);
+    close(gradients.floats(), all.gradient, 2e-5);
   });
 
   it('scores as it learns, whatever else is in the batch', () => {
     const sequences = data.map(({ tokens, weights }) => ({ tokens, mask: Uint8Array.from(weights, w => (w ? 1 : 0)) }));
     const { logprobs } = learn(data, { kind: 'cross_entropy' }, 4096);
-    const scores = score(weights, rotary, sequences, 300);
+    const scores = whole(score(weights, rotary, sequences, 300));
     scores.forEach((scored, i) => {
       close(scored.logprobs, logprobs[i], 1e-5);
-      close(scored.logprobs, score(weights, rotary, [sequences[i]], 4096)[0].logprobs, 1e-5);
+      close(scored.logprobs, whole(score(weights, rotary, [sequences[i]], 4096))[0].logprobs, 1e-5);
       expect(scored.entropies!.every((entropy, t) => (sequences[i].mask[t] ? entropy > 0 : entropy === 0))).toBe(true);
     });
   });
@@ -110,7 +113,7 @@ it('memory is where it was after 200 updates, and empty at the end', () => {
   };
   const step = (k: number) => {
     const batch = data.slice(k % 10, (k % 10) + 2).map(({ tokens, weights }) => ({ tokens, weights }));
-    forwardBackward(weights, rotary, batch, { kind: 'cross_entropy' }, 4096);
+    whole(forwardBackward(weights, rotary, batch, { kind: 'cross_entropy' }, 4096));
     update(weights, k + 1, adam);
   };
   for (let k = 0; k < 20; k++) step(k);

@@ -13,8 +13,9 @@ import type { AdamParams, Scores, Trainer } from '../src/engine/types.ts';
 import { stepDivergences, stepRanges } from '../src/methods/stepwise.ts';
 import { loadChat } from '../src/text/loadChat.ts';
 import { methodOf } from '../src/train/method.ts';
-import { sampleGroups, scoreGroups } from '../src/train/onPolicy.ts';
 import type { OnPolicyRecipe } from '../src/train/recipe.ts';
+import { sampleGroups } from '../src/train/sampleGroups.ts';
+import { scoreGroup } from '../src/train/teacher.ts';
 import { batchOfTasks, trainingTasks } from '../src/train/trainingTasks.ts';
 import { openWorld } from '../src/worlds/open.ts';
 
@@ -100,9 +101,9 @@ try {
   const groupScores: Scores[][] = [];
   for (let iteration = 0; iteration < options.iterations; iteration++) {
     const tasks = batchOfTasks(chosen, recipe, world, iteration);
-    const sampled = await sampleGroups(recipe, tasks, iteration, context);
+    const sampled = await sampleGroups(recipe, tasks, iteration, { ...context, sampler: await trainer.sampler() });
     groups.push(...sampled);
-    groupScores.push(...(await scoreGroups('model', tasks, sampled, context)));
+    for (const [g, group] of sampled.entries()) groupScores.push(await scoreGroup('model', tasks[g], group, context));
   }
   const trajectories = groups.flat();
   const scores = groupScores.flat();

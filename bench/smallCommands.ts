@@ -3,23 +3,30 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { merge } from '../src/train/overrides.ts';
 import { holdsRun } from '../src/train/runDirectory.ts';
 import { smallSodRun, writeSmallModels } from './smallSodRun.ts';
 
 export const outFolder = 'out';
 
 /** What is given in a folder, the first time and again after a kill. */
-export const smallCommands: Record<'train' | 'eval' | 'compare', (folder: string) => string[]> = {
-  train: folder => {
-    const resumes = holdsRun(join(folder, outFolder));
-    return ['train', ...(resumes ? ['--resume', outFolder] : ['recipe.yaml', '--run', outFolder])];
-  },
+export const smallCommands: Record<'train' | 'ahead' | 'eval' | 'compare', (folder: string) => string[]> = {
+  train: training('recipe.yaml'),
+  ahead: training('ahead.yaml'),
   eval: () => [
     ...['eval', 'models/student', '--benchmark', 'one=one.jsonl,two=two.jsonl', '--out', outFolder],
     ...['--samples', '2', '--runs', '2', '--max-turns', '2', '--max-tokens', '24'],
   ],
   compare: () => ['compare', 'compare.yaml', '--out', outFolder],
 };
+
+function training(recipe: string) {
+  return (folder: string) => {
+    const resumes = holdsRun(join(folder, outFolder));
+    return ['train', ...(resumes ? ['--resume', outFolder] : [recipe, '--run', outFolder])];
+  };
+}
+
 export type SmallCommand = keyof typeof smallCommands;
 
 /** Writes what the commands read into the folder that they are given in. @returns the folders of its models */
@@ -30,7 +37,9 @@ export async function writeSmallInputs(folder: string): Promise<{ student: strin
   // A run finds its models from the folder that the command is given in.
   const models = { student: 'models/student', teacher: 'models/teacher' };
   const evaluate = { every: 3, benchmark: 'one=one.jsonl', samples: 1, maxTurns: 2, maxResponseTokens: 24 };
-  write('recipe.yaml', stringify({ ...smallSodRun(models), evaluate }));
+  const run = { ...smallSodRun(models), evaluate };
+  write('recipe.yaml', stringify(run));
+  write('ahead.yaml', stringify(merge(run, { rollout: { ahead: 1 } })));
 
   const problems = (of: string) =>
     [1, 2, 3].map(n => JSON.stringify({ problem: `${of} ${n} plus ${n}?`, answer: String(2 * n) }));
@@ -86,6 +95,11 @@ function isOfOnePlace(path: string): boolean {
 }
 
 function digest(content: Buffer, path: string): string {
-  const timeless = path.endsWith('metrics.jsonl') ? content.toString().replaceAll(/"seconds":{[^}]*}/g, '') : content;
+  const timeless = path.endsWith('metrics.jsonl') ? withoutSeconds(content.toString()) : content;
   return createHash('sha256').update(timeless).digest('hex');
+}
+
+function withoutSeconds(metrics: string): string {
+  const lines = metrics.split('\n');
+  return lines.map(line => line && JSON.stringify({ ...JSON.parse(line), seconds: undefined })).join('\n');
 }

@@ -21,7 +21,7 @@ const rules: { pattern: RegExp; reason: string }[] = [
     reason: 'optimizer state',
   },
   { pattern: /^progress\.json$|^metrics\b|^recipe\.yaml$|\.evaluations\.json$/, reason: 'record of the training' },
-  { pattern: /trajector/i, reason: 'trajectories' },
+  { pattern: /trajector|^rollouts\.jsonl$/i, reason: 'trajectories' },
 ];
 
 /** Weights, configuration, tokenizer and card. All else stays here: a folder may hold what is nobody's business. */

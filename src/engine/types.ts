@@ -167,9 +167,12 @@ export interface SaveOptions {
 
 /**
  * Its work is done in the order in which it is asked for: an update can be asked for before its gradient is there. All of it is
- * refused with `ModelLost` where an engine elsewhere has lost the model, until `load` brings it back.
+ * refused with `ModelLost` where an engine elsewhere has lost the model, until `load` brings it back. It scores by the weights
+ * as they are.
  */
-export interface Trainer {
+export interface Trainer extends Scorer {
+  /** Whether a sampler keeps its weights until another is asked for; otherwise an update changes them under it. */
+  readonly samplesApart?: boolean;
   /** Adds the gradient of the loss over all of `data` to what is accumulated. */
   forwardBackward(data: Datum[], loss: LossSpec): Promise<LossOutput>;
   /** Clips, updates, clears the gradients. */

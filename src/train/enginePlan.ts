@@ -22,7 +22,7 @@ export interface EngineTokens {
   sampled: number;
   /** What is read before sampling, all turns together. */
   prompts: number;
-  /** By a teacher on the same server, and by one elsewhere. */
+  /** On the same server, by the teacher or the policy, and by a teacher elsewhere. */
   scored: number;
   scoredElsewhere: number;
   trained: number;
@@ -52,7 +52,7 @@ export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | u
     refusals: dialect ? unsupported(dialect, { optimizer, loss, lora }) : [],
     wire: [
       { what: 'rollouts', bytes: jsonBytes * (prompts + sampled) + scoreBytes * sampled },
-      { what: 'teacher', bytes: (jsonBytes + scoreBytes) * (scored + scoredElsewhere) },
+      { what: 'scores', bytes: (jsonBytes + scoreBytes) * (scored + scoredElsewhere) },
       { what: 'training', bytes: (trainedBytes + scoreBytes) * trained },
     ].filter(({ bytes }) => bytes > 0),
     cost: prices && [

@@ -32,10 +32,26 @@ export interface PhaseProgress {
   total: number;
 }
 
+/** What a learner has begun before the iteration that it is for. It is no function of the weights of a checkpoint alone. */
+export interface Ahead {
+  /** Ends when nothing of it samples any more, and the policy is free for other work. */
+  rest(): Promise<void>;
+  /** Keeps in a checkpoint after so many iterations what its weights cannot give again. */
+  keep(dir: string, iteration: number): Promise<void>;
+  /**
+   * Forgets all, and begins with what a checkpoint after so many iterations has kept; without one, with nothing.
+   * @throws UserError if that is missing or damaged
+   */
+  goOnFrom(dir: string | undefined, iteration: number): Promise<void>;
+  /** Drops what is under way. */
+  end(): Promise<void>;
+}
+
 /** One way of learning, iteration by iteration. Each is a function of the weights, the recipe and the iteration's number alone. */
 export interface Learner {
   iterations: number;
   updatesPerIteration: number;
+  ahead?: Ahead;
   /**
    * Makes the updates of an iteration (counted from 0).
    * @throws AbortError when the signal fires before the first of them: the weights are then untouched.

@@ -45,6 +45,7 @@ export async function iterate(options: LoopOptions, standing: Standing): Promise
   const save = async () => {
     const write = async (dir: string) => {
       await trainer.save(dir, { optimizer: true });
+      await learner.ahead?.keep(dir, standing.iteration);
       writeAgentFile(dir, recipe.tool);
     };
     standing.checkpoint = await run.checkpoint(progress(), write, { discard, good: goodUpdates() });
@@ -76,15 +77,15 @@ export async function iterate(options: LoopOptions, standing: Standing): Promise
 
 /** Measures the policy, where it is time to. @throws AbortError when the signal fires. */
 async function evaluate({ watch, learner, signal, onProgress }: LoopOptions, progress: Progress): Promise<true> {
+  if (!watch.isDue(progress)) return true;
+  await learner.ahead?.rest();
   const { iterations } = learner;
   const { iteration } = progress;
   const onTrajectory = (done: number, total: number) =>
     onProgress({ kind: 'phase', iteration, iterations, phase: 'evaluation', done, total });
   const line = await watch.evaluate(progress, { signal, onProgress: onTrajectory });
-  if (line) {
-    const isBest = bestOf(watch.history) === line;
-    onProgress({ kind: 'evaluation', iteration, iterations, evaluation: evaluationOf(line)!, isBest });
-  }
+  const isBest = bestOf(watch.history) === line;
+  onProgress({ kind: 'evaluation', iteration, iterations, evaluation: evaluationOf(line)!, isBest });
   return true;
 }
 

@@ -12,86 +12,80 @@
  * Step weights and advantages are the method's (`src/methods/`). Shapes in the comments: [P][G] trajectories of T tokens and
  * K steps, both of each trajectory's own; what is kept for tokens is aligned with them, 0 where they were not sampled.
  */
-import { rollouts } from '../agent/rollouts.ts';
+import { abortable } from '../abortable.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Datum, Scores } from '../engine/types.ts';
 import { lossWeights } from '../methods/aggregation.ts';
 import { rolloutDiagnostics } from '../methods/diagnostics.ts';
-import type { GroupAdvantages, Method, Teacher } from '../methods/method.ts';
-import { Random } from '../random.ts';
-import { judge } from '../worlds/judge.ts';
+import type { GroupAdvantages, Method } from '../methods/method.ts';
 import { Clock } from './clock.ts';
-import { refuseNonFinite } from './finite.ts';
 import { iterationMetrics } from './iterationMetrics.ts';
 import { keptTrajectories } from './keptTrajectories.ts';
-import type { Learner, OnPolicyContext, Phase, SamplingContext } from './learner.ts';
+import type { Learner, OnPolicyContext, Phase } from './learner.ts';
+import { Pipeline } from './pipeline.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
-import { type RefilledGroups, refilled } from './refill.ts';
-import { rewardOf } from './reward.ts';
-import { rolloutLimits } from './rolloutLimits.ts';
-import { type RunDirectory, readMetrics } from './runDirectory.ts';
+import type { Sampled } from './round.ts';
 import { bySource } from './sources.ts';
-import { scoreTrajectories, teacherPrompt } from './teacher.ts';
-import { batchOfTasks, trainingTasks } from './trainingTasks.ts';
+import { presentGroups, staleMetrics, weightedByRatios } from './staleness.ts';
+import { Timeline } from './timeline.ts';
 import { type UpdateMetrics, update } from './update.ts';
 
 export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPolicyContext): Learner {
-  const { training } = recipe;
-  const { refill } = recipe.rollout;
-  let chosen: number[] | undefined;
-  /** Batches that were taken until an iteration, where this process has made the one before. */
-  let taken: { iteration: number; batches: number } | undefined;
+  const { training, rollout } = recipe;
+  const timeline = new Timeline();
+  const pipeline = new Pipeline(recipe, method.teacher, context, timeline);
 
   return {
     iterations: training.iterations,
     updatesPerIteration: updatesPerIteration(recipe),
+    ahead: pipeline,
 
     async iterate(iteration) {
       const clock = new Clock<Phase>();
-      chosen ??= await trainingTasks(recipe, context);
-      const known = taken?.iteration === iteration ? taken.batches : undefined;
-      const first = refill > 0 ? (known ?? batchesBefore(iteration, context.run)) : iteration;
-      const sample = async (batch: number) => {
-        const tasks = batchOfTasks(chosen!, recipe, context.world, first + batch);
-        return { tasks, groups: await sampleGroups(recipe, tasks, first + batch, context) };
-      };
+      await pipeline.prepare();
+      timeline.begin();
 
       // tasks [P]; groups [P][G]: tokens, mask and s [T], the reward r, and the steps [K] with what the tools answered
-      const sampled = await clock.time('rollout', () => refilled(training.promptsPerIteration, refill, sample));
-      const { tasks, groups } = sampled;
-      // [P][G], where the method has a teacher: q [T], and its entropies [T] where the engine can tell
-      const scores =
-        method.teacher && (await clock.time('teacher', () => scoreGroups(method.teacher!, tasks, groups, context)));
+      const round = await clock.time('rollout', () => pipeline.sampled(iteration));
+      const sampled = await round.sampled;
+      const { tasks } = sampled;
+      // scores [P][G], where the method has a teacher: q [T], and its entropies [T] where the engine can tell
+      // present [P], the groups as the policy is now: where older weights sampled, it has another s [G][T], at ratios [G][T] to theirs
+      const presentOnes = () => presentGroups(sampled.groups, round.isStale, context.trainer, timeline);
+      const [scores, present] = await clock.time('teacher', () =>
+        abortable(Promise.all([round.scored(), presentOnes()]), context.signal),
+      );
+      const groups = present.map(({ group }) => group);
       // [P]: A [G][T]; d and w [G][K], where the method weighs steps
-      const learned = groups.map((group, g) => method.advantages(group, scores && logprobsOf(scores[g])));
-      const updates = await clock.time('update', () => updatePolicy(recipe, groups, learned, iteration, context));
-
-      taken = { iteration: iteration + 1, batches: first + sampled.batches };
+      const learned = present.map(({ group, ratios }, g) =>
+        weightedByRatios(method.advantages(group, scores && logprobsOf(scores[g])), ratios),
+      );
+      await clock.time('rollout', () => pipeline.beforeUpdates());
+      // What people look at is written while the engine works.
+      const keep = async () => {
+        const kept = keptTrajectories(recipe, iteration, { tasks, groups, scores, learned }, context.chat);
+        context.run.logTrajectories(iteration + 1, kept);
+      };
+      const updating = () => updatePolicy(recipe, groups, learned, iteration, context);
+      const [updates] = await clock.time('update', () => Promise.all([timeline.during('trainer', updating), keep()]));
 
       const steps = learned.flatMap(group => group.steps ?? []);
       const outcome = { trajectories: groups.flat(), scores: scores?.flat(), steps, epsilon: recipe.report.epsilon };
-      const kept = keptTrajectories(recipe, iteration, { tasks, groups, scores, learned }, context.chat);
-      context.run.logTrajectories(iteration + 1, kept);
       return {
         ...iterationMetrics(updates, outcome),
         ...sourceMetrics(tasks, groups),
-        ...(refill > 0 && { refill: refillMetrics(sampled, first) }),
-        seconds: clock.seconds,
+        ...(rollout.refill > 0 && { refill: refillMetrics(sampled) }),
+        ...(rollout.ahead > 0 && { ahead: staleMetrics(present) }),
+        seconds: { ...clock.seconds, engines: timeline.times() },
       };
     },
   };
 }
 
 /** What the batches of an iteration were, and how many there have been until its end: where the next one begins. */
-function refillMetrics({ batches, equalShare, accuracy }: RefilledGroups, before: number) {
-  return { batches, equalShare, accuracy, untilNow: before + batches };
-}
-
-/** Batches of prompts that the iterations before have taken, as their metrics tell. */
-function batchesBefore(iteration: number, run: RunDirectory): number {
-  const last = readMetrics(run.path, iteration).at(-1);
-  return last === undefined ? 0 : (last.refill as ReturnType<typeof refillMetrics>).untilNow;
+function refillMetrics({ batches, equalShare, accuracy, firstBatch }: Sampled) {
+  return { batches, equalShare, accuracy, untilNow: firstBatch + batches };
 }
 
 /** How the policy did on the tasks of each dataset, where there are several. */
@@ -107,62 +101,6 @@ function logprobsOf(scores: readonly Scores[]): Float32Array[] {
 
 function updatesPerIteration({ training }: OnPolicyRecipe): number {
   return training.promptsPerIteration / training.promptsPerUpdate;
-}
-
-/**
- * Samples a group of trajectories for each task, and rewards each as soon as it ends.
- * @returns [P][G]
- */
-export async function sampleGroups(
-  recipe: OnPolicyRecipe,
-  tasks: readonly Task[],
-  batch: number,
-  { trainer, chat, world, signal, onProgress }: SamplingContext,
-): Promise<Trajectory[][]> {
-  const { seed, rollout } = recipe;
-  const { groupSize, temperature, topP, concurrency } = rollout;
-  const sampler = await trainer.sampler();
-  const requests = tasks.flatMap((task, position) =>
-    Array.from({ length: groupSize }, (_, sample) => ({
-      task,
-      tools: () => world.tools(task),
-      chat,
-      sampler,
-      sampling: { temperature, topP },
-      limits: rolloutLimits(rollout),
-      seed: Random.of(seed, 'rollout', batch, position, sample).uint32(),
-      judge: async (trajectory: Trajectory) => {
-        const { score, correct } = await judge(world, task, trajectory);
-        return { reward: rewardOf(recipe, trajectory, score), correct };
-      },
-    })),
-  );
-  const onTrajectory = (_: Trajectory, done: number, total: number) => onProgress({ phase: 'rollout', done, total });
-  const trajectories = await rollouts(requests, { concurrency, signal, onTrajectory });
-  for (const trajectory of trajectories) refuseNonFinite('the policy', trajectory, trajectory.logprobs);
-  return tasks.map((_, g) => trajectories.slice(g * groupSize, (g + 1) * groupSize));
-}
-
-/**
- * What the teacher thinks of the sampled tokens, a group at a time so that the person can see and stop it.
- * @returns [P][G]
- */
-export async function scoreGroups(
-  kind: Teacher,
-  tasks: readonly Task[],
-  groups: readonly Trajectory[][],
-  { teacher, chat, world, signal, onProgress }: SamplingContext,
-): Promise<Scores[][]> {
-  const scores: Scores[][] = [];
-  for (const [g, group] of groups.entries()) {
-    signal.throwIfAborted();
-    const scored = await scoreTrajectories(teacher!, group, teacherPrompt(kind, tasks[g], chat, world));
-    for (const [i, { logprobs }] of scored.entries()) refuseNonFinite('the teacher', group[i], logprobs);
-    scores.push(scored);
-    onProgress({ phase: 'teacher', done: scores.length, total: groups.length });
-  }
-  signal.throwIfAborted();
-  return scores;
 }
 
 /** The updates of an iteration, from mini-batches of its prompts in their order. */

@@ -61,6 +61,8 @@ export interface TrainingPlan {
   engine?: EnginePlan;
   /** Where only the policy samples on one. */
   policy?: PolicyPlan;
+  /** How many iterations before their own rollouts begin; absent where nothing is sampled. */
+  ahead?: 0 | 1;
   missingMetrics?: string;
   evaluations?: EvaluationsPlan;
   /** What ends or names a run that collapses; absent where nothing is sampled. */
@@ -153,11 +155,12 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig | undefined, me
     downloads: downloads(recipe, model, teacher),
     evaluations: planEvaluations(recipe, training.iterations),
     guard: describeGuard(recipe.guard),
+    ahead: rollout.ahead,
     engine: planEngine(recipe, {
       sampled: targets,
       // Each turn is asked for with all that came before it.
       prompts: sequences * (rollout.maxPromptTokens + ((rollout.maxTurns - 1) / 2) * rollout.maxResponseTokens),
-      scored: method.teacher && !servedTeacher ? sequences * maxTokens : 0,
+      scored: ((method.teacher && !servedTeacher ? sequences : 0) + staleSequences(recipe)) * maxTokens,
       scoredElsewhere: servedTeacher ? sequences * maxTokens : 0,
       trained: sequences * maxTokens,
     }),
@@ -172,6 +175,7 @@ const unknownSizes: Sizes = { flops: [], memory: [], acceleratorMemory: [] };
 function onPolicySizes(recipe: OnPolicyRecipe, model: ModelConfig, teacher: ModelConfig | undefined): Sizes {
   const { training, rollout } = recipe;
   const policy = planPolicy(recipe, model);
+  const stale = staleSequences(recipe);
   const sequences = training.iterations * training.promptsPerIteration * rollout.groupSize;
   const maxTokens = rollout.maxPromptTokens + rollout.maxResponseTokens;
   const targets = sequences * rollout.maxResponseTokens;
@@ -180,6 +184,9 @@ function onPolicySizes(recipe: OnPolicyRecipe, model: ModelConfig, teacher: Mode
     flops: [
       ...(policy ? [] : [{ what: 'rollouts', flops: forwardFlops(model, sequences, maxTokens, targets) }]),
       ...(teacher ? [{ what: 'teacher', flops: forwardFlops(teacher, sequences, maxTokens, targets) }] : []),
+      ...(stale > 0
+        ? [{ what: 'ratios', flops: forwardFlops(model, stale, maxTokens, stale * rollout.maxResponseTokens) }]
+        : []),
       { what: 'training', flops: trainingFlops(model, sequences, maxTokens, targets, !recipe.lora) },
     ],
     memory: memoryHere(recipe, model, teacher).filter(({ what }) => !policy || what !== keysAndValues),
@@ -203,6 +210,11 @@ function onPolicySizes(recipe: OnPolicyRecipe, model: ModelConfig, teacher: Mode
     },
     policy,
   };
+}
+
+/** Those that older weights sample, and the policy therefore scores before it learns from them. */
+function staleSequences({ training, rollout }: OnPolicyRecipe): number {
+  return rollout.ahead * (training.iterations - 1) * training.promptsPerIteration * rollout.groupSize;
 }
 
 /** The shape of a model: of its folder, of what is published under its name, or of what it will be made from; undefined where it is not there yet. */

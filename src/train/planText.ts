@@ -9,9 +9,15 @@ import { formatEnginePlan } from './enginePlan.ts';
 import { formatEvaluations } from './evaluationsPlan.ts';
 import type { TrainingPlan } from './plan.ts';
 import { formatPolicyPlan } from './policyPlan.ts';
+import { mostRatio } from './staleness.ts';
 
 /** How many accelerators a run's time is told for. */
 const counts = [1, 8, 64];
+
+const ahead: [string, string] = [
+  'ahead',
+  `rollouts begin before the updates of the iteration before theirs, by its weights, and count by importance weights of at most ${mostRatio}`,
+];
 
 /** The plan as people read it. */
 export function formatPlan(plan: TrainingPlan): string {
@@ -26,6 +32,7 @@ export function formatPlan(plan: TrainingPlan): string {
     ['sequences', `${sequences}, of at most ${maxTokens} tokens: at most ${scientific(sequences * maxTokens)} tokens`],
     ...computation(plan),
     ...(plan.policy ? [formatPolicyPlan(plan.policy)] : []),
+    ...(plan.ahead ? [ahead] : []),
     ...(plan.missingMetrics ? [['metrics', plan.missingMetrics] as [string, string]] : []),
     ...(plan.engine ? formatEnginePlan(plan.engine) : memory(plan)),
     ...acceleratorMemory(plan),
@@ -88,7 +95,10 @@ function simulated(work: OnPolicyWork): [string, string] {
     return `${count}: ${(whole / 3600).toFixed(1)} h (${shares.join(', ')})`;
   });
   const mean = Math.round(assumptions.meanResponse * work.responseTokens);
-  return [`time on ${accelerator.name}s`, `simulated, responses of ${mean} tokens on average: ${times.join('; ')}`];
+  return [
+    `time on ${accelerator.name}s`,
+    `simulated as if nothing overlapped, responses of ${mean} tokens on average: ${times.join('; ')}`,
+  ];
 }
 
 function sum(memory: TrainingPlan['memory']): number {

@@ -1,7 +1,6 @@
 import type { ConnectionOptions } from '../engine/openai/connection.ts';
 import type { ServedPolicy } from '../engine/openai/servedPolicy.ts';
-import type { Scorer, Trainer } from '../engine/types.ts';
-import { UserError } from '../errors.ts';
+import type { Trainer } from '../engine/types.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { promptOf } from '../worlds/promptLength.ts';
 import type { World } from '../worlds/world.ts';
@@ -23,7 +22,6 @@ export async function openServedPolicy(
   control: ConnectionOptions,
 ): Promise<ServedPolicy | undefined> {
   if (recipe.method === 'sft' || !recipe.rollout.server) return undefined;
-  if (!scoresHere(trainer)) throw new UserError('rollout.server is for the local engine: this one samples by itself');
   const { ServedPolicy } = await import('../engine/openai/servedPolicy.ts');
   const { server, concurrency } = recipe.rollout;
   const prompt = promptOf(world, world.task('train', recipe.training.firstTask), loadChat(checkpoint));
@@ -34,8 +32,4 @@ export async function openServedPolicy(
     prompt: prompt.slice(0, probeTokens),
     concurrency,
   });
-}
-
-function scoresHere(trainer: Trainer): trainer is Trainer & Scorer {
-  return 'score' in trainer;
 }

@@ -135,6 +135,8 @@ const onPolicy = {
     refill: z.int().nonnegative().max(10).default(0),
     /** Trajectories under way at once. */
     concurrency: count.default(64),
+    /** 1: the next iteration's rollouts begin before this one's updates, by the weights before them (`src/train/pipeline.ts`). */
+    ahead: z.union([z.literal(0), z.literal(1)], 'expected 0 or 1').default(0),
     toolTimeoutMs: count.default(5000),
     /** Longer tool answers are cut in the middle. */
     toolOutputChars: count.default(4096),

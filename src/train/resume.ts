@@ -26,6 +26,7 @@ export async function goOn(
   const checkpoints = run.checkpoints();
   if (checkpoints.length === 0) {
     run.keepMetrics([]);
+    await learner.ahead?.goOnFrom(undefined, 0);
     return { iteration: 0 };
   }
   const damages: string[] = [];
@@ -55,6 +56,7 @@ async function load(checkpoint: string, run: RunDirectory, trainer: Trainer, lea
     );
   }
   const metrics = readMetrics(run.path, iteration);
+  await learner.ahead?.goOnFrom(checkpoint, iteration);
   await trainer.load(checkpoint, { optimizer: true });
   run.keepMetrics(metrics);
   return progress;

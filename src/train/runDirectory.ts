@@ -38,7 +38,7 @@ export interface CheckpointKeeping {
  *     metrics.jsonl         one line an iteration; until the run ends, its evaluation in a line of its own
  *     trajectories/         what was sampled, to be looked at
  *     initial/              the fresh model, where the recipe asks for one
- *     checkpoints/<update>/ weights and optimizer state, to resume from
+ *     checkpoints/<update>/ weights and optimizer state, and rollouts by older weights, to resume from
  *     evaluations/<iteration>/ the samples of evaluations on benchmarks
  *     best/                 the model that did best in evaluations, if there were any
  *     final/                the trained model

@@ -6,12 +6,26 @@ import type { Teacher } from '../methods/method.ts';
 import type { Chat } from '../text/chat.ts';
 import { toolSchema } from '../tools/schema.ts';
 import type { World } from '../worlds/world.ts';
+import { refuseNonFinite } from './finite.ts';
+import type { SamplingContext } from './learner.ts';
 
 /** The prompt after which a teacher of that kind scores the task's trajectories, where it is not the student's. */
 export function teacherPrompt(kind: Teacher, task: Task, chat: Chat, world: World): number[] | undefined {
   if (kind === 'model') return undefined;
   const shown = kind === 'self-with-answer' ? 'answer' : 'hint';
   return chat.prompt(privilegedMessages(task, shown), world.tools(task).map(toolSchema));
+}
+
+/** What a teacher of that kind thinks of the trajectories of a task. @throws UserError where that is no number */
+export async function scoreGroup(
+  kind: Teacher,
+  task: Task,
+  group: readonly Trajectory[],
+  { teacher, chat, world }: Pick<SamplingContext, 'teacher' | 'chat' | 'world'>,
+): Promise<Scores[]> {
+  const scores = await scoreTrajectories(teacher!, group, teacherPrompt(kind, task, chat, world));
+  for (const [i, { logprobs }] of scores.entries()) refuseNonFinite('the teacher', group[i], logprobs);
+  return scores;
 }
 
 /**

@@ -163,7 +163,11 @@ async function learn(
     const watch = new Watch({ recipe, run, iterations: learner.iterations, trainer, chat, evaluation });
     return iterate({ recipe, run, trainer, learner, watch, base, signal, onProgress }, standing);
   };
-  return recovering(run, trainer, base, goToEnd, onNotice);
+  try {
+    return await recovering(run, trainer, base, goToEnd, onNotice);
+  } finally {
+    await learner.ahead?.end();
+  }
 }
 
 /** Writes the fresh model that `init` describes, with the tokenizer of the world that the run learns in or of another. */

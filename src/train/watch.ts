@@ -36,16 +36,23 @@ export class Watch {
     return this.#history;
   }
 
+  /** Whether the recipe asks for an evaluation here, and the run has not made it. */
+  isDue({ iteration }: Pick<Progress, 'iteration'>): boolean {
+    const { recipe, iterations, evaluation } = this.#options;
+    if (!evaluation) return false;
+    const isPlace = iteration % recipe.evaluate!.every === 0 || iteration === iterations;
+    return isPlace && !evaluationOf(this.#lineOf({ iteration }));
+  }
+
   /**
-   * Measures the policy where the recipe asks for it and the run has not done so, and keeps its model if it is the best so far.
-   * @returns the line that says it, if there was something to do
+   * Measures the policy, where that is due, and keeps its model if it is the best so far.
+   * @returns the line that says it
    * @throws AbortError when the signal fires.
    */
-  async evaluate(progress: Progress, control: MeasureControl): Promise<Metrics | undefined> {
+  async evaluate(progress: Progress, control: MeasureControl): Promise<Metrics> {
     const { recipe, run, trainer, chat, evaluation } = this.#options;
-    if (!evaluation || !this.#isDue(progress.iteration)) return undefined;
     const policy = { chat, sampler: await trainer.sampler() };
-    const measured = await evaluation.measure(policy, run.evaluation(progress.iteration), control);
+    const measured = await evaluation!.measure(policy, run.evaluation(progress.iteration), control);
     const told = { ...progress, evaluation: evaluationMetrics(measured) };
     const known = this.#lineOf(progress);
     const line = { ...known, ...told };
@@ -72,12 +79,6 @@ export class Watch {
     this.#history.push(line);
     const left = outside.filter(({ metric }) => !before.some(departure => departure.metric === metric));
     return { line, warning: left.length > 0 ? formatDepartures(left, metrics.iteration, guard!) : undefined };
-  }
-
-  #isDue(iteration: number): boolean {
-    const { recipe, iterations } = this.#options;
-    const isPlace = iteration % recipe.evaluate!.every === 0 || iteration === iterations;
-    return isPlace && !evaluationOf(this.#lineOf({ iteration }));
   }
 
   #lineOf({ iteration }: Pick<Progress, 'iteration'>): Metrics | undefined {

@@ -129,9 +129,10 @@ function secondsLeft(lines: readonly Metrics[], iterations: number): number | un
   return Math.max(0, iterations - last.iteration) * pace;
 }
 
-/** Of all phases of an iteration. */
+/** Of all phases of an iteration; who worked in them is told beside. */
 function total(seconds: unknown): number {
-  return Object.values(seconds as Record<string, number>).reduce((a, b) => a + b, 0);
+  const { engines: _, ...phases } = seconds as Record<string, number>;
+  return Object.values(phases).reduce((a, b) => a + b, 0);
 }
 
 /** Of evaluations where there are some, else of what people look at first. */

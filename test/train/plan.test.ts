@@ -133,6 +133,22 @@ test('a policy that samples on a server: where, by which weights, what is not co
   expect((await planTraining(elsewhere)).missingMetrics).toMatch(/no entropies, unless .* is sod serve --tinker/);
 });
 
+test('rollouts ahead: that they are, and one more pass over all of them but the first', async () => {
+  const planned = (over: Section) => loadRecipe('recipes/qwen3-0.6b/sod.yaml', over).then(planTraining);
+  const [before, plan] = [await planned({}), await planned({ rollout: { ahead: 1 } })];
+  expect(formatPlan(plan)).toMatch(/^ahead +rollouts begin before the updates of the iteration before theirs/m);
+  expect(formatPlan(before)).not.toMatch(/^ahead/m);
+  expect(plan.flops.map(({ what }) => what)).toEqual(['rollouts', 'teacher', 'ratios', 'training']);
+  expect(plan.flops[2].flops / plan.flops[0].flops).toBeCloseTo(119 / 120, 6);
+  const { model, ...server } = { model: 'hf:Qwen/Qwen3-0.6B', kind: 'tinker', url: 'http://127.0.0.1:8000' };
+  const prices = { prefill: 1, sample: 0, train: 0 };
+  const costs = (ahead: 0 | 1) =>
+    planTraining(parseRecipe({ method: 'grpo', model, engine: { ...server, prices }, rollout: { ahead } }));
+  const [dollars, more] = [await costs(0), await costs(1)].map(({ engine }) => engine!.cost![0].dollars);
+  const { iterations, sequences, maxTokens } = await costs(1);
+  expect(more - dollars).toBeCloseTo((sequences * (1 - 1 / iterations) * maxTokens) / 1e6, 6);
+});
+
 test('what is not known is named; without network nothing remote is trained, and no run begins', async () => {
   const recipe = (model: string) => parseRecipe({ method: 'grpo', model });
   const plan = (model: string) => planTraining(recipe(model));

@@ -107,6 +107,7 @@ test.each([
   [{ method: 'opsd-gt', model: 'x', teacher: 'y' }, /^r\.yaml: unknown key 'teacher'/],
   [{}, /^r\.yaml: method: is required\. Allowed:/],
   [null, /method: is required/],
+  [{ ...sod, rollout: { ahead: 2 } }, /^r\.yaml: rollout\.ahead: expected 0 or 1$/],
   [{ ...sod, rollout: 3 }, /^r\.yaml: rollout: must be a section with the keys groupSize, /],
   [{ ...sod, model: undefined }, /either model .* or init/],
   [{ ...sod, init: { hiddenSize: 8 } }, /^r\.yaml: init\.intermediateSize: expected number, but it is missing$/],

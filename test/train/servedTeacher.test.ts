@@ -5,9 +5,10 @@ import { smallSodRun, writeSmallModels } from '../../bench/smallSodRun.ts';
 import { Random } from '../../src/random.ts';
 import { type RunningServer, serve } from '../../src/serve/server.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
+import type { PhaseProgress } from '../../src/train/learner.ts';
 import { planTraining } from '../../src/train/plan.ts';
 import { formatPlan } from '../../src/train/planText.ts';
-import { loadRecipe, parseRecipe, type Recipe } from '../../src/train/recipe.ts';
+import { loadRecipe, type OnPolicyRecipe, parseRecipe, type Recipe } from '../../src/train/recipe.ts';
 import { readMetrics } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
 import type { TrainEvent } from '../../src/train/trainEvent.ts';
@@ -89,6 +90,20 @@ test('a served teacher that lacks tokens of its student is refused', async () =>
   await expect(train(sod(url), { runDir: join(folder, 'refused') })).rejects.toThrow(
     /^http:\S+: answered 400 \(prompt: there is no token \d+; the last is \d+\), asked about the tokens of \S+$/,
   );
+});
+
+test('a teacher that refuses the first trajectories ends the rollouts of the others', async () => {
+  const server = await serve({ checkpoint: models.teacher, port: 0, apiKey: key, maxContext: 64 });
+  servers.push(server);
+  const recipe = sod(server.url) as OnPolicyRecipe;
+  const oneByOne = { ...recipe, rollout: { ...recipe.rollout, concurrency: 1 } };
+  const sampled: PhaseProgress[] = [];
+  const onProgress = (event: TrainEvent) => event.kind === 'phase' && event.phase === 'rollout' && sampled.push(event);
+  await expect(train(oneByOne, { runDir: join(folder, 'short'), onProgress })).rejects.toThrow(
+    /^http:\S+: answered 400 .*64/,
+  );
+  const { done, total } = sampled.at(-1)!;
+  expect(done).toBeLessThan(total);
 });
 
 test('an address stays what it is wherever a recipe lies, is in its plan, and holds no secrets', async () => {

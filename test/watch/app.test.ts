@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 const recipe = parseRecipe({ method: 'sod', model: 'm', teacher: 't', training: { iterations: 40 } });
 const lineOf = (iteration: number, more = {}) =>
-  `${JSON.stringify({ iteration, update: iteration, accuracy: iteration / 100, seconds: { rollout: 2, update: 1 }, ...more })}\n`;
+  `${JSON.stringify({ iteration, update: iteration, accuracy: iteration / 100, seconds: { rollout: 2, update: 1, engines: {} }, ...more })}\n`;
 
 /** A run that has come to an iteration. */
 function newRun(name: string, iterations: number): string {

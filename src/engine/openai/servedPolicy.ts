@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.ts';
+import { TokenConversation } from '../tokenConversation.ts';
 import type {
   AdamParams,
   Datum,
@@ -6,7 +7,8 @@ import type {
   LossSpec,
   Sampler,
   SaveOptions,
-  Scorer,
+  ScoredSequence,
+  Scores,
   StepStats,
   TokenIds,
   Trainer,
@@ -39,17 +41,19 @@ const howToServe =
  * they are seen to be there still.
  */
 export class ServedPolicy implements Trainer {
-  readonly #trainer: Trainer & Scorer;
+  readonly samplesApart = true;
+  readonly #trainer: Trainer;
   readonly #engine: OpenAIEngine;
   readonly #served: ServedModel;
   readonly #sent: SentWeights;
   readonly #probe: WeightsProbe;
   #isThere = false;
-  /** Done when the weights are seen to be there still; not begun since sampling did. */
+  readonly #sampler: Sampler;
+  /** Done when the weights are seen to be there still; not begun since somebody sampled. */
   #check: Promise<void> | undefined = Promise.resolve();
 
   private constructor(
-    trainer: Trainer & Scorer,
+    trainer: Trainer,
     { url, weights, prompt, tolerance }: ServedPolicyOptions,
     engine: OpenAIEngine,
     served: ServedModel,
@@ -57,12 +61,13 @@ export class ServedPolicy implements Trainer {
     this.#trainer = trainer;
     this.#engine = engine;
     this.#served = served;
+    this.#sampler = this.#checkedAfter(served);
     this.#sent = new SentWeights(weights);
     this.#probe = new WeightsProbe({ url, local: trainer, served, prompt, tolerance });
   }
 
   /** @throws UserError where there is no such server, it has other tokens, or another process has the folder */
-  static async open(trainer: Trainer & Scorer, options: ServedPolicyOptions): Promise<ServedPolicy> {
+  static async open(trainer: Trainer, options: ServedPolicyOptions): Promise<ServedPolicy> {
     const engine = await OpenAIEngine.open(options.url, options);
     try {
       return new ServedPolicy(trainer, options, engine, await engine.sampler(options.checkpoint));
@@ -81,14 +86,19 @@ export class ServedPolicy implements Trainer {
     return this.#afterCheck(() => this.#trainer.optimStep(adam));
   }
 
+  score(sequences: ScoredSequence[]): Promise<Scores[]> {
+    return this.#trainer.score(sequences);
+  }
+
   /**
-   * Samples by the weights as they are now; after updates, it has to be asked for again.
+   * Samples by the weights as they are now; after updates, it has to be asked for again, when nobody samples by the earlier ones
+   * any more.
    * @throws UserError if the server does not take the weights, or has others than it was told to load
    */
   async sampler(): Promise<Sampler> {
-    if (!this.#isThere) await this.#send();
+    if (!this.#isThere) await this.#afterCheck(() => this.#send());
     this.#check = undefined;
-    return this.#served;
+    return this.#sampler;
   }
 
   save(dir: string, options?: SaveOptions): Promise<void> {
@@ -97,6 +107,7 @@ export class ServedPolicy implements Trainer {
 
   load(dir: string, options?: { optimizer?: boolean }): Promise<void> {
     this.#isThere = false;
+    this.#check = Promise.resolve();
     return this.#trainer.load(dir, options);
   }
 
@@ -116,6 +127,16 @@ export class ServedPolicy implements Trainer {
     await this.#probe.refuseOtherWeights();
     this.#sent.removeOld();
     this.#isThere = true;
+  }
+
+  /** Whoever has sampled wants to know that it was by these weights. */
+  #checkedAfter(served: ServedModel): Sampler {
+    const generate: Sampler['generate'] = async (...asked) => {
+      const completion = await served.generate(...asked);
+      this.#check = undefined;
+      return completion;
+    };
+    return { generate, open: async prompt => new TokenConversation(generate, prompt, served.contextTokens) };
   }
 
   /** All that is asked for waits for the same check, and so is done in the order in which it was asked for. */

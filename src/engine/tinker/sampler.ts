@@ -1,3 +1,4 @@
+import { abortable } from '../../abortable.ts';
 import { UserError } from '../../errors.ts';
 import { TokenConversation } from '../tokenConversation.ts';
 import type {
@@ -69,6 +70,7 @@ export class TinkerSampler implements Sampler, Scorer {
       false,
       answer => readCompletion(answer, maxTokens),
     );
+    // The answer is dropped where nobody wants it any more: the API knows no way to tell the server.
     const completion = await abortable(sampled, signal);
     for (const [i, token] of completion.tokens.entries()) onToken?.({ token, logprob: completion.logprobs[i] });
     return completion;
@@ -159,15 +161,4 @@ function readScores(answer: Answer, length: number, mask: Uint8Array): Float32Ar
   }
   const missing = length - told.length;
   return Float32Array.from(mask, (wanted, t) => (wanted ? told[t - missing] : 0));
-}
-
-/** The answer is dropped where nobody wants it any more: the API knows no way to tell the server. */
-function abortable<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(new DOMException('The operation was aborted', 'AbortError'));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -1,7 +1,18 @@
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import { ModelLost } from '../modelLost.ts';
-import type { AdamParams, Datum, LossOutput, LossSpec, Sampler, SaveOptions, StepStats, Trainer } from '../types.ts';
+import type {
+  AdamParams,
+  Datum,
+  LossOutput,
+  LossSpec,
+  Sampler,
+  SaveOptions,
+  ScoredSequence,
+  Scores,
+  StepStats,
+  Trainer,
+} from '../types.ts';
 import { type Answer, type Connection, Unknown } from './connection.ts';
 import type { Dialect } from './dialect.ts';
 import { jsonOf, result, submit } from './futures.ts';
@@ -81,6 +92,10 @@ export class TinkerTrainer implements Trainer {
     this.#version++;
     const norms = Object.entries(told.metrics ?? {}).filter(([name]) => /grad_norm/.test(name));
     return { gradNorm: norms[0]?.[1] ?? Number.NaN, version: this.#version };
+  }
+
+  score(sequences: ScoredSequence[]): Promise<Scores[]> {
+    return this.#sampler.score(sequences);
   }
 
   async sampler(): Promise<Sampler> {

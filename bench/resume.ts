@@ -1,8 +1,8 @@
 /**
- * Whether what a command leaves is the same whatever happens to it: `npm run bench:resume`. Small runs of `train`, `eval` and
- * `compare` are made undisturbed, then killed at random system calls and given again; counted is how often every file that they
- * leave, weights, checkpoints, samples and tables, comes out bit for bit. Every second kill is at one of the system calls that
- * change files. No peer takes part; `SOD_KERNELS` names other kernels than the machine's.
+ * Whether what a command leaves is the same whatever happens to it: `npm run bench:resume`. Small runs of `train`, also with
+ * rollouts ahead, `eval` and `compare` are made undisturbed, then killed at random system calls and given again; counted is how
+ * often every file that they leave, weights, checkpoints, samples and tables, comes out bit for bit. Every second kill is at one
+ * of the system calls that change files. No peer takes part; `SOD_KERNELS` names other kernels than the machine's.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -10,13 +10,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { Random } from '../src/random.ts';
 import { native } from '../src/tensor/native.ts';
 import { contentOf, outFolder, type SmallCommand, smallCommands, writeSmallInputs } from './smallCommands.ts';
 
 const program = new Command('bench:resume')
   .description('How many runs of a command, undisturbed or killed and given again, leave the same files.')
+  .addArgument(new Argument('[commands...]', 'default: all').choices(Object.keys(smallCommands)))
   .option('--runs <count>', 'undisturbed ones of each command', Number, 10)
   .option('--kills <count>', 'killed ones of all commands together', Number, 200)
   .option('--seed <number>', 'of the moments of the kills', Number, 1)
@@ -142,7 +143,7 @@ function measure(command: SmallCommand, kills: number): boolean {
 const { isa, threads } = native.cpu();
 console.log(`kernels for ${isa}, ${threads} threads`);
 await writeSmallInputs(inputs);
-const commands = Object.keys(smallCommands) as SmallCommand[];
+const commands = (program.args.length > 0 ? program.args : Object.keys(smallCommands)) as SmallCommand[];
 const shares = commands.map((_, i) => Math.floor((kills + i) / commands.length));
 const isSame = commands.map((command, i) => measure(command, shares[i]));
 process.exitCode = isSame.every(Boolean) ? 0 : 1;

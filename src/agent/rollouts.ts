@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import { type Rollout, rollout } from './rollout.ts';
 import type { Trajectory } from './trajectory.ts';
 
@@ -42,6 +43,8 @@ export async function eachRollout(
   const waiting = requests[Symbol.iterator]();
   let next = 0;
   const lane = async () => {
+    // The first prompts are sampled from while the others are made.
+    await setImmediate();
     try {
       for (let request = waiting.next(); !request.done; request = waiting.next()) {
         const index = next++;

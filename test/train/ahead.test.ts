@@ -1,7 +1,7 @@
 import { cpSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { smallSodRun, writeSmallModels } from '../../bench/smallSodRun.ts';
+import { smallSodRun } from '../../bench/smallSodRun.ts';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import { type RunningServer, serve } from '../../src/serve/server.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
@@ -16,6 +16,7 @@ import { type TrainOptions, train } from '../../src/train/train.ts';
 import type { TrainEvent } from '../../src/train/trainEvent.ts';
 import { openWorld } from '../../src/worlds/open.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+import { smallModels } from '../madeOnce.ts';
 
 const folder = temporaryFolder(afterAll);
 const weights = join(folder, 'shared');
@@ -25,7 +26,7 @@ let engine: LocalEngine;
 const { world, close } = await openWorld('shop');
 
 beforeAll(async () => {
-  models = await writeSmallModels(folder);
+  models = await smallModels();
   engine = await LocalEngine.start({ dtype: 'f32' });
   const options = { port: 0, maxContext: 4096, weightsFrom: weights, engine: { dtype: 'f32' } } as const;
   server = await serve({ checkpoint: models.student, ...options });

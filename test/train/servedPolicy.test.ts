@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { smallSodRun, writeSmallModels } from '../../bench/smallSodRun.ts';
+import { smallSodRun } from '../../bench/smallSodRun.ts';
 import { Random } from '../../src/random.ts';
 import { type RunningServer, serve } from '../../src/serve/server.ts';
 import { merge } from '../../src/train/overrides.ts';
@@ -14,6 +14,7 @@ import { train } from '../../src/train/train.ts';
 import { cli } from '../cli.ts';
 import { faultyProxy, sometimes } from '../engine/openai/faultyProxy.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+import { smallModels } from '../madeOnce.ts';
 
 const folder = temporaryFolder(afterAll);
 const weights = join(folder, 'shared');
@@ -24,7 +25,7 @@ const start = (port = 0) =>
   serve({ checkpoint: models.student, port, maxContext: 4096, weightsFrom: weights, engine: { dtype: 'f32' } });
 
 beforeAll(async () => {
-  models = await writeSmallModels(folder);
+  models = await smallModels();
   server = await start();
 }, 180_000);
 afterAll(() => server.close(0));

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { smallSodRun, writeSmallModels } from '../../bench/smallSodRun.ts';
+import { smallSodRun } from '../../bench/smallSodRun.ts';
 import { Random } from '../../src/random.ts';
 import { type RunningServer, serve } from '../../src/serve/server.ts';
 import { initializeCheckpoint } from '../../src/train/initialize.ts';
@@ -15,6 +15,7 @@ import type { TrainEvent } from '../../src/train/trainEvent.ts';
 import { openWorld } from '../../src/worlds/open.ts';
 import { faultyProxy, sometimes } from '../engine/openai/faultyProxy.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+import { smallModels } from '../madeOnce.ts';
 
 const key = 'a-key-that-nobody-may-read';
 const folder = temporaryFolder(afterAll);
@@ -23,7 +24,7 @@ let models: { student: string; teacher: string };
 
 beforeAll(async () => {
   vi.stubEnv('SOD_API_KEY', key);
-  models = await writeSmallModels(folder);
+  models = await smallModels();
 }, 180_000);
 afterAll(async () => {
   await Promise.all(servers.map(server => server.close(0)));

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { collapsingEngine } from '../../bench/collapsingEngine.ts';
-import { writeSmallModels } from '../../bench/smallSodRun.ts';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import { evaluateCheckpoint } from '../../src/eval/evaluateCheckpoint.ts';
 import { evaluationsOf } from '../../src/eval/keptEvaluations.ts';
@@ -12,10 +11,11 @@ import { parseRecipe } from '../../src/train/recipe.ts';
 import { readMetrics } from '../../src/train/runDirectory.ts';
 import { type TrainResult, train } from '../../src/train/train.ts';
 import { openWorld } from '../../src/worlds/open.ts';
+import { smallModels } from '../madeOnce.ts';
 import { shortAnswersRun } from './shortAnswers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-watch-'));
-const models = await writeSmallModels(folder);
+const models = await smallModels();
 const input = {
   ...shortAnswersRun(folder, models),
   training: { iterations: 16, promptsPerIteration: 4, promptsPerUpdate: 2 },

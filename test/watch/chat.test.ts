@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { smallSodRun, writeSmallModels } from '../../bench/smallSodRun.ts';
+import { smallSodRun } from '../../bench/smallSodRun.ts';
 import { ApiError } from '../../src/serve/apiError.ts';
 import { listen } from '../../src/serve/listen.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
@@ -9,12 +9,13 @@ import type { ChatAnswer, ChatRequest, Runs } from '../../src/watch/api.ts';
 import { createWatchApp } from '../../src/watch/app.ts';
 import { WatchedFolders } from '../../src/watch/folders.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+import { smallModels } from '../madeOnce.ts';
 
 const root = temporaryFolder(afterAll);
 const closing = new AbortController();
 let chat: string;
 beforeAll(async () => {
-  const small = smallSodRun(await writeSmallModels(join(root, 'models')));
+  const small = smallSodRun(await smallModels());
   const recipe = parseRecipe({ ...small, training: { ...small.training, iterations: 1 } });
   await train(recipe, { runDir: join(root, 'run') });
   const options = { folders: new WatchedFolders([root]), page: {}, host: '127.0.0.1', signal: closing.signal };

@@ -2,16 +2,16 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { writeSmallModels } from '../../../bench/smallSodRun.ts';
 import { serveTinker } from '../../../src/serve/tinker/server.ts';
 import { parseRecipe } from '../../../src/train/recipe.ts';
 import { readMetrics, readTrajectories } from '../../../src/train/runDirectory.ts';
 import { train } from '../../../src/train/train.ts';
+import { smallModels } from '../../madeOnce.ts';
 import { shortAnswersRun } from '../../train/shortAnswers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-tinker-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const models = await writeSmallModels(folder);
+const models = await smallModels();
 const input = {
   ...shortAnswersRun(folder, models),
   training: { iterations: 8, promptsPerIteration: 4, promptsPerUpdate: 2 },

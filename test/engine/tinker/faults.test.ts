@@ -2,16 +2,17 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { smallSodRun, writeSmallModels } from '../../../bench/smallSodRun.ts';
+import { smallSodRun } from '../../../bench/smallSodRun.ts';
 import { TinkerEngine } from '../../../src/engine/tinker/engine.ts';
 import { serveTinker } from '../../../src/serve/tinker/server.ts';
 import { parseRecipe } from '../../../src/train/recipe.ts';
 import { train } from '../../../src/train/train.ts';
+import { smallModels } from '../../madeOnce.ts';
 import { startFaultProxy } from './faultProxy.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-tinker-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const models = await writeSmallModels(folder);
+const models = await smallModels();
 const recipe = parseRecipe({
   ...smallSodRun(models),
   rollout: { groupSize: 2, maxResponseTokens: 12, maxTurns: 2 },

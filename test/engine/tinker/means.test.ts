@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { writeSmallModels } from '../../../bench/smallSodRun.ts';
 import {
   bytesOf,
   type ForwardBackwardRequest,
@@ -14,11 +13,12 @@ import { SafetensorsFile } from '../../../src/model/safetensors.ts';
 import { serveTinker } from '../../../src/serve/tinker/server.ts';
 import { parseRecipe, type RecipeInput } from '../../../src/train/recipe.ts';
 import { train } from '../../../src/train/train.ts';
+import { smallModels } from '../../madeOnce.ts';
 import { startProxy } from './proxy.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-tinker-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const models = await writeSmallModels(folder);
+const models = await smallModels();
 
 /**
  * Makes of training data what SkyRL's server on JAX does (its `loss_fns.py` and `jax.py`): of a sequence the sum of its tokens'

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { smallSodRun, writeSmallModels } from '../../../bench/smallSodRun.ts';
+import { smallSodRun } from '../../../bench/smallSodRun.ts';
 import { TinkerEngine } from '../../../src/engine/tinker/engine.ts';
 import { serveTinker } from '../../../src/serve/tinker/server.ts';
 import type { Phase } from '../../../src/train/learner.ts';
@@ -10,10 +10,11 @@ import { parseRecipe } from '../../../src/train/recipe.ts';
 import type { Metrics } from '../../../src/train/runDirectory.ts';
 import { type TrainOptions, train } from '../../../src/train/train.ts';
 import type { TrainEvent } from '../../../src/train/trainEvent.ts';
+import { smallModels } from '../../madeOnce.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-tinker-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const models = await writeSmallModels(folder);
+const models = await smallModels();
 const input = {
   ...smallSodRun(models),
   rollout: { groupSize: 2, maxResponseTokens: 12, maxTurns: 2 },

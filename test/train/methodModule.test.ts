@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { originOf } from '../../src/card/origin.ts';
 import { UserError } from '../../src/errors.ts';
-import { initializeCheckpoint } from '../../src/train/initialize.ts';
 import { methodOf } from '../../src/train/method.ts';
 import { planTraining } from '../../src/train/plan.ts';
 import { loadRecipe, type OnPolicyRecipe } from '../../src/train/recipe.ts';
@@ -11,15 +10,12 @@ import { readRecipe } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
 import { openWorld } from '../../src/worlds/open.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+import { smallModels } from '../madeOnce.ts';
 
 const folder = temporaryFolder(afterAll);
-const [model, teacher] = ['model', 'teacher'].map(name => join(folder, name));
+const { student: model, teacher } = await smallModels();
 const { world, close } = await openWorld('shop');
 afterAll(close);
-const shape = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
-for (const [seed, dir] of [model, teacher].entries()) {
-  await initializeCheckpoint(dir, { ...shape, tieEmbeddings: true }, world, seed);
-}
 
 /** A module of that text, and the recipe of a run of two updates whose method it is. */
 async function recipeOf(name: string, text: string, more: Record<string, unknown> = {}): Promise<OnPolicyRecipe> {

@@ -3,19 +3,18 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { Random } from '../../src/random.ts';
 import { loadChat } from '../../src/text/loadChat.ts';
-import { initializeCheckpoint } from '../../src/train/initialize.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
 import { readTrajectories } from '../../src/train/runDirectory.ts';
 import { type TrainResult, train } from '../../src/train/train.ts';
 import { openWorld } from '../../src/worlds/open.ts';
 import { promptLength } from '../../src/worlds/promptLength.ts';
 import { temporaryFolder, writeTinyModel } from '../engine/tinyModel.ts';
+import { smallModels } from '../madeOnce.ts';
 
 const shape = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
-const trainable = join(temporaryFolder(afterAll), 'model');
+const { student: trainable } = await smallModels();
 const { world, close } = await openWorld('shop');
 afterAll(close);
-await initializeCheckpoint(trainable, { ...shape, tieEmbeddings: true }, world, 1);
 
 test('learns from the tasks that the recipe names, and leaves out those before and those with long prompts', async () => {
   const tasks = [1000, 1001, 1002, 1003].map(index => world.task('train', index));

@@ -2,7 +2,8 @@ import type { Pattern } from '../methods/diagnostics.ts';
 import { barChart, escapeHtml, type Series } from '../report/chart.ts';
 import { aroundErrorLines, byStep, curve, metricLine, patternLines } from '../report/curves.ts';
 import { asPercent, percentText } from '../report/numbers.ts';
-import { hasColor, spareColors, style } from '../report/style.ts';
+import { colorOfMethod, hasColor, spareColors } from '../report/palette.ts';
+import { style } from '../report/style.ts';
 import { tokenLegend, trajectoryHtml } from '../report/trajectory.ts';
 import { type Metrics, newestTrajectory, readMetrics } from '../train/runDirectory.ts';
 import type { KeptTrajectory } from '../train/trajectoryFile.ts';
@@ -102,7 +103,7 @@ function runsOf(plan: Plan, name: string, seeds: readonly number[]): Metrics[][]
 function bars(rows: readonly Row[]) {
   return rows.map(({ method, average, std = 0 }) => ({
     name: method,
-    color: hasColor(method) ? method : 'vanilla',
+    color: colorOfMethod(method),
     value: 100 * average,
     error: 100 * std,
   }));

@@ -109,7 +109,8 @@ function scale(from: number, to: number, first: number, last: number): (value: n
   return value => round(to === from ? (first + last) / 2 : first + ((value - from) / (to - from)) * (last - first));
 }
 
-function movingAverage(points: Point[], size: number): Point[] {
+/** The mean of each point and those before it, `size` in all. */
+export function movingAverage(points: Point[], size: number): Point[] {
   return points.map((point, i) => {
     const window = points.slice(Math.max(0, i - size + 1), i + 1);
     const average = (value: (p: Point) => number) => window.reduce((sum, p) => sum + value(p), 0) / window.length;

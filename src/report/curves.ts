@@ -5,8 +5,12 @@ import { lineChart, type Point, type Series } from './chart.ts';
 
 /** A chart over updates, smoothed as much as its length asks for; nothing where there are no numbers. */
 export function curve(title: string, series: Series[], format?: (y: number) => string): string {
-  const smooth = Math.max(1, Math.round(Math.max(0, ...series.map(({ points }) => points.length)) / 30));
-  return lineChart({ title, xLabel: 'updates', series, format, smooth });
+  return lineChart({ title, xLabel: 'updates', series, format, smooth: smoothing(series) });
+}
+
+/** Over how many points a chart averages. */
+export function smoothing(series: readonly Series[]): number {
+  return Math.max(1, Math.round(Math.max(0, ...series.map(({ points }) => points.length)) / 30));
 }
 
 /**
@@ -35,18 +39,24 @@ export function aroundErrorLines(runs: readonly Metrics[][], metric: 'divergence
   return places.map(([name, color, place]) => metricLine(name, color, runs, `aroundError.${place}.${metric}`));
 }
 
+/** A chart by step index. */
+export function byStep(title: string, key: StepMetric, runs: readonly Metrics[][]): string {
+  return lineChart({ title, xLabel: 'step', series: stepLines(key, runs), discrete: true });
+}
+
+type StepMetric = 'divergenceByStep' | 'weightByStep';
+
 /** One point a step index, in the first and the last quarter of the training; the band holds the middle 80 % of the last. */
-export function byStep(title: string, key: 'divergenceByStep' | 'weightByStep', runs: readonly Metrics[][]): string {
+export function stepLines(key: StepMetric, runs: readonly Metrics[][]): Series[] {
   const quarter = Math.max(1, Math.floor((runs[0]?.length ?? 0) / 4));
   const points = (part: (run: Metrics[]) => Metrics[]): Point[] =>
     pool(runs.flatMap(run => part(run).map(line => (line[key] as Distribution[] | undefined) ?? [])));
   const first = points(run => run.slice(0, quarter)).map(({ x, y }) => ({ x, y }));
   const last = points(run => run.slice(-quarter));
-  const series = [
+  return [
     { name: 'first quarter of the training', color: 'vanilla', points: first },
     { name: 'last quarter', color: 'sod', points: last },
   ];
-  return lineChart({ title, xLabel: 'step', series, discrete: true });
 }
 
 /** Only of numbers: JSON has null for those that are none. */

@@ -1,36 +1,10 @@
 /** Reports' look; nothing is loaded from elsewhere. */
-
-/** What lines and bars can be, in light and in dark. */
-const colors: Record<string, [light: string, dark: string]> = {
-  teacher: ['#5b6b8c', '#8fa2cc'],
-  vanilla: ['#a9adb8', '#7a8090'],
-  sft: ['#b98b2f', '#d9b15c'],
-  grpo: ['#7a5aa8', '#b497e0'],
-  opd: ['#2f7fb9', '#62aee6'],
-  'naive-opd': ['#3aa6a0', '#6fd0c9'],
-  'opsd-gt': ['#8a9a3a', '#b9c96a'],
-  'opsd-hint': ['#c77fa8', '#e6a8cb'],
-  sod: ['#c2412d', '#f0735e'],
-  good: ['#2e7d4f', '#69c08d'],
-};
-
-/** Those that name no colour of their own take one of these in turn. */
-export const spareColors = ['opd', 'good', 'sft', 'grpo', 'opsd-hint', 'naive-opd'];
-
-export function hasColor(name: string): boolean {
-  return name in colors;
-}
-
-const palette = (index: 0 | 1) =>
-  Object.entries(colors)
-    .map(([name, shades]) => `--${name}:${shades[index]};`)
-    .join(' ');
+import { colors, cssVariables } from './palette.ts';
+import { shadeStyle } from './tokenShade.ts';
 
 export const style = `
-:root { color-scheme: light dark; --page:#fbfaf8; --card:#fff; --ink:#1f2430; --soft:#667085; --rule:#e6e3dc; --track:#f0eee9;
-  ${palette(0)} }
-@media (prefers-color-scheme: dark) { :root { --page:#15171c; --card:#1d2027; --ink:#e8e9ee; --soft:#9aa3b5; --rule:#2e323c; --track:#272b34;
-  ${palette(1)} } }
+:root { color-scheme: light dark; ${cssVariables('light')} }
+@media (prefers-color-scheme: dark) { :root { ${cssVariables('dark')} } }
 body { margin:0; background:var(--page); color:var(--ink); font:16px/1.55 system-ui, sans-serif; }
 main { max-width:980px; margin:0 auto; padding:48px 24px 80px; }
 h1 { font-size:30px; line-height:1.2; margin:0 0 8px; } h2 { font-size:20px; margin:48px 0 6px; }
@@ -56,7 +30,6 @@ th { font-weight:600; color:var(--soft); font-size:13px; } tr:last-child td { bo
 ol.steps { list-style:none; margin:0; padding:0; } ol.steps > li { display:grid; grid-template-columns:120px 1fr; gap:16px; padding:12px 0; border-top:1px solid var(--rule); }
 ol.steps .numbers { font-size:13px; color:var(--soft); font-variant-numeric:tabular-nums; } ol.steps .weight { height:6px; border-radius:3px; background:var(--sod); margin:5px 0; }
 pre { margin:0 0 6px; white-space:pre-wrap; overflow-wrap:anywhere; font:13px/1.5 ui-monospace, monospace; }
-span.more { background:color-mix(in srgb, var(--opd) calc(var(--a) * 70%), transparent); }
-span.less { background:color-mix(in srgb, var(--sod) calc(var(--a) * 70%), transparent); }
+${shadeStyle}
 pre.observation { color:var(--soft); border-left:3px solid var(--rule); padding-left:10px; } pre.observation.error { border-color:var(--sod); }
 `;

@@ -1,9 +1,7 @@
 /** A sampled trajectory laid out step by step: what was said, what the tools answered, and what the teacher thought of it. */
 import type { KeptStep, KeptTrajectory } from '../train/trajectoryFile.ts';
 import { escapeHtml } from './chart.ts';
-
-/** Gaps of so many nats between teacher and student have the full colour; a tenth of it has none. */
-const FULL_COLOUR = 2;
+import { tokenShade } from './tokenShade.ts';
 
 export function trajectoryHtml({ prompt, steps }: KeptTrajectory): string {
   return `<div class="card"><pre class="observation">${escapeHtml(question(prompt))}</pre><ol class="steps">${steps
@@ -33,15 +31,15 @@ function stepHtml(step: KeptStep, k: number): string {
 function shaded(tokens: readonly string[], gaps: readonly number[]): string {
   return tokens
     .map((token, t) => {
-      const strength = Math.min(1, Math.abs(gaps[t]) / FULL_COLOUR);
-      if (strength < 0.1) return escapeHtml(token);
-      const side = gaps[t] > 0 ? 'more' : 'less';
+      const shade = tokenShade(gaps[t]);
+      if (!shade) return escapeHtml(token);
+      const { side, strength } = shade;
       return `<span class="${side}" style="--a:${strength.toFixed(2)}" title="${gaps[t]}">${escapeHtml(token)}</span>`;
     })
     .join('');
 }
 
 /** The last user message of a prompt in the ChatML format, or the whole prompt in another. */
-function question(prompt: string): string {
+export function question(prompt: string): string {
   return prompt.split('<|im_start|>user\n').at(-1)!.split('<|im_end|>')[0].trim();
 }

@@ -2,6 +2,7 @@
 # Makes a fresh clone ready to run: system packages, npm packages, native module, compiled TypeScript.
 # Does only what is missing or out of date, and says so; silent when there is nothing to do.
 # In an installed package, which has its npm packages and its compiled TypeScript, it makes the rest.
+# With --tests, also for the tests: they open a browser.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -23,10 +24,23 @@ has_toolchain() {
 }
 
 install_toolchain() {
-  local packages=(g++ make) root=()
   [ -z "${CXX:-}" ] || fail "make and the compiler that CXX names, $CXX, are needed; install them and run setup.sh again"
-  command -v apt-get >/dev/null || fail 'make and a C++17 compiler are needed (g++, or another that CXX names);' \
-    'install them and run setup.sh again'
+  install_packages 'make and a C++17 compiler are needed (g++, or another that CXX names)' has_toolchain g++ make
+}
+
+has_browser() {
+  command -v "${CHROMIUM:-chromium}" >/dev/null
+}
+
+install_browser() {
+  [ -z "${CHROMIUM:-}" ] || fail "the browser that CHROMIUM names, $CHROMIUM, is not there; the tests need it"
+  install_packages 'the tests need Chromium (chromium, or another that CHROMIUM names)' has_browser chromium
+}
+
+# What is needed, the check whether it is there, and the packages that bring it.
+install_packages() {
+  local needed=$1 is_there=$2 packages=("${@:3}") root=()
+  command -v apt-get >/dev/null || fail "$needed; install it and run setup.sh again"
   if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || fail "run this as root, then setup.sh again: apt-get install ${packages[*]}"
     root=(sudo)
@@ -43,7 +57,7 @@ install_toolchain() {
     fi
     [ "$attempt" -lt 3 ] && sleep 5
   done
-  has_toolchain || {
+  "$is_there" || {
     tail -n 20 "$log" >&2
     fail "apt-get could not install ${packages[*]}"
   }
@@ -92,3 +106,4 @@ has_toolchain || install_toolchain
 is_package || has_npm_packages || install_npm_packages
 make --question --silent --directory=native >/dev/null 2>&1 || build_native
 is_package || is_built || build_typescript
+[ "${1:-}" != --tests ] || has_browser || install_browser

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 /** The files of `folder`, each with those that it imports, types and what it gets later among them. */
 function importGraph(folder: string): Map<string, string[]> {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(file => /\.tsx?$/.test(file));
   return new Map(files.map(file => [join(folder, file), importsOf(join(folder, file))]));
 }
 

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Compiles what is new, gives all test files one temporary folder, and removes it with whatever they left there. */
+/** Compiles what is new, installs the browser, gives all test files one temporary folder, and removes it with whatever they left there. */
 export default function setup(): () => void {
-  execFileSync('bash', [fileURLToPath(new URL('../setup.sh', import.meta.url))], { stdio: ['ignore', 2, 2] });
+  execFileSync('bash', [fileURLToPath(new URL('../setup.sh', import.meta.url)), '--tests'], {
+    stdio: ['ignore', 2, 2],
+  });
   const folder = mkdtempSync(join(tmpdir(), 'sod-tests-'));
   process.env.TMPDIR = folder;
   return () => rmSync(folder, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import { stepRanges, stepWeights } from './stepwise.ts';
 export type Pattern = 'stable' | 'erroneous' | 'recovery';
 
 /** How far below 1 a step weight still counts as near the start: as far as the upper bound 1 + δ lies above. */
-const NEAR_START = 0.8;
+export const NEAR_START = 0.8;
 
 /** The pattern of a trajectory with these step weights (SOD's, whatever the method that is trained). */
 export function patternOf(weights: readonly number[]): Pattern {

@@ -47,6 +47,8 @@ export type WatchEvent =
   /** The run's folder cannot be read (any more). */
   | { kind: 'problem'; run: string; problem: string };
 
+/** `GET /api/runs/:id/recipe`: YAML, as text. */
+
 /** `GET /api/runs/:id/trajectories?…`: which are wanted; all that are given hold. */
 export interface TrajectoryQuery {
   /** Iterations from and to, both included. */
@@ -85,6 +87,9 @@ export interface TrajectoryView {
   /** The other attempts at the task, oldest first. */
   attempts: TrajectoryRow[];
 }
+
+/** A search ends when it has found so many. */
+export const mostHits = 500;
 
 /** `GET /api/runs/:id/search?text=…&…`: one line of JSON for each trajectory that has the text, newest first, as it is found. */
 export interface SearchHit {

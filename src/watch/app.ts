@@ -68,6 +68,7 @@ export function createWatchApp({ folders, page, host, signal }: WatchAppOptions)
     app.get(path, c => c.body(content, 200, { 'content-type': type }));
   }
   app.get('/api/runs', c => c.json(folders.look()));
+  app.get('/api/runs/:id/recipe', c => c.text(runOf(c, folders).recipe));
   app.get('/api/runs/:id/trajectories', c => c.json(runOf(c, folders).trajectories.list(queryOf(c))));
   app.get('/api/runs/:id/trajectories/:iteration/:index', c => {
     const [iteration, index] = [c.req.param('iteration'), c.req.param('index')].map(Number);

@@ -11,12 +11,18 @@ import {
   type TrajectoryIndex,
   trajectoryFile,
 } from '../train/trajectoryFile.ts';
-import type { SearchHit, TrajectoryList, TrajectoryQuery, TrajectoryRow, TrajectoryView } from './api.ts';
+import {
+  mostHits,
+  type SearchHit,
+  type TrajectoryList,
+  type TrajectoryQuery,
+  type TrajectoryRow,
+  type TrajectoryView,
+} from './api.ts';
 
 type Row = TrajectoryRow & TrajectoryIndex[number];
 
 const mostRows = 500;
-const mostHits = 500;
 /** Characters around what was found. */
 const excerptMargin = 60;
 const unzip = promisify(gunzip);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { isInUse } from '../folderLock.ts';
 import { ApiError } from '../serve/apiError.ts';
@@ -36,6 +36,11 @@ export class WatchedRun {
 
   get lines(): readonly Metrics[] {
     return this.#metrics.lines;
+  }
+
+  /** As it stands in its folder, with every default written out. */
+  get recipe(): string {
+    return readFileSync(recipeFile(this.#path), 'utf8');
   }
 
   /** How it stands now. Brings `lines` up to date. */
@@ -96,7 +101,7 @@ export class WatchedRun {
   }
 
   #readRecipe(): Recipe {
-    const changed = statSync(join(this.#path, 'recipe.yaml')).mtimeMs;
+    const changed = statSync(recipeFile(this.#path)).mtimeMs;
     if (this.#recipe?.changed !== changed) this.#recipe = { changed, recipe: readRecipe(this.#path) };
     return this.#recipe.recipe;
   }
@@ -112,6 +117,10 @@ function modelsOf(run: string): string[] {
   const whole = ['final', 'best'].filter(name => existsSync(join(run, name)));
   const checkpoints = existsSync(join(run, 'checkpoints')) ? checkpointsOf(run) : [];
   return [...whole, ...checkpoints.map(folder => relative(run, folder))];
+}
+
+function recipeFile(path: string): string {
+  return join(path, 'recipe.yaml');
 }
 
 /** As far as the recipe tells: of a dataset it does not say how many demonstrations it has. */

@@ -31,8 +31,11 @@ test('the package is what users need, and no more', () => {
   expect([...kinds].sort()).toEqual([
     'LICENSE',
     'README.md',
+    'dist/*.css',
+    'dist/*.html',
     'dist/*.js',
     'dist/*.ts',
+    'dist/*.txt',
     'native/*.cpp',
     'native/*.h',
     'native/Makefile',

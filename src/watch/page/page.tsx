@@ -1,0 +1,6 @@
+import { render } from 'preact';
+import { App } from './app.tsx';
+import { applyPalette } from './theme.ts';
+
+applyPalette();
+render(<App />, document.body);

@@ -11,6 +11,7 @@ interface Options {
   seeds?: number[];
   only?: string[];
   out: string;
+  watch?: boolean;
 }
 
 export const compareCommand = () =>
@@ -22,6 +23,7 @@ export const compareCommand = () =>
     .option('--seeds <seeds>', "instead of the file's, such as 5,6", seedList)
     .option('--only <methods>', "only these of the file's methods, such as opd,sod", nameList)
     .option('--out <folder>', 'where everything is written', 'runs/compare')
+    .option('--watch', 'show it in a browser while it goes on, as sod watch does; the address is printed')
     .addHelpText(
       'after',
       `
@@ -35,13 +37,15 @@ The folder holds table.json, table.md and report.html (written anew after each s
     )
     .action(async (file: string, options: Options) => {
       const { quick = false, seeds, only, out } = options;
-      const [{ compare }, { formatTuned, tune }, { readPlan }, { formatTable }, { Progress }] = await Promise.all([
-        import('../compare/compare.ts'),
-        import('../compare/tune.ts'),
-        import('../compare/plan.ts'),
-        import('../compare/table.ts'),
-        import('./progress.ts'),
-      ]);
+      const [{ compare }, { formatTuned, tune }, { readPlan }, { formatTable }, { Progress }, beside] =
+        await Promise.all([
+          import('../compare/compare.ts'),
+          import('../compare/tune.ts'),
+          import('../compare/plan.ts'),
+          import('../compare/table.ts'),
+          import('./progress.ts'),
+          import('./watchBeside.ts'),
+        ]);
       const plan = readPlan(file, join(out, quick ? 'quick' : 'full'), { quick, seeds, only });
       const command = [
         `sod compare ${file}`,
@@ -50,6 +54,9 @@ The folder holds table.json, table.md and report.html (written anew after each s
         only && `--only ${only.join(',')}`,
       ];
       let progress: InstanceType<typeof Progress> | undefined;
+      const watch = options.watch
+        ? new beside.WatchBeside(out, notice => progress?.show({ kind: 'notice', notice }))
+        : undefined;
       const told = await interruptible(async signal => {
         const control: CompareControl = {
           signal,
@@ -57,7 +64,10 @@ The folder holds table.json, table.md and report.html (written anew after each s
             progress?.close();
             progress = new Progress(`${index}/${total} ${name}`);
           },
-          onProgress: event => progress?.show(event),
+          onProgress: event => {
+            progress?.show(event);
+            if (event.kind === 'phase') watch?.start();
+          },
           onEvaluation: (name, done, total) => {
             progress?.close();
             progress = undefined;

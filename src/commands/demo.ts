@@ -9,6 +9,7 @@ interface Options {
   smoke?: boolean;
   resume?: boolean;
   out?: string;
+  watch: boolean;
 }
 
 export const demoCommand = () =>
@@ -18,6 +19,7 @@ export const demoCommand = () =>
     .option('--smoke', 'the same path in seconds, with too little training to mean anything')
     .option('--resume', 'keep what an earlier demo has finished, and go on where it stopped')
     .option('--out <folder>', 'where everything is written (default: runs/demo, or runs/demo-smoke)')
+    .option('--no-watch', 'without the page that shows it learn')
     .addHelpText(
       'after',
       `
@@ -31,12 +33,14 @@ Ctrl-C saves and stops; sod demo --resume goes on. Without --resume, an earlier 
     )
     .action(async (options: Options) => {
       const out = options.out ?? (options.smoke ? 'runs/demo-smoke' : 'runs/demo');
-      const [{ runDemo }, { formatComparison }, { Progress }] = await Promise.all([
+      const [{ runDemo }, { formatComparison }, { Progress }, { WatchBeside }] = await Promise.all([
         import('../demo/demo.ts'),
         import('../demo/report.ts'),
         import('./progress.ts'),
+        import('./watchBeside.ts'),
       ]);
       let progress: InstanceType<typeof Progress> | undefined;
+      const watch = new WatchBeside(out, notice => progress?.show({ kind: 'notice', notice }));
       const results = await interruptible(
         signal =>
           runDemo({
@@ -49,7 +53,10 @@ Ctrl-C saves and stops; sod demo --resume goes on. Without --resume, an earlier 
               progress?.close();
               progress = new Progress(`${index}/${total} ${name.padEnd(12)}`);
             },
-            onProgress: event => progress?.show(event),
+            onProgress: event => {
+              progress?.show(event);
+              if (options.watch && event.kind === 'phase') watch.start();
+            },
             onEvaluation: (model, done, total) => {
               progress?.close();
               progress = undefined;
@@ -66,5 +73,5 @@ Ctrl-C saves and stops; sod demo --resume goes on. Without --resume, an earlier 
         return;
       }
       console.log(formatComparison(results));
-      console.log(`\nThe training in pictures: ${join(out, 'report.html')}`);
+      console.log(`\nThe training in pictures: ${join(out, 'report.html')}, and token by token: sod watch ${out}`);
     });

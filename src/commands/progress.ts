@@ -1,27 +1,19 @@
 import cliProgress from 'cli-progress';
-import { asPercent, percentText } from '../report/numbers.ts';
+import { percentText } from '../report/numbers.ts';
 import type { Metrics } from '../train/runDirectory.ts';
 import type { TrainEvent } from '../train/trainEvent.ts';
 import { showDownload } from './showDownload.ts';
+import { sparklineWidth, summary, vitalsLine } from './vitals.ts';
 
-/** A run's progress: one live line in a terminal, or else a plain line an iteration. */
+/** A run's progress: in a terminal a live line, and one below it of what matters; elsewhere a plain line an iteration. */
 export class Progress {
-  readonly #bar?: cliProgress.SingleBar;
+  readonly #lines?: LiveLines;
   readonly #prefix: string;
-  #status = '';
   #lastLine = 0;
 
   constructor(name = '') {
     this.#prefix = name && `${name}  `;
-    if (!process.stderr.isTTY) return;
-    this.#bar = new cliProgress.SingleBar({
-      format: `${this.#prefix}{bar} {value}/{total}  {phase}  {status}  {eta_formatted} left`,
-      barsize: 24,
-      hideCursor: true,
-      gracefulExit: false,
-      etaBuffer: 20,
-      clearOnComplete: false,
-    });
+    if (process.stderr.isTTY) this.#lines = new LiveLines(this.#prefix);
   }
 
   show(event: TrainEvent): void {
@@ -29,65 +21,98 @@ export class Progress {
     else if (event.kind === 'iteration') this.#iteration(event);
     else if (event.kind === 'evaluation') this.#evaluation(event);
     else if (event.kind === 'download') showDownload(event.file, event.doneBytes, event.totalBytes);
-    else console.error(this.#prefix + event.notice);
+    else this.#say(event.notice);
   }
 
   close(): void {
-    this.#bar?.stop();
+    this.#lines?.close();
   }
 
   #phase({ iteration, iterations, phase, done, total }: Extract<TrainEvent, { kind: 'phase' }>): void {
-    if (!this.#bar) {
-      this.#line(`${iteration}/${iterations}  ${phase} ${done}/${total}`, 5000);
-      return;
-    }
-    this.#begin(iterations, iteration);
-    this.#bar.update(iteration, { phase: `${phase} ${done}/${total}`, status: this.#status });
+    if (this.#lines) this.#lines.phase(iteration, iterations, `${phase} ${done}/${total}`);
+    else this.#line(`${iteration}/${iterations}  ${phase} ${done}/${total}`, 5000);
   }
 
   #iteration({ iterations, metrics }: Extract<TrainEvent, { kind: 'iteration' }>): void {
-    this.#status = summary(metrics);
-    if (this.#bar) {
-      this.#begin(iterations, metrics.iteration);
-      this.#bar.update(metrics.iteration, { phase: '', status: this.#status });
-    } else {
-      this.#line(`${metrics.iteration}/${iterations}  ${this.#status}`, metrics.iteration === iterations ? 0 : 1000);
-    }
+    const { iteration } = metrics;
+    if (this.#lines) this.#lines.iteration(metrics, iterations);
+    else this.#line(`${iteration}/${iterations}  ${summary(metrics)}`, iteration === iterations ? 0 : 1000);
   }
 
   #evaluation({ iteration, iterations, evaluation, isBest }: Extract<TrainEvent, { kind: 'evaluation' }>): void {
     const sets = Object.entries(evaluation.sets).map(([name, { average }]) => `${name} ${percentText(average, 1)} %`);
     const each = sets.length > 1 ? ` (${sets.join(', ')})` : '';
     const average = `average@${evaluation.samples} ${percentText(evaluation.average, 1)} %${each}`;
-    console.error(
-      `${this.#prefix}${iteration}/${iterations}  evaluation: ${average}${isBest ? ', the best so far' : ''}`,
-    );
+    this.#say(`${iteration}/${iterations}  evaluation: ${average}${isBest ? ', the best so far' : ''}`);
   }
 
   /** A plain line, unless the last one is newer than `silenceMs`. */
   #line(text: string, silenceMs: number): void {
     if (performance.now() - this.#lastLine < silenceMs) return;
     this.#lastLine = performance.now();
-    console.error(this.#prefix + text);
+    this.#say(text);
   }
 
+  #say(text: string): void {
+    if (this.#lines) this.#lines.say(this.#prefix + text);
+    else console.error(this.#prefix + text);
+  }
+}
+
+/** Two lines at the foot of a terminal, written anew as the run goes on. */
+class LiveLines {
+  readonly #bars = new cliProgress.MultiBar({
+    barsize: 24,
+    hideCursor: true,
+    gracefulExit: false,
+    etaBuffer: 20,
+    clearOnComplete: false,
+  });
+  readonly #prefix: string;
+  #progress?: cliProgress.SingleBar;
+  #vitals?: cliProgress.SingleBar;
+  #recent: Metrics[] = [];
+  #iterationEnded = performance.now();
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  phase(iteration: number, iterations: number, phase: string): void {
+    this.#begin(iterations, iteration);
+    this.#progress!.update(iteration, { phase });
+  }
+
+  iteration(metrics: Metrics, iterations: number): void {
+    this.#begin(iterations, metrics.iteration);
+    this.#recent = [...this.#recent, metrics].slice(-sparklineWidth);
+    this.#progress!.update(metrics.iteration, { phase: '' });
+    this.#vitals!.update(metrics.iteration, { vitals: `${vitalsLine(this.#recent)}  ${this.#pace(metrics)}` });
+  }
+
+  say(text: string): void {
+    if (this.#progress) this.#bars.log(`${text}\n`);
+    else console.error(text);
+  }
+
+  close(): void {
+    if (!this.#progress) return;
+    this.#bars.update();
+    this.#bars.stop();
+  }
+
+  /** Nothing is drawn before there is something to tell. */
   #begin(iterations: number, iteration: number): void {
-    if (!this.#bar?.isActive) this.#bar?.start(iterations, iteration, { phase: '', status: '' });
+    if (this.#progress) return;
+    const format = `${this.#prefix}{bar} {value}/{total}  {phase}  {eta_formatted} left`;
+    this.#progress = this.#bars.create(iterations, iteration, { phase: '' }, { format });
+    this.#vitals = this.#bars.create(iterations, iteration, { vitals: '' }, { format: '{vitals}' });
   }
-}
 
-/** The numbers to watch while a run goes on. */
-function summary({ loss, reward, accuracy, reverseKl, toolSuccessRate }: Metrics): string {
-  const parts = [
-    accuracy === undefined && `loss ${number(loss)}`,
-    accuracy !== undefined && `correct ${asPercent(accuracy as number)}`,
-    reward !== undefined && `reward ${number(reward)}`,
-    toolSuccessRate !== undefined && `tools ok ${asPercent(toolSuccessRate as number)}`,
-    reverseKl !== undefined && `KL ${number(reverseKl)}`,
-  ];
-  return parts.filter(Boolean).join('  ');
-}
-
-function number(value: unknown): string {
-  return (value as number).toFixed(3);
+  #pace({ rolloutTokens, tokens }: Metrics): string {
+    const now = performance.now();
+    const seconds = (now - this.#iterationEnded) / 1000;
+    this.#iterationEnded = now;
+    return `${Math.round(Number(rolloutTokens ?? tokens) / seconds)} tokens/s`;
+  }
 }

@@ -2,6 +2,7 @@ import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { UserError } from '../errors.ts';
 import { percentText } from '../report/numbers.ts';
+import type { TrainEvent } from '../train/trainEvent.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { collect } from './options.ts';
 
@@ -10,6 +11,7 @@ interface Options {
   resume?: string;
   set?: string[];
   dryRun?: boolean;
+  watch?: boolean;
 }
 
 export const trainCommand = () =>
@@ -20,6 +22,7 @@ export const trainCommand = () =>
     .option('--resume <folder>', 'go on with the run in this folder, from its last checkpoint')
     .option('--set <key=value>', 'change a key of the recipe; may be given several times', collect)
     .option('--dry-run', 'only say what the run would take: updates, tokens, computation, memory, downloads')
+    .option('--watch', 'show it in a browser while it goes on, as sod watch does; the address is printed')
     .addHelpText(
       'after',
       `
@@ -36,7 +39,7 @@ Ctrl-C finishes the running update, saves and stops; twice stops at once. A run 
 and reaches the same weights.`,
     )
     .action(async (file: string | undefined, options: Options) => {
-      const [{ train }, { evaluationOf }, { loadRecipe }, { parseOverrides }, { readRecipe }, { Progress }] =
+      const [{ train }, { evaluationOf }, { loadRecipe }, { parseOverrides }, { readRecipe }, { Progress }, beside] =
         await Promise.all([
           import('../train/train.ts'),
           import('../train/evaluationMetrics.ts'),
@@ -44,6 +47,7 @@ and reaches the same weights.`,
           import('../train/overrides.ts'),
           import('../train/runDirectory.ts'),
           import('./progress.ts'),
+          import('./watchBeside.ts'),
         ]);
       if (!file === !options.resume)
         throw new UserError('give a recipe to start, or --resume <folder> to go on with a run');
@@ -63,9 +67,15 @@ and reaches the same weights.`,
       }
       const runDir = options.resume ?? options.run ?? join('runs', basename(file!, extname(file!)));
       const progress = new Progress();
+      const watch = options.watch
+        ? new beside.WatchBeside(runDir, notice => progress.show({ kind: 'notice', notice }))
+        : undefined;
+      const onProgress = (event: TrainEvent) => {
+        progress.show(event);
+        if (event.kind === 'phase') watch?.start();
+      };
       const result = await interruptible(
-        signal =>
-          train(recipe, { runDir, resume: !!options.resume, signal, onProgress: event => progress.show(event) }),
+        signal => train(recipe, { runDir, resume: !!options.resume, signal, onProgress }),
         savingNote,
       ).finally(() => progress.close());
 

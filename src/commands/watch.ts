@@ -26,9 +26,16 @@ Only reads what runs write: it can be started and closed at any time, and none w
     .action(async (folders: string[], options: Options) => {
       const { watchRuns } = await import('../watch/watch.ts');
       const server = await watchRuns({ folders: folders.length > 0 ? folders : ['runs'], ...options });
-      console.log(`${server.url}; Ctrl-C stops`);
-      await interruptible(
-        signal => new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true })),
-      );
+      if (process.send) process.send(server.url);
+      else console.log(`${server.url}; Ctrl-C stops`);
+      await interruptible(untilStopped);
       await server.close();
     });
+
+/** Until Ctrl-C, or the end of the training beside which this was started. */
+function untilStopped(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    process.once('disconnect', resolve);
+  });
+}

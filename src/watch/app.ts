@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Context, Hono } from 'hono';
 import { stream, streamSSE } from 'hono/streaming';
@@ -58,6 +59,7 @@ const querySchema = z.object({
 export function createWatchApp({ folders, page, host, signal }: WatchAppOptions): Hono {
   const app = new Hono();
   let streams = 0;
+  setMaxListeners(0, signal); // every stream waits by it
 
   app.use(keepOut([], host));
   app.use(async (c, next) => {

@@ -33,7 +33,7 @@ export interface RunSummary {
 /** `GET /api/runs` */
 export interface Runs {
   runs: RunSummary[];
-  /** Comparisons and demos among the folders: the table of each. */
+  /** Comparisons, demos and evaluations among the folders: the table of each. */
   tables: { name: string; table: unknown }[];
 }
 

@@ -79,9 +79,9 @@ function entries(folder: string) {
   }
 }
 
-/** Of a comparison, and of the demo. */
+/** Of a comparison, of the demo, and of an evaluation on benchmarks. */
 function tablesIn(folder: string, name: string): Runs['tables'] {
-  return ['table.json', 'report.json'].flatMap(file => {
+  return ['table.json', 'report.json', 'results.json'].flatMap(file => {
     const path = join(folder, file);
     try {
       const stats = statSync(path, { throwIfNoEntry: false });

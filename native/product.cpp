@@ -204,7 +204,8 @@ void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk
 }
 
 void multiplyOuter(DType dtype, Rows a, Rows b, float* c, i64 m, i64 n, i64 k, bool add) {
-  if (k == 0) return;
+  if (k == 0 && !add) std::fill_n(c, m * n, 0.0f);
+  if (m == 0 || n == 0 || k == 0) return;
   withType(dtype, [&](auto zero) {
     using T = decltype(zero);
     const i64 panelSize = paddedToLanes<T>(k) * panelColumns, panelCount = ceilDiv(n, panelColumns);

@@ -305,6 +305,17 @@ test('indices out of range are refused with the place where they are', () => {
   }
 });
 
+test('of nothing, the gradient of a weight is nothing', () => {
+  const gradient = (dw: Tensor, dy: Tensor, x: Tensor) => {
+    call('linearWeightGrad', [dw, dy, x, false]);
+    return dw.floats();
+  };
+  expect(gradient(floats(0, 8), floats(3, 0), floats(3, 8))).toHaveLength(0);
+  expect(gradient(floats(5, 0), floats(3, 5), floats(3, 0))).toHaveLength(0);
+  const before = Tensor.from(new Float32Array(40).fill(7), [5, 8]);
+  expect(gradient(before, floats(0, 5), floats(0, 8)).every(value => value === 0)).toBe(true);
+});
+
 test('no combination of arguments ends the process', () => {
   const anything = fc.oneof(
     fc.constantFrom(...live),

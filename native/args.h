@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <string>
 
+#include "blocks.h"
 #include "product.h"
 #include "tensor.h"
 
@@ -72,13 +73,13 @@ class Args {
 
   Tensor& any(const char* argument) {
     Resource* resource = resourceOf(argument);
-    if (!resource->tensor) fail(argument, "is a packed weight, expected a tensor");
+    if (!resource->tensor) fail(argument, "is a weight, expected a tensor");
     return *resource->tensor;
   }
 
   PackedWeight& packed(const char* argument) {
     Resource* resource = resourceOf(argument);
-    if (!resource->packed) fail(argument, "is a tensor, expected a packed weight");
+    if (!resource->packed) fail(argument, "is not packed");
     return *resource->packed;
   }
 
@@ -86,6 +87,21 @@ class Args {
     PackedWeight& packed = this->packed(argument);
     if (packed.direction != direction) fail(argument, "is packed for the other direction");
     return packed;
+  }
+
+  std::shared_ptr<BlockMatrix> blocks(const char* argument) {
+    Resource* resource = resourceOf(argument);
+    if (!resource->blocks) fail(argument, "is not in blocks");
+    return resource->blocks;
+  }
+
+  // The next argument if it is a matrix in blocks; else null, and it is still the next.
+  std::shared_ptr<BlockMatrix> optionalBlocks() {
+    const Napi::Value value = info_[at_];
+    Resource* resource = value.IsNumber() ? findResource(value.As<Napi::Number>().DoubleValue()) : nullptr;
+    if (!resource || !resource->blocks) return nullptr;
+    at_++;
+    return resource->blocks;
   }
 
   double number(const char* argument) {
@@ -157,6 +173,7 @@ void exportKernel(Napi::Env env, Napi::Object exports, const char* kernel) {
 }
 
 void exportTensor(Napi::Env, Napi::Object);
+void exportBlocks(Napi::Env, Napi::Object);
 void exportLinear(Napi::Env, Napi::Object);
 void exportColumns(Napi::Env, Napi::Object);
 void exportEmbedding(Napi::Env, Napi::Object);

@@ -27,7 +27,7 @@ Napi::Value columnsProduct(Args& args) {
   args.require(x.dtype == w.dtype, "x", [&] { return std::string("has dtype ") + name(x.dtype) + ", the weight " + name(w.dtype); });
   const Rows to = columnsOf(args, "y", y, yColumn, forward ? w.rows : w.columns);
   const Rows from = columnsOf(args, "x", x, xColumn, forward ? w.columns : w.rows);
-  multiplyPacked(w, w.chunks[0], from, n, to, y.dtype, add);
+  multiplyPacked(panelsOf(w, w.chunks[0]), from, n, to, y.dtype, add);
   return args.info().Env().Undefined();
 }
 

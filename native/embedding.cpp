@@ -6,10 +6,28 @@
 namespace sod {
 namespace {
 
+// The same of a table in blocks.
+Napi::Value embeddingOfBlocks(Args& args, const BlockMatrix& table, Tensor& y) {
+  Dim n(y.shape[0]);
+  Tensor& ids = args.tensor("ids", {DType::i32}, {&n});
+  args.require(table.columns == y.shape[1], "table", "does not fit y");
+  args.within("ids", ids, 0, table.rows);
+  withType(table.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    parallelFor(n, table.columns, [&](i64 i) {
+      std::vector<T> row(table.columns);
+      table.take(row.data(), ids.as<int32_t>()[i], 1);
+      std::transform(row.begin(), row.end(), y.as<float>() + i * table.columns, [](T x) { return toFloat(x); });
+    });
+  });
+  return args.info().Env().Undefined();
+}
+
 // embedding(y [n, h] f32, table [vocab, h], ids [n])
 Napi::Value embedding(Args& args) {
   Dim n("n"), h("h"), vocab("vocab");
   Tensor& y = args.tensor("y", {DType::f32}, {&n, &h});
+  if (const auto blocks = args.optionalBlocks()) return embeddingOfBlocks(args, *blocks, y);
   Tensor& table = args.tensor("table", {DType::f32, DType::bf16}, {&vocab, &h});
   Tensor& ids = args.tensor("ids", {DType::i32}, {&n});
   args.within("ids", ids, 0, vocab);

@@ -6,16 +6,17 @@
 namespace sod {
 namespace {
 
-// pack(w [rows, columns], dtype bf16?, backward?, chunkRows) → id of a packed weight
+// pack(w [rows, columns] or blocks, dtype bf16?, backward?, chunkRows) → id of a packed weight
 Napi::Value pack(Args& args) {
+  const auto blocks = args.optionalBlocks();
   Dim rows("rows"), columns("columns");
-  Tensor& w = args.tensor("w", {DType::f32, DType::bf16}, {&rows, &columns});
+  Tensor* w = blocks ? nullptr : &args.tensor("w", {DType::f32, DType::bf16}, {&rows, &columns});
   const DType dtype = args.boolean("bf16") ? DType::bf16 : DType::f32;
   const Direction direction = args.boolean("backward") ? Direction::backward : Direction::forward;
-  args.require(rows > 0 && columns > 0, "w", "is empty");
+  args.require(blocks ? blocks->dtype == dtype : rows > 0 && columns > 0, "w", blocks ? "has values of another dtype" : "is empty");
   const i64 chunkRows = args.integer("chunkRows", 1);
   Resource resource;
-  resource.packed = std::make_unique<PackedWeight>(packWeight(w, dtype, direction, chunkRows));
+  resource.packed = std::make_unique<PackedWeight>(blocks ? packWeight(blocks, direction, chunkRows) : packWeight(*w, dtype, direction, chunkRows));
   return Napi::Number::New(args.info().Env(), addResource(std::move(resource)));
 }
 
@@ -26,6 +27,7 @@ Napi::Value repack(Args& args) {
   Dim rows(forward.rows), columns(forward.columns);
   Tensor& w = args.tensor("w", {DType::f32}, {&rows, &columns});
   args.require(backward.rows == rows && backward.columns == columns && backward.dtype == forward.dtype, "backward", "is another weight than forward");
+  args.require(!forward.blocks && !backward.blocks, "forward", "is made of blocks");
   args.require(backward.chunkRows == forward.chunkRows, "backward", "is cut in other chunks than forward");
   repackWeight(forward, backward, w);
   return args.info().Env().Undefined();
@@ -40,7 +42,7 @@ Napi::Value linear(Args& args) {
   args.require(w.rows == rows && w.columns == columns, "w", [&] { return "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}); });
   args.require(x.dtype == w.dtype, "x", [&] { return std::string("has dtype ") + name(x.dtype) + ", the weight " + name(w.dtype); });
   args.require(w.chunks.size() == 1, "w", "is packed in chunks");
-  multiplyPacked(w, w.chunks[0], {x.bytes, columns}, n, {y.bytes, rows}, y.dtype, false);
+  multiplyPacked(panelsOf(w, w.chunks[0]), {x.bytes, columns}, n, {y.bytes, rows}, y.dtype, false);
   return args.info().Env().Undefined();
 }
 
@@ -53,7 +55,7 @@ Napi::Value linearBackward(Args& args) {
   args.require(w.rows == rows && w.columns == columns, "w", [&] { return "has shape " + shapeText({w.rows, w.columns}) + ", expected " + shapeText({rows, columns}); });
   args.require(w.chunks.size() == 1, "w", "is packed in chunks");
   args.require(dy.dtype == w.dtype, "dy", [&] { return std::string("has dtype ") + name(dy.dtype) + ", the weight " + name(w.dtype); });
-  multiplyPacked(w, w.chunks[0], {dy.bytes, rows}, n, {dx.bytes, columns}, dx.dtype, false);
+  multiplyPacked(panelsOf(w, w.chunks[0]), {dy.bytes, rows}, n, {dx.bytes, columns}, dx.dtype, false);
   return args.info().Env().Undefined();
 }
 

@@ -10,11 +10,15 @@ namespace {
 
 constexpr i64 rowsPerBlock = 512;
 
-// Rows `first`… of the wanted ones, gathered: [rows, h].
-void gather(char* to, const Tensor& x, const int32_t* rows, i64 first, i64 count, i64 h) {
+// The wanted rows of x: [m, h].
+Tensor gather(const Tensor& x, const Tensor& rows, i64 m, i64 h) {
+  Tensor to = makeTensor(x.dtype, {m, h});
   const size_t bytes = size_t(h) * bytesOf(x.dtype);
-  parallelFor(count, h, [&](i64 i) { std::memcpy(to + i * bytes, x.bytes + rows[first + i] * bytes, bytes); });
+  parallelFor(m, h, [&](i64 i) { std::memcpy(to.bytes + i * bytes, x.bytes + rows.as<int32_t>()[i] * bytes, bytes); });
+  return to;
 }
+
+Rows rowsFrom(const Tensor& x, i64 row) { return {x.bytes + size_t(row * x.shape[1]) * bytesOf(x.dtype), x.shape[1]}; }
 
 i64 widest(const PackedWeight& w) { return std::min(w.chunkRows, w.rows); }
 
@@ -69,43 +73,43 @@ Napi::Value lmHead(Args& args) {
   args.within("rows", rows, 0, n);
   args.within("targets", targets, 0, w.rows);
   const i64 block = std::min<i64>(rowsPerBlock, std::max<i64>(m, 1));
-  Tensor gathered = makeTensor(x.dtype, {block, h});
+  Tensor gathered = gather(x, rows, m, h);
   Tensor logits = makeTensor(DType::f32, {block, widest(w)});
-  std::vector<Running> running(block);
-  for (i64 first = 0; first < m; first += block) {
-    const i64 count = std::min(block, m - first);
-    gather(gathered.bytes, x, rows.as<int32_t>(), first, count, h);
-    std::fill(running.begin(), running.end(), Running());
-    for (size_t c = 0; c < w.chunks.size(); c++) {
-      const PackedWeight::Chunk& chunk = w.chunks[c];
-      multiplyPacked(w, chunk, {gathered.bytes, h}, count, {logits.bytes, chunk.rows}, DType::f32, false);
+  std::vector<Running> running(m);
+  for (size_t c = 0; c < w.chunks.size(); c++) {
+    const PackedWeight::Chunk& chunk = w.chunks[c];
+    const Panels panels = panelsOf(w, chunk);
+    for (i64 first = 0; first < m; first += block) {
+      const i64 count = std::min(block, m - first);
+      multiplyPacked(panels, rowsFrom(gathered, first), count, {logits.bytes, chunk.rows}, DType::f32, false);
       withType(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         T* to = kept ? reinterpret_cast<T*>(keptOf(*kept, first, count, chunk)) : nullptr;
         parallelFor(count, chunk.rows * 8, [&](i64 i) {
           const float* l = logits.as<float>() + i * chunk.rows;
+          Running& row = running[first + i];
           const i64 target = targets.as<int32_t>()[first + i] - chunk.firstRow;
-          if (target >= 0 && target < chunk.rows) running[i].target = l[target];
+          if (target >= 0 && target < chunk.rows) row.target = l[target];
           if (kept) {
-            running[i].add(l, chunk.rows, [&](i64 j, vec e) { store(to + i * chunk.rows + j, e, chunk.rows - j); });
-            scales->as<float>()[(first + i) * chunks + c] = running[i].best;
+            row.add(l, chunk.rows, [&](i64 j, vec e) { store(to + i * chunk.rows + j, e, chunk.rows - j); });
+            scales->as<float>()[(first + i) * chunks + c] = row.best;
           } else {
-            running[i].add(l, chunk.rows, [](i64, vec) {});
+            row.add(l, chunk.rows, [](i64, vec) {});
           }
         });
       });
     }
-    for (i64 i = 0; i < count; i++) {
-      const Running& r = running[i];
-      const float logSum = std::log(r.sum);
-      logprobs.as<float>()[first + i] = r.target - r.best - logSum;
-      entropies.as<float>()[first + i] = logSum - r.weighted / r.sum;
-      if (scales)
-        for (i64 c = 0; c < chunks; c++) {
-          float& scale = scales->as<float>()[(first + i) * chunks + c];
-          scale = fastExp(scale - r.best) / r.sum;
-        }
-    }
+  }
+  for (i64 i = 0; i < m; i++) {
+    const Running& r = running[i];
+    const float logSum = std::log(r.sum);
+    logprobs.as<float>()[i] = r.target - r.best - logSum;
+    entropies.as<float>()[i] = logSum - r.weighted / r.sum;
+    if (scales)
+      for (i64 c = 0; c < chunks; c++) {
+        float& scale = scales->as<float>()[i * chunks + c];
+        scale = fastExp(scale - r.best) / r.sum;
+      }
   }
   return args.info().Env().Undefined();
 }
@@ -129,13 +133,13 @@ Napi::Value lmHeadBackward(Args& args) {
   args.within("rows", rows, 0, n);
   args.within("targets", targets, 0, vocab);
   const i64 block = std::min<i64>(rowsPerBlock, std::max<i64>(m, 1));
-  Tensor gathered = makeTensor(x.dtype, {block, h});
-  Tensor dgathered = makeTensor(DType::f32, {block, h});
-  for (i64 first = 0; first < m; first += block) {
-    const i64 count = std::min(block, m - first);
-    gather(gathered.bytes, x, rows.as<int32_t>(), first, count, h);
-    for (size_t c = 0; c < w.chunks.size(); c++) {
-      const PackedWeight::Chunk& chunk = w.chunks[c];
+  Tensor gathered = gather(x, rows, m, h);
+  Tensor dgathered = makeTensor(DType::f32, {m, h});
+  for (size_t c = 0; c < w.chunks.size(); c++) {
+    const PackedWeight::Chunk& chunk = w.chunks[c];
+    const Panels panels = panelsOf(w, chunk);
+    for (i64 first = 0; first < m; first += block) {
+      const i64 count = std::min(block, m - first);
       char* slopes = keptOf(kept, first, count, chunk);
       withType(x.dtype, [&](auto zero) {
         using T = decltype(zero);
@@ -149,16 +153,16 @@ Napi::Value lmHeadBackward(Args& args) {
           if (here) row[target] = fromFloat<T>(atTarget);
         });
       });
-      multiplyPacked(w, chunk, {slopes, chunk.rows}, count, {dgathered.bytes, h}, DType::f32, c > 0);
+      multiplyPacked(panels, {slopes, chunk.rows}, count, rowsFrom(dgathered, first), DType::f32, c > 0);
       if (!dw) continue;
       float* to = dw->as<float>() + chunk.firstRow * h;
-      multiplyOuter(x.dtype, {slopes, chunk.rows}, {gathered.bytes, h}, to, chunk.rows, h, count, add || first > 0);
+      multiplyOuter(x.dtype, {slopes, chunk.rows}, rowsFrom(gathered, first), to, chunk.rows, h, count, add || first > 0);
     }
-    for (i64 i = 0; i < count; i++) {
-      float* to = dx.as<float>() + rows.as<int32_t>()[first + i] * h;
-      const float* from = dgathered.as<float>() + i * h;
-      for (i64 j = 0; j < h; j++) to[j] += from[j];
-    }
+  }
+  for (i64 i = 0; i < m; i++) {
+    float* to = dx.as<float>() + rows.as<int32_t>()[i] * h;
+    const float* from = dgathered.as<float>() + i * h;
+    for (i64 j = 0; j < h; j++) to[j] += from[j];
   }
   return args.info().Env().Undefined();
 }
@@ -173,7 +177,7 @@ Napi::Value lmHeadLogits(Args& args) {
   Tensor part = makeTensor(DType::f32, {m, widest(w)});
   for (auto& chunk : w.chunks) {
     const bool whole = chunk.rows == vocab;
-    multiplyPacked(w, chunk, {x.bytes, h}, m, {whole ? logits.bytes : part.bytes, chunk.rows}, DType::f32, false);
+    multiplyPacked(panelsOf(w, chunk), {x.bytes, h}, m, {whole ? logits.bytes : part.bytes, chunk.rows}, DType::f32, false);
     if (whole) break;
     parallelFor(m, chunk.rows, [&](i64 i) {
       std::memcpy(logits.as<float>() + i * vocab + chunk.firstRow, part.as<float>() + i * chunk.rows, chunk.rows * sizeof(float));

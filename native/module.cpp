@@ -5,6 +5,7 @@
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
   using namespace sod;
   exportTensor(env, exports);
+  exportBlocks(env, exports);
   exportLinear(env, exports);
   exportColumns(env, exports);
   exportEmbedding(env, exports);

@@ -1,6 +1,7 @@
 #include "product.h"
 
 #include "block.h"
+#include "blocks.h"
 #include "threads.h"
 
 namespace sod {
@@ -124,9 +125,18 @@ void copyPast(T* to, const T* from, i64 count) {
 #endif
 }
 
-// Packs W [rows, columns] as the right-hand side of x Wᵀ, of dy W or of both, in one pass over it.
-template <typename T, typename W>
-void packPanels(const W* w, i64 rows, i64 columns, T* forward, T* backward) {
+// What a chunk is multiplied to: [k] to [n].
+struct Shape {
+  i64 k, n;
+};
+Shape shapeOf(const PackedWeight& packed, const PackedWeight::Chunk& chunk) {
+  return packed.direction == Direction::forward ? Shape{packed.columns, chunk.rows} : Shape{chunk.rows, packed.columns};
+}
+
+// Packs W [rows, columns] as the right-hand side of x Wᵀ, of dy W or of both, in one pass over it. takeRows(part, row, count) gives
+// rows of it: [count][columns].
+template <typename T, typename TakeRows>
+void packPanels(i64 rows, i64 columns, T* forward, T* backward, TakeRows&& takeRows) {
   constexpr i64 size = panelColumns;
   const i64 forwardPanel = paddedToLanes<T>(columns) * size, backwardPanel = paddedToLanes<T>(rows) * size;
   parallelFor(ceilDiv(rows, size), size * columns, [&](i64 band) {
@@ -134,7 +144,7 @@ void packPanels(const W* w, i64 rows, i64 columns, T* forward, T* backward) {
     Scratch scratch(size * columns + 2 * size * size);
     T* part = scratch.take<T>(size * columns);
     T* packed = scratch.take<T>(size * size);
-    loadRow(part, w + row * columns, count * columns, count * columns);
+    takeRows(part, row, count);
     for (i64 column = 0; column < columns; column += size) {
       const i64 width = std::min(size, columns - column);
       if (forward) {
@@ -149,56 +159,84 @@ void packPanels(const W* w, i64 rows, i64 columns, T* forward, T* backward) {
   });
 }
 
-// What a chunk is multiplied to: [k] to [n].
-struct Shape {
-  i64 k, n;
-};
-Shape shapeOf(const PackedWeight& packed, const PackedWeight::Chunk& chunk) {
-  return packed.direction == Direction::forward ? Shape{packed.columns, chunk.rows} : Shape{chunk.rows, packed.columns};
+template <typename T, typename W>
+auto rowsIn(const W* w, i64 columns) {
+  return [=](T* part, i64 row, i64 count) { loadRow(part, w + row * columns, count * columns, count * columns); };
+}
+
+// Room for the panels of a chunk, which pack(forward or null, backward or null) fills.
+template <typename T, typename Pack>
+std::shared_ptr<Storage> filled(const PackedWeight& packed, const PackedWeight::Chunk& chunk, Pack&& pack) {
+  const auto [k, n] = shapeOf(packed, chunk);
+  auto storage = std::make_shared<Storage>(ceilDiv(n, panelColumns) * panelColumns * paddedToLanes<T>(k) * sizeof(T));
+  T* panels = static_cast<T*>(storage->data());
+  const bool forward = packed.direction == Direction::forward;
+  pack(forward ? panels : nullptr, forward ? nullptr : panels);
+  return storage;
+}
+
+PackedWeight inChunks(Direction direction, DType dtype, i64 rows, i64 columns, i64 chunkRows) {
+  PackedWeight packed{direction, dtype, rows, columns, chunkRows, {}, {}};
+  for (i64 first = 0; first < rows; first += chunkRows) packed.chunks.push_back({first, std::min(chunkRows, rows - first), {}});
+  return packed;
 }
 
 }  // namespace
 
 PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows) {
-  PackedWeight packed{direction, dtype, w.shape[0], w.shape[1], chunkRows, {}};
-  for (i64 first = 0; first < packed.rows; first += chunkRows) {
-    PackedWeight::Chunk chunk{first, std::min(chunkRows, packed.rows - first), {}};
-    const Shape shape = shapeOf(packed, chunk);
-    withType(dtype, [&](auto zero) {
-      using T = decltype(zero);
-      chunk.panels = std::make_shared<Storage>(ceilDiv(shape.n, panelColumns) * panelColumns * paddedToLanes<T>(shape.k) * sizeof(T));
-      T* panels = static_cast<T*>(chunk.panels->data());
-      const bool forward = direction == Direction::forward;
-      withType(w.dtype, [&](auto zero) {
-        using W = decltype(zero);
-        packPanels(w.as<W>() + first * packed.columns, chunk.rows, packed.columns, forward ? panels : nullptr, forward ? nullptr : panels);
-      });
+  PackedWeight packed = inChunks(direction, dtype, w.shape[0], w.shape[1], chunkRows);
+  withType(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    withType(w.dtype, [&](auto zero) {
+      using W = decltype(zero);
+      for (auto& chunk : packed.chunks)
+        chunk.panels = filled<T>(packed, chunk, [&](T* forward, T* backward) {
+          packPanels(chunk.rows, packed.columns, forward, backward, rowsIn<T>(w.as<W>() + chunk.firstRow * packed.columns, packed.columns));
+        });
     });
-    packed.chunks.push_back(std::move(chunk));
-  }
+  });
+  return packed;
+}
+
+PackedWeight packWeight(std::shared_ptr<const BlockMatrix> w, Direction direction, i64 chunkRows) {
+  PackedWeight packed = inChunks(direction, w->dtype, w->rows, w->columns, chunkRows);
+  packed.blocks = std::move(w);
   return packed;
 }
 
 void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w) {
+  const i64 columns = forward.columns;
   withType(forward.dtype, [&](auto zero) {
     using T = decltype(zero);
     for (size_t c = 0; c < forward.chunks.size(); c++) {
       const PackedWeight::Chunk &f = forward.chunks[c], &b = backward.chunks[c];
-      packPanels(w.as<float>() + f.firstRow * w.shape[1], f.rows, w.shape[1], static_cast<T*>(f.panels->data()), static_cast<T*>(b.panels->data()));
+      packPanels(f.rows, columns, static_cast<T*>(f.panels->data()), static_cast<T*>(b.panels->data()), rowsIn<T>(w.as<float>() + f.firstRow * columns, columns));
     }
   });
 }
 
-void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, Rows x, i64 m, Rows y, DType yType, bool accumulate) {
-  const Shape shape = shapeOf(packed, chunk);
-  withType(packed.dtype, [&](auto zero) {
+Panels panelsOf(const PackedWeight& packed, const PackedWeight::Chunk& chunk) {
+  Panels panels{packed.dtype, shapeOf(packed, chunk).k, shapeOf(packed, chunk).n, chunk.panels};
+  if (!panels.storage)
+    withType(packed.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      panels.storage = filled<T>(packed, chunk, [&](T* forward, T* backward) {
+        packPanels(chunk.rows, packed.columns, forward, backward,
+                   [&](T* part, i64 row, i64 count) { packed.blocks->take(part, chunk.firstRow + row, count); });
+      });
+    });
+  return panels;
+}
+
+void multiplyPacked(const Panels& panels, Rows x, i64 m, Rows y, DType yType, bool accumulate) {
+  if (m == 0) return;
+  withType(panels.dtype, [&](auto zero) {
     using T = decltype(zero);
-    const T* panels = static_cast<const T*>(chunk.panels->data());
-    const auto rows = rowsOf(reinterpret_cast<const T*>(x.bytes), x.stride, shape.k);
-    if (m == 0) return;
+    const T* right = static_cast<const T*>(panels.storage->data());
+    const auto rows = rowsOf(reinterpret_cast<const T*>(x.bytes), x.stride, panels.k);
     withType(yType, [&](auto zero) {
       using Y = decltype(zero);
-      multiply(m, shape.n, shape.k, panels, reinterpret_cast<Y*>(y.bytes), y.stride, accumulate, rows);
+      multiply(m, panels.n, panels.k, right, reinterpret_cast<Y*>(y.bytes), y.stride, accumulate, rows);
     });
   });
 }

@@ -20,11 +20,21 @@ struct PackedWeight {
     std::shared_ptr<Storage> panels;  // panel by panel of columns, each [k / lanes][its columns][lanes], padded with zeros
   };
   std::vector<Chunk> chunks;
+  std::shared_ptr<const BlockMatrix> blocks;  // what panels are made of when they are needed, where none are kept
 };
 
 PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows);
+PackedWeight packWeight(std::shared_ptr<const BlockMatrix> w, Direction direction, i64 chunkRows);
 // Brings both packings of a weight, cut in the same chunks, up to date with it: w is f32.
 void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w);
+
+// A chunk as the right-hand side [k, n] of products. Panels that are made of blocks go with the last who has them.
+struct Panels {
+  DType dtype;
+  i64 k, n;
+  std::shared_ptr<Storage> storage;
+};
+Panels panelsOf(const PackedWeight& packed, const PackedWeight::Chunk& chunk);
 
 // Rows in memory, `stride` elements from one to the next: those of a matrix, or some columns of it.
 struct Rows {
@@ -32,8 +42,8 @@ struct Rows {
   i64 stride;
 };
 
-// y[m, n] (+)= x[m, k] · chunk, n and k by the chunk's direction; x has the weight's dtype.
-void multiplyPacked(const PackedWeight& packed, const PackedWeight::Chunk& chunk, Rows x, i64 m, Rows y, DType yType, bool accumulate);
+// y[m, n] (+)= x[m, k] · panels; x has their dtype.
+void multiplyPacked(const Panels& panels, Rows x, i64 m, Rows y, DType yType, bool accumulate);
 
 // c[m, n] (f32) (+)= aᵀ b with a [k, m], b [k, n], both `dtype`: the gradient of a weight.
 void multiplyOuter(DType dtype, Rows a, Rows b, float* c, i64 m, i64 n, i64 k, bool add);

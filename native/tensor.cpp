@@ -10,6 +10,7 @@
 #include <malloc.h>
 #endif
 
+#include "blocks.h"
 #include "product.h"
 
 namespace sod {

@@ -49,11 +49,13 @@ struct Tensor {
 };
 
 struct PackedWeight;  // product.h
+struct BlockMatrix;   // blocks.h
 
-// What a number on the JavaScript side stands for: a tensor or a packed weight.
+// What a number on the JavaScript side stands for: a tensor, a packed weight or a matrix in blocks.
 struct Resource {
   std::unique_ptr<Tensor> tensor;
   std::unique_ptr<PackedWeight> packed;
+  std::shared_ptr<BlockMatrix> blocks;
 };
 
 double addResource(Resource resource);

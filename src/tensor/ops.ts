@@ -1,6 +1,6 @@
 import { native } from './native.ts';
 import type { Tape } from './tape.ts';
-import { type PackedWeight, Tensor } from './tensor.ts';
+import { type BlockMatrix, type PackedWeight, Tensor } from './tensor.ts';
 
 /**
  * One typed function a kernel. With a tape, an operation records its backward pass; without, it only computes.
@@ -46,8 +46,14 @@ function addsToGradient(weight: Linear): boolean {
   return !blank;
 }
 
+/** Token by token, a row of numbers each; `grad` where they are trained. */
+export interface EmbeddingTable {
+  weight: Tensor | BlockMatrix;
+  grad?: Tensor;
+}
+
 /** Rows of `table` [vocab, h] → [n, h] f32. */
-export function embedding(tape: Tape | undefined, table: { weight: Tensor; grad?: Tensor }, ids: Tensor): Tensor {
+export function embedding(tape: Tape | undefined, table: EmbeddingTable, ids: Tensor): Tensor {
   const { weight, grad } = table;
   const y = Tensor.allocate('f32', [ids.size, weight.shape[1]]);
   native.embedding(y.id, weight.id, ids.id);

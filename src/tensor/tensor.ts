@@ -123,6 +123,35 @@ export class Tensor {
   }
 }
 
+/** A matrix [rows, columns] whose values stay in GGML's blocks of few bits. */
+export class BlockMatrix {
+  private constructor(
+    readonly id: number,
+    readonly shape: Shape,
+  ) {}
+
+  /**
+   * Its contents are undefined.
+   * @param dtype what its values are rounded to
+   * @param parts runs of rows, one below another, and the number of their type in GGUF files
+   */
+  static allocate(dtype: 'f32' | 'bf16', columns: number, parts: { type: number; rows: number }[]): BlockMatrix {
+    const pairs = Int32Array.from(parts.flatMap(({ type, rows }) => [type, rows]));
+    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+    return tracked(new BlockMatrix(native.blockMatrix(dtype === 'bf16', columns, pairs), [rows, columns]));
+  }
+
+  /** Whole rows of one part, from row `first` on. */
+  write(first: number, bytes: Uint8Array): this {
+    native.writeBlocks(this.id, first, bytes);
+    return this;
+  }
+
+  free(): void {
+    native.release(this.id);
+  }
+}
+
 /** A weight [rows, columns] in the layout of the matrix product; `repack` after each update. */
 export class PackedWeight {
   private constructor(
@@ -132,9 +161,12 @@ export class PackedWeight {
     readonly chunks: number,
   ) {}
 
-  /** @param chunkRows rows packed together; fewer than all only for the LM head */
+  /**
+   * Of a matrix in blocks, panels are made for each product and go behind it: then it takes no memory of its own.
+   * @param chunkRows rows packed together; fewer than all only for the LM head
+   */
   static of(
-    weight: Tensor,
+    weight: Tensor | BlockMatrix,
     dtype: 'f32' | 'bf16',
     direction: 'forward' | 'backward',
     chunkRows = weight.shape[0],

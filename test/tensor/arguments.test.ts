@@ -1,8 +1,9 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
+import { tensorTypes } from '../../src/gguf/tensorTypes.ts';
 import { native } from '../../src/tensor/native.ts';
-import { PackedWeight, Tensor } from '../../src/tensor/tensor.ts';
+import { BlockMatrix, PackedWeight, Tensor } from '../../src/tensor/tensor.ts';
 
 /** Arguments by name, in order. */
 type Arguments = Record<string, unknown>;
@@ -12,6 +13,10 @@ const ints = (...data: number[]) => Tensor.from(Int32Array.from(data));
 const table = (columns: number, ...data: number[]) =>
   Tensor.from(Int32Array.from(data), [data.length / columns, columns]);
 const packed = (direction: 'forward' | 'backward') => PackedWeight.of(floats(5, 8), 'f32', direction);
+const q8 = tensorTypes.Q8_0.id;
+const inBlocks = BlockMatrix.allocate('f32', 32, [{ type: q8, rows: 5 }]);
+/** What answers with a number that is to be released. */
+const making = ['allocate', 'view', 'pack', 'blockMatrix'];
 
 /** n = 3 rows, h = 8, vocabulary 5, two query heads and one key/value head of d = 4, pages of 16. */
 const valid: Record<string, Arguments> = {
@@ -24,6 +29,10 @@ const valid: Record<string, Arguments> = {
   setThreads: { threads: native.cpu().threads },
   pack: { w: floats(5, 8), bf16: false, backward: true, chunkRows: 2 },
   repack: { forward: packed('forward'), backward: packed('backward'), w: floats(5, 8) },
+  dequantize: { type: q8, bytes: new Uint8Array(34), to: new Float32Array(32) },
+  firstInfinite: { type: q8, bytes: new Uint8Array(34) },
+  blockMatrix: { bf16: false, columns: 32, parts: Int32Array.of(q8, 5) },
+  writeBlocks: { matrix: inBlocks, firstRow: 3, bytes: new Uint8Array(2 * 34) },
   linear: { y: floats(3, 5), x: floats(3, 8), w: packed('forward') },
   linearBackward: { dx: floats(3, 8), dy: floats(3, 5), w: packed('backward') },
   linearWeightGrad: { dw: floats(5, 8), dy: floats(3, 5), x: floats(3, 8), add: true },
@@ -182,7 +191,7 @@ const [live, packs] = [
     [2, 2, 2, 2],
     [9, 3],
   ].flatMap(shape => (['f32', 'bf16', 'i32'] as const).map(dtype => Tensor.zeros(dtype, shape))),
-  [packed('forward'), packed('backward')],
+  [packed('forward'), packed('backward'), PackedWeight.of(inBlocks, 'f32', 'forward'), inBlocks],
 ];
 /** Never a live tensor, a number that fits, or anything else that some kernel takes. */
 const never = [
@@ -214,10 +223,12 @@ const never = [
 ];
 const sometimes = [0, 1, 2, 3, 8, true, false, 'f32', 'bf16', [], [2, 3], new Float32Array(3), new Int32Array(8)];
 
+function isResource(value: unknown): value is Tensor | PackedWeight | BlockMatrix {
+  return value instanceof Tensor || value instanceof PackedWeight || value instanceof BlockMatrix;
+}
+
 function call(kernel: string, args: readonly unknown[]): unknown {
-  return native[kernel](
-    ...args.map(value => (value instanceof Tensor || value instanceof PackedWeight ? value.id : value)),
-  );
+  return native[kernel](...args.map(value => (isResource(value) ? value.id : value)));
 }
 
 function failure(kernel: string, args: Arguments): Error {
@@ -249,7 +260,7 @@ function fits(kernel: string, name: string, valid: unknown, value: unknown): boo
 describe.each(calls)('%s', (kernel, args) => {
   it('takes what is right', () => {
     const result = call(kernel, Object.values(args));
-    if (['allocate', 'view', 'pack'].includes(kernel)) native.release(result as number);
+    if (making.includes(kernel)) native.release(result as number);
   });
 
   it('names itself and the argument that is wrong', () => {
@@ -337,7 +348,7 @@ test('no combination of arguments ends the process', () => {
     fc.property(fc.oneof(plausible, wild), ({ kernel, list }) => {
       try {
         const made = call(kernel, list);
-        if (['allocate', 'view', 'pack'].includes(kernel)) native.release(made as number);
+        if (making.includes(kernel)) native.release(made as number);
       } catch (error) {
         expect((error as Error).message).toMatch(new RegExp(`^${kernel}: \\S+ `));
       }

@@ -1,4 +1,4 @@
-import { Tensor } from './tensor.ts';
+import { scope, Tensor } from './tensor.ts';
 
 /**
  * Reverse-mode differentiation: each operation records how the gradient of its outputs becomes that of its inputs.
@@ -14,6 +14,24 @@ export class Tape {
   /** @param outputs freed, with their gradients, once `backward` has run */
   record(outputs: Tensor[], backward: () => void): void {
     this.#steps.push({ outputs, backward });
+  }
+
+  /**
+   * What `compute` makes of `inputs`, which nobody else may consume. In between nothing is kept: the backward pass computes it once
+   * more, and what that records goes backwards then, so that gradients are the same, bit for bit.
+   */
+  recomputed(inputs: Tensor[], compute: (tape: Tape | undefined, inputs: Tensor[]) => Tensor[]): Tensor[] {
+    // Of views: what `compute` frees is needed again.
+    const views = () => inputs.map(input => input.view(0, input.shape));
+    const outputs = scope(() => compute(undefined, views()));
+    this.record(outputs, () => {
+      compute(this, inputs).forEach((again, i) => {
+        const entry = this.#gradients.get(outputs[i]);
+        this.#gradients.delete(outputs[i]);
+        if (entry) this.#gradients.set(again, entry);
+      });
+    });
+    return outputs;
   }
 
   /** Sets a tensor's gradient; a lent one is freed by someone else. */

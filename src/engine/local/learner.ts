@@ -11,6 +11,7 @@ import { microBatches, pass } from './pass.ts';
 /**
  * Adds the gradient of the loss over all of `data` to the weights' gradients, in micro-batches of about `rowsPerPass`
  * packed rows that add up to the whole: a piece each.
+ * @param keptRows see `passByLayer`
  */
 export function* forwardBackward(
   weights: Weights,
@@ -18,13 +19,14 @@ export function* forwardBackward(
   data: readonly Datum[],
   loss: LossSpec,
   rowsPerPass: number,
+  keptRows?: number,
 ): Pieces<LossOutput> {
   const output: LossOutput = { loss: 0, tokens: 0, logprobs: [], metrics: {} };
   const sums: Record<string, number> = { entropy: 0 };
   for (const batch of microBatches(data, rowsPerPass)) {
     scope(() => {
       const targets = batch.map(({ tokens, weights }) => ({ tokens, wanted: weights }));
-      const { logprobs, entropies, backward } = pass(weights, rotary, targets, new Tape());
+      const { logprobs, entropies, backward } = pass(weights, rotary, targets, new Tape(), keptRows);
       const gradients = batch.map((datum, i) => {
         const part = sequenceLoss(datum, logprobs[i], loss);
         output.loss += part.loss;

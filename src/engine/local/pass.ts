@@ -1,5 +1,5 @@
 import type { ModelConfig } from '../../model/config.ts';
-import { decodeByLayer } from '../../model/decoder.ts';
+import { type Attend, decodeByLayer } from '../../model/decoder.ts';
 import type { LoraShape } from '../../model/lora.ts';
 import { packSequences } from '../../model/pack.ts';
 import type { Weights } from '../../model/weights.ts';
@@ -34,19 +34,23 @@ export function pass(...given: Parameters<typeof passByLayer>): PassResult {
   return whole(passByLayer(...given));
 }
 
-/** `pass` in pieces: the layers, and without a tape the LM head for some rows at a time. */
+/**
+ * `pass` in pieces: the layers, and without a tape the LM head for some rows at a time.
+ * @param keptRows with a tape: of more rows, activations are not kept but computed once more
+ */
 export function* passByLayer(
   weights: Weights,
   rotary: Tensor,
   targets: readonly Target[],
   tape?: Tape,
+  keptRows = Number.POSITIVE_INFINITY,
 ): Pieces<PassResult> {
   // Nothing behind the last wanted token matters, and the row of the token before it predicts it.
   const inputs = targets.map(({ tokens, wanted }) => tokens.slice(0, Math.max(lastWanted(wanted), 1)));
   const pack = packSequences(inputs);
   const segments = Tensor.from(pack.segments, [pack.segments.length / 3, 3]);
   const shape = { heads: weights.config.heads, kvHeads: weights.config.kvHeads };
-  const attend = (_: number, qk: Tensor, qkv: Tensor) => attention(tape, qk, qkv, segments, shape);
+  const attend: Attend = (_, qk, qkv, tape) => attention(tape, qk, qkv, segments, shape);
   const wantedRows: number[] = [];
   const ids: number[] = [];
   targets.forEach(({ tokens, wanted }, s) => {
@@ -65,6 +69,7 @@ export function* passByLayer(
   });
   const hidden = yield* decodeByLayer(weights, rotary, pack.ids, pack.positions, attend, {
     rows: Int32Array.from(rows),
+    recompute: pack.ids.length > keptRows,
     tape,
   });
   const [logprobs, entropies] = [new Float32Array(ids.length), new Float32Array(ids.length)];
@@ -134,15 +139,28 @@ function commonPrefix(a: TokenIds, b: TokenIds): number {
   return n;
 }
 
-/** Bytes that a training pass keeps for each packed row until its backward pass. */
-export function activationBytes(
-  config: ModelConfig,
-  { dtype, lora }: { dtype: 'f32' | 'bf16'; lora?: LoraShape },
-): number {
-  const { hiddenSize, headDim, heads, kvHeads, intermediateSize, layers } = config;
+/** What the activations of a pass depend on beside the model's shape. */
+export interface ActivationOptions {
+  dtype: 'f32' | 'bf16';
+  lora?: LoraShape;
+}
+
+/** Bytes that a training pass keeps for each packed row and layer until its backward pass. */
+export function layerActivationBytes(config: ModelConfig, { dtype, lora }: ActivationOptions): number {
+  const { hiddenSize, headDim, heads, kvHeads, intermediateSize } = config;
   const stream = 2 * 4 * hiddenSize;
   const attention = (heads + 2 * kvHeads + (heads + kvHeads) + heads) * headDim;
   const gateUp = 2 * intermediateSize;
   const adapters = lora ? lora.rank * lora.targets.length : 0;
-  return layers * (stream + (attention + gateUp + adapters) * (dtype === 'bf16' ? 2 : 4));
+  return stream + (attention + gateUp + adapters) * (dtype === 'bf16' ? 2 : 4);
+}
+
+/** The same of a pass that computes each layer once more: the stream, and what is still to be added to it. */
+export function layerBoundaryBytes({ hiddenSize }: ModelConfig, { dtype }: ActivationOptions): number {
+  return hiddenSize * (4 + (dtype === 'bf16' ? 2 : 4));
+}
+
+/** Bytes that a training pass keeps for each packed row. */
+export function activationBytes(config: ModelConfig, options: ActivationOptions): number {
+  return config.layers * layerActivationBytes(config, options);
 }

@@ -86,6 +86,24 @@ describe.each(['tied', 'untied'])('packed passes, %s', kind => {
   });
 });
 
+it.each(['f32', 'bf16'] as const)('%s: layers that are computed twice give the same gradient, bit for bit', dtype => {
+  const { weights, rotary } = loadModel('test/vectors/qwen3-tiny-tied', { dtype, trainable: true });
+  const { gradients } = weights.training!;
+  const [kept, recomputed] = [Number.POSITIVE_INFINITY, 0].map(keptRows => {
+    gradients.zero();
+    weights.training!.renew();
+    native.trim();
+    const { loss, logprobs } = whole(forwardBackward(weights, rotary, data, ppo, 300, keptRows));
+    const { liveBytes, pooledBytes } = native.memory();
+    return { result: { loss, logprobs, gradient: gradients.floats() }, bytes: liveBytes + pooledBytes };
+  });
+  weights.free();
+  rotary.free();
+  expect(recomputed.result).toEqual(kept.result);
+  expect(recomputed.result.gradient.some(g => g !== 0)).toBe(true);
+  expect(recomputed.bytes).toBeLessThan(kept.bytes);
+});
+
 it('runs of sequences keep their order and stay within the rows, where one sequence alone does', () => {
   const sequences = fc.array(fc.array(fc.nat({ max: 1 }), { minLength: 1, maxLength: 30 }).map(tokens => ({ tokens })));
   fc.assert(

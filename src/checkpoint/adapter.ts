@@ -109,7 +109,7 @@ export function mergeFactors(
 ): StoredTensor[] {
   return tensors.map(tensor => {
     const own = factors.get(moduleOf(tensor.name));
-    return own ? { ...tensor, read: () => product(tensor, own) } : tensor;
+    return own ? { ...tensor, blocks: undefined, read: () => product(tensor, own) } : tensor;
   });
 }
 

@@ -8,7 +8,7 @@ import { inHalves } from '../gguf/rowOrder.ts';
 import { ggufConfig } from '../gguf/shape.ts';
 import { storedBytes, tensorTypes } from '../gguf/tensorTypes.ts';
 import { type ModelConfig, tensorShapes } from '../model/config.ts';
-import { elements, type StoredTensor } from '../model/safetensors.ts';
+import { elements, type StoredBlocks, type StoredTensor } from '../model/safetensors.ts';
 import { onPath } from '../systemErrors.ts';
 
 /**
@@ -24,6 +24,7 @@ export function readGgufCheckpoint(path: string): { config: ModelConfig; tensors
     name: tensor.name,
     dtype: tensor.type === 'F16' || tensor.type === 'BF16' ? tensor.type : 'F32',
     shape: tensor.shape,
+    ...(tensor.shape.length === 2 && { blocks: blocksOf(fd, tensor) }),
     read(into = new Float32Array(elements(tensor.shape))) {
       readValues(fd, tensor, into);
       return into;
@@ -66,6 +67,11 @@ function refuseOthers(
   );
 }
 
+function blocksOf(fd: number, { type, shape, offset }: GgufTensor): StoredBlocks {
+  const rowBytes = storedBytes(type, shape[1]);
+  return { type, readRows: (first, into) => readBytes(fd, into, offset + first * rowBytes) };
+}
+
 const chunkBlocks = 1 << 14;
 
 function readValues(fd: number, { type, offset }: GgufTensor, into: Float32Array): void {
@@ -75,12 +81,16 @@ function readValues(fd: number, { type, offset }: GgufTensor, into: Float32Array
   for (let done = 0; done < into.length; done += chunkBlocks * values) {
     const part = into.subarray(done, done + chunkBlocks * values);
     const bytes = buffer.subarray(0, storedBytes(type, part.length));
-    for (let filled = 0; filled < bytes.length; ) {
-      const read = readSync(fd, bytes, filled, bytes.length - filled, position + filled);
-      if (read === 0) throw new UserError('a checkpoint file became shorter while it was read');
-      filled += read;
-    }
+    readBytes(fd, bytes, position);
     dequantize(type, bytes, part);
     position += bytes.length;
+  }
+}
+
+function readBytes(fd: number, into: Uint8Array, position: number): void {
+  for (let done = 0; done < into.length; ) {
+    const read = readSync(fd, into, done, into.length - done, position + done);
+    if (read === 0) throw new UserError('a checkpoint file became shorter while it was read');
+    done += read;
   }
 }

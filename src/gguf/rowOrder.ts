@@ -1,5 +1,6 @@
 import type { ModelConfig } from '../model/config.ts';
 import { elements, type StoredTensor } from '../model/safetensors.ts';
+import { storedBytes } from './tensorTypes.ts';
 
 /**
  * Rotary embeddings turn pairs of a head's dimensions. Hugging Face's are i and i + d/2; for llama.cpp's first family they are
@@ -34,12 +35,22 @@ function reordered(
   if (!family.gguf.rotatesNeighbours || !/\.self_attn\.[qk]_proj\./.test(tensor.name)) return tensor;
   const rows = tensor.shape[0];
   const width = elements(tensor.shape) / rows;
+  const sourceOf = (row: number) => row - (row % headDim) + source(row % headDim, headDim);
+  const { blocks } = tensor;
   return {
     ...tensor,
+    blocks: blocks && {
+      type: blocks.type,
+      readRows(first, into) {
+        const bytes = storedBytes(blocks.type, width);
+        for (let at = 0, row = first; at < into.length; at += bytes, row++)
+          blocks.readRows(sourceOf(row), into.subarray(at, at + bytes));
+      },
+    },
     read(into = new Float32Array(rows * width)) {
       const values = tensor.read();
       for (let row = 0; row < rows; row++) {
-        const from = row - (row % headDim) + source(row % headDim, headDim);
+        const from = sourceOf(row);
         into.set(values.subarray(from * width, (from + 1) * width), row * width);
       }
       return into;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { refuseOtherThanFile } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { refuseFullDisk, writeFileWhole } from '../files.ts';
+import type { TensorTypeName } from '../gguf/tensorTypes.ts';
 import { onPath } from '../systemErrors.ts';
 import { bytesPerElement, type Dtype, fromBf16, fromF16, toBf16, toF16 } from './dtype.ts';
 
@@ -17,8 +18,17 @@ export interface StoredTensor {
   /** How the values are stored in the file; in memory they are float32. */
   dtype: Dtype;
   shape: number[];
+  /** In files that store them in blocks of few bits: those as they are. */
+  blocks?: StoredBlocks;
   /** The values, in `into` where given: as long as the tensor has elements. */
   read(into?: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
+}
+
+/** The rows of a matrix, each of whole blocks. */
+export interface StoredBlocks {
+  type: TensorTypeName;
+  /** Fills `into` with rows from `first` on. */
+  readRows(first: number, into: Uint8Array): void;
 }
 
 const chunkBytes = 4 << 20;

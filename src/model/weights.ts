@@ -1,12 +1,13 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import type { Linear, Vector } from '../tensor/ops.ts';
-import { PackedWeight, Tensor, unscoped } from '../tensor/tensor.ts';
+import type { EmbeddingTable, Linear, Vector } from '../tensor/ops.ts';
+import { type BlockMatrix, PackedWeight, Tensor, unscoped } from '../tensor/tensor.ts';
+import { isInBlocks, readBlocks } from './blocks.ts';
 import { linearMaps, type ModelConfig, tensorShapes } from './config.ts';
 import { elements } from './safetensors.ts';
 import { TrainedParameters } from './trainedParameters.ts';
 
 /** Rows of the LM head packed together: the width of a block of logits. */
-const vocabularyChunk = 4096;
+export const vocabularyChunk = 4096;
 
 export interface LayerWeights {
   attentionNorm: Vector;
@@ -36,7 +37,7 @@ export interface Weights {
   config: ModelConfig;
   /** Precision of activations and packed matrices. */
   dtype: 'f32' | 'bf16';
-  embedding: { weight: Tensor; grad?: Tensor };
+  embedding: EmbeddingTable;
   layers: LayerWeights[];
   finalNorm: Vector;
   head: Linear;
@@ -50,6 +51,8 @@ export interface WeightsOptions {
   trainable: boolean;
   /** Whether gradients go through weights that are not trained: to adapters. */
   differentiable?: boolean;
+  /** Whether matrices that a file stores in blocks stay in them, expanded for each product: for passes of many rows. */
+  inBlocks?: boolean;
 }
 
 /** Puts a checkpoint into native memory; the caller closes the checkpoint. */
@@ -103,7 +106,10 @@ function trainableWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'
   };
 }
 
-function frozenWeights({ config, tensors }: Checkpoint, { dtype, differentiable = false }: WeightsOptions): Weights {
+function frozenWeights(
+  { config, tensors }: Checkpoint,
+  { dtype, inBlocks, differentiable = false }: WeightsOptions,
+): Weights {
   const stored = new Map(tensors.map(tensor => [tensor.name, tensor]));
   const kept: { free(): void }[] = [];
   const keep = <T extends { free(): void }>(resource: T): T => {
@@ -123,21 +129,32 @@ function frozenWeights({ config, tensors }: Checkpoint, { dtype, differentiable 
     });
     return whole;
   };
+  const read = new Map<string, BlockMatrix>();
+  /** Each is read once, whoever needs it; undefined where it does not stay in blocks. */
+  const blocksOf = (names: string[]): BlockMatrix | undefined => {
+    const parts = names.map(name => stored.get(name)!);
+    if (!inBlocks || !parts.every(isInBlocks)) return undefined;
+    const blocks = read.get(names[0]) ?? keep(readBlocks(parts, dtype));
+    read.set(names[0], blocks);
+    return blocks;
+  };
   const parts = assemble(config, {
     matrix(names, chunkRows) {
-      const weight = plain(names, dtype);
-      const forward = keep(PackedWeight.of(weight, dtype, 'forward', chunkRows));
-      const backward = differentiable ? keep(PackedWeight.of(weight, dtype, 'backward', chunkRows)) : undefined;
-      weight.free();
-      return { forward, backward };
+      const blocks = blocksOf(names);
+      const weight = blocks ?? plain(names, dtype);
+      const packed = (direction: 'forward' | 'backward') => keep(PackedWeight.of(weight, dtype, direction, chunkRows));
+      const linear = { forward: packed('forward'), backward: differentiable ? packed('backward') : undefined };
+      if (!blocks) weight.free();
+      return linear;
     },
     vector: names => ({ weight: keep(plain(names, 'f32')) }),
   });
+  const table = ['model.embed_tokens.weight'];
   return {
     config,
     dtype,
     ...parts,
-    embedding: { weight: keep(plain(['model.embed_tokens.weight'], dtype)) },
+    embedding: { weight: blocksOf(table) ?? keep(plain(table, dtype)) },
     free() {
       for (const resource of kept) resource.free();
     },

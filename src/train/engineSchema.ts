@@ -18,6 +18,10 @@ const localEngine = section({
   cacheBytes: count.optional(),
   /** Most sequences that are sampled at once. */
   maxBatch: count.optional(),
+  /** Whether training computes each layer twice, to keep less; auto: where activations would not fit. */
+  recompute: z.enum(['auto', 'on', 'off']).optional(),
+  /** Weights of a quantised file that are not trained: as they are stored, expanded for each pass, or once; auto: as it fits. */
+  quantized: z.enum(['auto', 'blocks', 'whole']).optional(),
 });
 
 const serverUrl = z.url({

@@ -1,12 +1,7 @@
-import { resolve } from 'node:path';
-import { adapterBase } from '../checkpoint/adapter.ts';
 import { readShape } from '../checkpoint/shape.ts';
-import { memoryNeed } from '../engine/local/memory.ts';
 import { activationBytes } from '../engine/local/pass.ts';
-import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
 import { UserError } from '../errors.ts';
 import { parseBenchmarks } from '../eval/benchmarks.ts';
-import { currentFolder } from '../files.ts';
 import { hubName } from '../hubName.ts';
 import type { Method } from '../methods/method.ts';
 import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
@@ -26,6 +21,7 @@ import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
 import { missingMetrics, type PolicyPlan, planPolicy } from './policyPlan.ts';
 import { datasetsOf, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
+import { planRunMemory, sharesBase } from './runMemory.ts';
 
 /** What a run will take, as far as it is known before it starts. All counts of tokens are the most that can be. */
 export interface TrainingPlan {
@@ -71,8 +67,6 @@ export interface TrainingPlan {
 
 /** Sequences that are sampled at once beside each other on accelerators hold their keys and values in bf16. */
 const bf16Bytes = 2;
-/** Of what is sampled here. */
-const keysAndValues = 'keys and values';
 /** bf16 weights and gradients, fp32 master weights and two moments. */
 const trainedBytesPerParameter = 16;
 
@@ -116,7 +110,7 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan
               flops: trainingFlops(model, sequences, maxTokens, sequences * maxTokens, !recipe.lora),
             },
           ],
-          memory: memoryHere(recipe, model),
+          memory: planRunMemory(recipe, { model }).parts,
           acceleratorMemory: [trained(model, recipe.lora), activations(model, maxTokens, recipe.lora)],
         }
       : unknownSizes),
@@ -189,7 +183,7 @@ function onPolicySizes(recipe: OnPolicyRecipe, model: ModelConfig, teacher: Mode
         : []),
       { what: 'training', flops: trainingFlops(model, sequences, maxTokens, targets, !recipe.lora) },
     ],
-    memory: memoryHere(recipe, model, teacher).filter(({ what }) => !policy || what !== keysAndValues),
+    memory: planRunMemory(recipe, { model, teacher }).parts,
     acceleratorMemory: [
       trained(model, recipe.lora),
       ...(teacher && !sharesBase(recipe) ? [{ what: 'teacher', bytes: bf16Bytes * parameterCount(teacher) }] : []),
@@ -228,31 +222,6 @@ function shapeOf(checkpoint: string, base?: string): ModelConfig | undefined {
     );
   }
   return readShape(checkpoint) ?? (base && base !== checkpoint ? shapeOf(base) : undefined);
-}
-
-function memoryHere(recipe: Recipe, model: ModelConfig, teacher?: ModelConfig): TrainingPlan['memory'] {
-  const { engine, lora } = recipe;
-  const settings = { ...engineDefaults, ...engine };
-  const options = { dtype: precisionOf(settings.dtype), activationBytes: settings.activationBytes };
-  const student = memoryNeed(model, { ...options, trainable: true, lora });
-  const scorer = teacher && memoryNeed(teacher, { ...options, trainable: false, sharesBase: sharesBase(recipe) });
-  return [
-    { what: 'weights', bytes: student.weights },
-    { what: 'optimizer', bytes: student.optimizer },
-    { what: 'activations', bytes: student.activations },
-    { what: 'positions', bytes: student.positions + (scorer?.positions ?? 0) },
-    ...(scorer ? [{ what: 'teacher', bytes: scorer.weights }] : []),
-    { what: keysAndValues, bytes: settings.cacheBytes },
-  ];
-}
-
-/** Whether the teacher is made of the weights that adapters are trained over: the model itself, or other adapters over it. */
-function sharesBase({ lora, model, ...recipe }: Recipe): boolean {
-  if (!lora) return false;
-  const teacher = 'teacher' in recipe ? recipe.teacher : undefined;
-  if (teacher === undefined || teacher === model) return true;
-  const base = hubName(teacher) || isServerUrl(teacher) ? undefined : adapterBase(currentFolder(teacher));
-  return base !== undefined && model !== undefined && resolve(base) === resolve(model);
 }
 
 /** Beside weights in bf16 that are not trained. */

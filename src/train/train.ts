@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { localCheckpoint } from '../checkpoint/reference.ts';
+import { readShape } from '../checkpoint/shape.ts';
 import type { DownloadControl } from '../data/dataset.ts';
 import type { ConnectionOptions } from '../engine/openai/connection.ts';
 import type { Engine, Scorer } from '../engine/types.ts';
@@ -9,9 +10,10 @@ import { isServerUrl } from '../serverUrl.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { refuseOtherTokens } from '../text/sameTokens.ts';
 import { openWorld } from '../worlds/open.ts';
+import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import type { World } from '../worlds/world.ts';
 import { bestOf } from './evaluationMetrics.ts';
-import { initializeCheckpoint } from './initialize.ts';
+import { freshConfig, initializeCheckpoint } from './initialize.ts';
 import type { Learner, LearnerContext } from './learner.ts';
 import { iterate, type LoopEnd } from './loop.ts';
 import { methodOf } from './method.ts';
@@ -21,6 +23,7 @@ import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftReci
 import { recovering } from './recovery.ts';
 import { goOn, type Standing } from './resume.ts';
 import { type Metrics, RunDirectory, readMetrics } from './runDirectory.ts';
+import { fitted } from './runMemory.ts';
 import { supervised } from './supervised.ts';
 import { startTinkerEngine } from './tinkerEngine.ts';
 import type { TrainEvent } from './trainEvent.ts';
@@ -78,7 +81,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
     const { data, evaluation, close } = await openTrainingData(recipe, control, options.world);
     try {
       run.begin();
-      const engine = options.engine ?? (await startEngine(recipe, onNotice));
+      const engine = options.engine ?? (await startEngine(fittedHere(recipe, method, checkpoints), onNotice));
       try {
         const end = await runLearner(
           recipe,
@@ -100,6 +103,16 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
   } finally {
     run.close();
   }
+}
+
+/** @throws UserError where the models do not fit into memory, all of them at once */
+function fittedHere(recipe: Recipe, method: Method | undefined, checkpoints: Checkpoints): Recipe {
+  const model = recipe.init ? freshConfig(recipe.init, defaultVocabulary) : readShape(checkpoints.model!);
+  if (!model) return recipe; // whoever opens it says what is missing
+  const { teacher = checkpoints.model } = checkpoints;
+  const isHere = method?.teacher && !(teacher && isServerUrl(teacher));
+  const shapes = { model, teacher: isHere ? (teacher ? readShape(teacher) : model) : undefined };
+  return fitted({ ...recipe, ...checkpoints }, shapes);
 }
 
 function resultOf(run: RunDirectory, end: LoopEnd): TrainResult {

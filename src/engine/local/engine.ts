@@ -27,6 +27,7 @@ import type {
 import {
   engineDefaults,
   type FromWorker,
+  type OpenRequest,
   type Request,
   type SamplerStatus,
   type ToWorker,
@@ -38,7 +39,7 @@ export interface LocalEngineOptions extends Partial<WorkerOptions> {
   onNotice?: (notice: string) => void;
 }
 
-interface OpenRequest {
+interface Pending {
   resolve(value: unknown): void;
   reject(error: Error): void;
   onToken?: (token: SampledToken) => void;
@@ -47,7 +48,7 @@ interface OpenRequest {
 /** The engine on this machine's CPU: models live and compute in one worker thread, so the event loop stays free. */
 export class LocalEngine implements Engine {
   readonly #worker: Worker;
-  readonly #open = new Map<number, OpenRequest>();
+  readonly #open = new Map<number, Pending>();
   #nextId = 0;
   #closed: Error | undefined;
 
@@ -74,16 +75,16 @@ export class LocalEngine implements Engine {
   }
 
   async trainer(checkpoint: string, lora?: LoraOptions): Promise<LocalTrainer> {
-    return new LocalTrainer(this, await this.#load(checkpoint, true, lora));
+    return new LocalTrainer(this, await this.#load({ checkpoint, trainable: true, lora }));
   }
 
   async scorer(checkpoint: string): Promise<Scorer> {
-    const model = await this.#load(checkpoint, false);
+    const model = await this.#load({ checkpoint, trainable: false, scoresOnly: true });
     return { score: sequences => this.call({ kind: 'score', model, sequences }) };
   }
 
   async sampler(checkpoint: string): Promise<LocalSampler> {
-    return new LocalSampler(this, await this.#load(checkpoint, false));
+    return new LocalSampler(this, await this.#load({ checkpoint, trainable: false }));
   }
 
   /**
@@ -131,8 +132,8 @@ export class LocalEngine implements Engine {
     });
   }
 
-  #load(checkpoint: string, trainable: boolean, lora?: LoraOptions): Promise<number> {
-    return this.call({ kind: 'open', checkpoint, trainable, lora });
+  #load(what: Omit<OpenRequest, 'kind'>): Promise<number> {
+    return this.call({ kind: 'open', ...what });
   }
 
   /** A request leaves the list; while none is open, the worker does not keep the process alive. */

@@ -4,10 +4,18 @@ import { explained } from '../../systemErrors.ts';
 import { native } from '../../tensor/native.ts';
 import type { Completion, SampledToken } from '../types.ts';
 import { kernelsText } from './kernels.ts';
-import { availableMemory, passesTogether } from './memory.ts';
+import { availableMemory } from './memory.ts';
+import { passesTogether, total } from './memoryNeed.ts';
 import { LocalModel } from './model.ts';
 import { WeightsOpener } from './openWeights.ts';
-import { type FromWorker, precisionOf, type Request, type ToWorker, type WorkerOptions } from './protocol.ts';
+import {
+  type FromWorker,
+  type OpenRequest,
+  precisionOf,
+  type Request,
+  type ToWorker,
+  type WorkerOptions,
+} from './protocol.ts';
 import { inTurns, Turns } from './turns.ts';
 
 /**
@@ -110,19 +118,23 @@ async function generate(
   return completion.finally(() => away.add(conversation));
 }
 
-function open({ checkpoint, trainable, lora }: Extract<Request, { kind: 'open' }>): number {
+function open({ kind: _, checkpoint, ...role }: OpenRequest): number {
   const dtype = precisionOf(options.dtype);
   const step = () => model.generator.step(away.size === 0);
-  const modelOptions = { ...options, dtype, trainable, lora, onMask: () => join(step) };
+  const modelOptions = { ...options, dtype, ...role, onMask: () => join(step) };
   const model = new LocalModel(checkpoint, opener.open(checkpoint, modelOptions), modelOptions);
   models.set(opened, { model, step });
-  const need = Object.values(model.need).reduce((sum, bytes) => sum + bytes, 0);
+  const { need, inBlocks, recompute } = model.plan;
   const { isa, bf16, threads } = native.cpu();
-  const products = dtype === 'f32' || bf16 ? dtype : 'bf16, multiplied as f32';
+  const parts = [
+    dtype === 'f32' || bf16 ? dtype : 'bf16, multiplied as f32',
+    `kernels for ${isa}`,
+    `${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    ...(inBlocks ? ['weights stay in the blocks of their file and are expanded layer by layer'] : []),
+    ...(recompute === 'on' ? ['layers are computed twice, to keep less'] : []),
+  ];
   answer({
-    notice:
-      `${checkpoint}: ${products}, kernels for ${isa}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ` +
-      `up to ${inGiB(need)} GiB; ${inGiB(availableMemory())} GiB are free`,
+    notice: `${checkpoint}: ${parts.join(', ')}, up to ${inGiB(total(need))} GiB; ${inGiB(availableMemory())} GiB are free`,
   });
   return opened++;
 }

@@ -1,71 +1,46 @@
 import { freemem } from 'node:os';
 import { inGiB } from '../../bytes.ts';
 import { UserError } from '../../errors.ts';
-import { type ModelConfig, parameterCount, tensorShapes } from '../../model/config.ts';
-import { factorCount, type LoraShape } from '../../model/lora.ts';
-import { elements } from '../../model/safetensors.ts';
-import { activationBytes } from './pass.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import {
+  expandedBytes,
+  frozenBytes,
+  type MemoryNeed,
+  type MemoryOptions,
+  memoryNeed,
+  type Recompute,
+  total,
+} from './memoryNeed.ts';
 
-/** What a model's memory depends on beside its shape. */
-export interface MemoryOptions {
-  dtype: 'f32' | 'bf16';
-  trainable: boolean;
-  /** For the activations of one training or scoring pass. */
-  activationBytes: number;
-  /** Adapters that are trained in the place of the weights. */
-  lora?: LoraShape;
-  /** Whether the weights, and their positions, are another model's: only adapters are its own. */
-  sharesBase?: boolean;
+/** How a model is held, as far as that can be chosen: what it computes is the same, bit for bit. */
+export interface MemoryPlan {
+  need: MemoryNeed;
+  inBlocks: boolean;
+  recompute: Recompute;
 }
 
-/** Bytes that a model takes, keys and values of what it samples aside. */
-export interface MemoryNeed {
-  weights: number;
-  /** Of what is trained: fp32 parameters, gradients and two moments. */
-  optimizer: number;
-  activations: number;
-  /** Cosines and sines of all positions; twice, while they are made. */
-  positions: number;
-}
-
-/** Scoring passes that take turns: each that pauses keeps what one layer hands to the next. */
-export const passesTogether = 4;
-
-/**
- * Packed rows of one training or scoring pass: as many as the memory for activations allows, within sensible bounds. The
- * softmax over the vocabulary, which training keeps beside them, takes half as much again at most.
- */
-export function rowsPerPass(config: ModelConfig, options: Omit<MemoryOptions, 'trainable' | 'sharesBase'>): number {
-  const softmaxRow = config.vocabSize * (options.dtype === 'bf16' ? 2 : 4);
-  const rows = Math.floor(
-    Math.min(options.activationBytes / activationBytes(config, options), options.activationBytes / 2 / softmaxRow),
+/** The quickest way to hold a model that fits; of none that does, that which takes least. */
+export function planMemory(config: ModelConfig, options: MemoryOptions, available: number): MemoryPlan {
+  const plans = waysToHoldWeights(config, options).flatMap(inBlocks =>
+    waysToTrain(options).map(recompute => {
+      const held = { inBlocks, recompute };
+      return { ...held, need: memoryNeed(config, options, held) };
+    }),
   );
-  return Math.min(Math.max(rows, 512), 8192);
+  return plans.find(({ need }) => total(need) <= available) ?? plans.at(-1)!;
 }
 
-export function memoryNeed(config: ModelConfig, options: MemoryOptions): MemoryNeed {
-  const { trainable, lora, sharesBase } = options;
-  const bytes = options.dtype === 'bf16' ? 2 : 4;
-  const embedding = config.vocabSize * config.hiddenSize;
-  const matrices = [...tensorShapes(config).values()].filter(shape => shape.length === 2);
-  const products = matrices.reduce((sum, shape) => sum + elements(shape), 0) - (config.tied ? 0 : embedding);
-  const pass = rowsPerPass(config, options) * activationBytes(config, options);
-  const softmax = rowsPerPass(config, options) * config.vocabSize * bytes;
-  const positions = sharesBase ? 0 : 2 * 4 * config.maxPositions * config.headDim;
-  const base = (directions: number) => (sharesBase ? 0 : (directions * products + embedding) * bytes);
-  if (lora) {
-    const factors = factorCount(config, lora);
-    const weights = base(2) + 2 * factors * bytes;
-    return { weights, optimizer: 4 * 4 * factors, activations: pass + softmax, positions };
-  }
-  if (trainable) {
-    const optimizer = 4 * 4 * parameterCount(config);
-    return { weights: 2 * products * bytes, optimizer, activations: pass + softmax, positions };
-  }
-  // Without a backward pass, a layer's activations are gone when the next layer has its own.
-  const paused = (passesTogether - 1) * rowsPerPass(config, options) * 2 * 4 * config.hiddenSize;
-  const activations = (2 * pass) / config.layers + paused;
-  return { weights: base(1), optimizer: 0, activations, positions };
+function waysToTrain({ trainable, recompute = 'auto' }: MemoryOptions): Recompute[] {
+  if (!trainable) return ['off'];
+  return recompute === 'auto' ? ['auto', 'on'] : [recompute];
+}
+
+/** Whether in blocks, the quicker first: for what only scores, whose passes are large, expanding them is no work to speak of. */
+function waysToHoldWeights(config: ModelConfig, options: MemoryOptions): boolean[] {
+  const { scoresOnly, lora, sharesBase, quantized = 'auto', blockBytes } = options;
+  if (!(scoresOnly || lora) || sharesBase || blockBytes === undefined || quantized === 'whole') return [false];
+  if (blockBytes + expandedBytes(config, options) >= frozenBytes(config, options)) return [false];
+  return quantized === 'auto' && !scoresOnly ? [false, true] : [true];
 }
 
 /** Memory that the system can still give, in bytes. */
@@ -73,19 +48,39 @@ export function availableMemory(): number {
   return process.availableMemory?.() ?? freemem();
 }
 
-/** @throws UserError when a model cannot fit, with the numbers and what can be done. */
-export function refuseTooLarge(checkpoint: string, need: MemoryNeed, available: number): void {
-  const { weights, optimizer, activations, positions } = need;
-  if (weights + optimizer + activations + positions <= available) return;
+/** A part of what is needed, as people call it. */
+export interface MemoryPart {
+  what: string;
+  bytes: number;
+}
+
+/** What of it is not nothing. */
+export function partsOf({ need, inBlocks, recompute }: MemoryPlan): MemoryPart[] {
   const parts = [
-    `weights ${inGiB(weights)}`,
-    ...(optimizer ? [`optimizer ${inGiB(optimizer)}`] : []),
-    `activations ${inGiB(activations)}`,
-    `positions ${inGiB(positions)}`,
+    { what: inBlocks ? 'weights in blocks' : 'weights', bytes: need.weights },
+    { what: 'expanded weights', bytes: need.expanded },
+    { what: 'optimizer', bytes: need.optimizer },
+    { what: recompute === 'on' ? 'activations of layers computed twice' : 'activations', bytes: need.activations },
+    { what: 'positions', bytes: need.positions },
+    { what: keysAndValues, bytes: need.cache },
   ];
+  return parts.filter(({ bytes }) => bytes > 0);
+}
+
+/** Of what is sampled. */
+export const keysAndValues = 'keys and values';
+
+/**
+ * @param what a model or a run
+ * @throws UserError when it cannot fit, with the numbers and what can be done
+ */
+export function refuseTooLarge(what: string, parts: readonly MemoryPart[], available: number): void {
+  if (parts.reduce((sum, { bytes }) => sum + bytes, 0) <= available) return;
+  const numbers = parts.map(({ what, bytes }) => `${what} ${inGiB(bytes)}`).join(' + ');
+  const cache = parts.some(({ what }) => what === keysAndValues) ? ' or engine.cacheBytes' : '';
   throw new UserError(
-    `${checkpoint} does not fit into memory: it needs ${parts.join(' + ')} GiB, and ${inGiB(available)} GiB are free; ` +
-      'close other programs, lower engine.activationBytes, or take a smaller model',
+    `${what} does not fit into memory: it needs ${numbers} GiB, and ${inGiB(available)} GiB are free; ` +
+      `close other programs, lower engine.activationBytes${cache}, or take shorter sequences or a smaller model`,
   );
 }
 

@@ -18,7 +18,8 @@ import type {
 import { Generator, type GeneratorOptions } from './generator.ts';
 import { type Kernels, kernelsHere, withKernels } from './kernels.ts';
 import { forwardBackward, update } from './learner.ts';
-import { availableMemory, type MemoryNeed, refuseCache, rowsPerPass } from './memory.ts';
+import { availableMemory, type MemoryPlan, refuseCache } from './memory.ts';
+import { keptRows, rowsPerPass } from './memoryNeed.ts';
 import type { OpenedWeights, OpenOptions } from './openWeights.ts';
 import { Order } from './order.ts';
 import { score } from './scorer.ts';
@@ -41,6 +42,8 @@ export class LocalModel {
   readonly #opened: OpenedWeights;
   readonly #options: ModelOptions;
   readonly #rowsPerPass: number;
+  /** Rows of a training pass up to which its activations are kept. */
+  readonly #keptRows: number;
   #generator: Generator | undefined;
   #version = 0;
   /** What the trained weights are computed by: one, unless they were loaded from elsewhere; the last goes on. */
@@ -51,12 +54,14 @@ export class LocalModel {
     this.#opened = opened;
     this.#options = options;
     this.#kernels = [kernelsHere(options.dtype)];
-    this.#rowsPerPass = rowsPerPass(opened.weights.config, options);
+    const { config } = opened.weights;
+    this.#rowsPerPass = rowsPerPass(config, options);
+    this.#keptRows = keptRows(config, options, opened.plan.recompute);
   }
 
-  /** What it takes beside the cache of what it samples. */
-  get need(): MemoryNeed {
-    return this.#opened.need;
+  /** How it is held. */
+  get plan(): MemoryPlan {
+    return this.#opened.plan;
   }
 
   get generator(): Generator {
@@ -77,7 +82,8 @@ export class LocalModel {
   }
 
   forwardBackward(data: Datum[], loss: LossSpec): Pieces<LossOutput> {
-    return forwardBackward(this.#opened.weights, this.#opened.rotary, data, loss, this.#rowsPerPass);
+    const { weights, rotary } = this.#opened;
+    return forwardBackward(weights, rotary, data, loss, this.#rowsPerPass, this.#keptRows);
   }
 
   optimStep(adam: AdamParams): StepStats {

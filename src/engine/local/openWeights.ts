@@ -4,14 +4,16 @@ import { refuseOtherBase, weightsDigest } from '../../checkpoint/baseRecord.ts';
 import { readCheckpoint } from '../../checkpoint/checkpoint.ts';
 import { currentFolder } from '../../files.ts';
 import { frozenAdapters, trainedAdapters } from '../../model/adapters.ts';
-import { tensorShapes } from '../../model/config.ts';
+import { bytesInBlocks } from '../../model/blocks.ts';
+import { type ModelConfig, tensorShapes } from '../../model/config.ts';
 import type { Dtype } from '../../model/dtype.ts';
 import { takesAdapter } from '../../model/lora.ts';
 import { rotaryTable } from '../../model/rope.ts';
 import { loadWeights, type Weights } from '../../model/weights.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { LoraOptions } from '../types.ts';
-import { availableMemory, type MemoryNeed, type MemoryOptions, memoryNeed, refuseTooLarge } from './memory.ts';
+import { availableMemory, type MemoryPlan, partsOf, planMemory, refuseTooLarge } from './memory.ts';
+import type { MemoryOptions } from './memoryNeed.ts';
 
 export interface OpenOptions extends MemoryOptions {
   lora?: LoraOptions;
@@ -22,8 +24,8 @@ export interface OpenedWeights {
   weights: Weights;
   /** Cosines and sines of all positions. */
   rotary: Tensor;
-  /** What it takes beside what was there before, keys and values of what it samples aside. */
-  need: MemoryNeed;
+  /** What it takes beside what was there before. */
+  plan: MemoryPlan;
   /** In which dtype each tensor came, so that it can be given back in it. */
   dtypes: ReadonlyMap<string, Dtype>;
   /** Of the weights that its adapters are trained over. */
@@ -54,12 +56,12 @@ export class WeightsOpener {
   #trainedAdapters(checkpoint: string, options: OpenOptions, lora: LoraOptions): OpenedWeights {
     const place = placeOf(checkpoint);
     let base = this.#bases.get(place);
-    const need = base ? sharing(base, checkpoint, options) : undefined;
+    const plan = base ? sharing(base, checkpoint, options) : undefined;
     if (!base) {
       base = { ...opened(checkpoint, options), baseDigest: weightsDigest(checkpoint), users: 0 };
       this.#bases.set(place, base);
     }
-    return this.#over(base, need ?? base.need, trainedAdapters(base.weights, lora, lora.seed));
+    return this.#over(base, plan ?? base.plan, trainedAdapters(base.weights, lora, lora.seed));
   }
 
   /** The model of weights that are there; undefined where they are not. */
@@ -77,16 +79,16 @@ export class WeightsOpener {
     refuseOtherBase(folder, itsBase, () => base.baseDigest);
     const factors = readFactors(folder, tensorShapes(base.weights.config));
     if (![...factors.keys()].every(takesAdapter)) return undefined;
-    const need = sharing(base, checkpoint, options);
-    return this.#over(base, need, frozenAdapters(base.weights, factors));
+    const plan = sharing(base, checkpoint, options);
+    return this.#over(base, plan, frozenAdapters(base.weights, factors));
   }
 
-  #over(base: Base, need: MemoryNeed, weights: Weights): OpenedWeights {
+  #over(base: Base, plan: MemoryPlan, weights: Weights): OpenedWeights {
     base.users++;
     return {
       ...base,
       weights,
-      need,
+      plan,
       free: () => {
         weights.free();
         if (--base.users > 0) return;
@@ -111,17 +113,17 @@ function opened(path: string, options: OpenOptions): OpenedWeights {
   const checkpoint = readCheckpoint(path);
   try {
     const { config, tensors } = checkpoint;
-    const need = memoryNeed(config, options);
-    refuseTooLarge(path, need, availableMemory());
+    const plan = planned(path, config, { ...options, blockBytes: bytesInBlocks(tensors, options.dtype) });
     const isBase = options.lora !== undefined;
     const trainable = options.trainable && !isBase;
-    const weights = loadWeights(checkpoint, { dtype: options.dtype, trainable, differentiable: isBase });
+    const { inBlocks } = plan;
+    const weights = loadWeights(checkpoint, { dtype: options.dtype, trainable, differentiable: isBase, inBlocks });
     const rotary = rotaryTable(config, config.maxPositions);
     const dtypes = new Map(tensors.map(tensor => [tensor.name, tensor.dtype]));
     return {
       weights,
       rotary,
-      need,
+      plan,
       dtypes,
       free() {
         rotary.free();
@@ -133,8 +135,14 @@ function opened(path: string, options: OpenOptions): OpenedWeights {
   }
 }
 
-function sharing({ weights: { config } }: Base, checkpoint: string, options: OpenOptions): MemoryNeed {
-  const need = memoryNeed(config, { ...options, sharesBase: true });
-  refuseTooLarge(checkpoint, need, availableMemory());
-  return need;
+function sharing({ weights: { config }, plan }: Base, checkpoint: string, options: OpenOptions): MemoryPlan {
+  return { ...planned(checkpoint, config, { ...options, sharesBase: true }), inBlocks: plan.inBlocks };
+}
+
+/** @throws UserError where there is no memory for it */
+function planned(checkpoint: string, config: ModelConfig, options: MemoryOptions): MemoryPlan {
+  const available = availableMemory();
+  const plan = planMemory(config, options, available);
+  refuseTooLarge(checkpoint, partsOf(plan), available);
+  return plan;
 }

@@ -9,10 +9,20 @@ import type {
   ScoredSequence,
   TokenIds,
 } from '../types.ts';
+import type { Quantized, Recompute } from './memoryNeed.ts';
+
+export interface OpenRequest {
+  kind: 'open';
+  checkpoint: string;
+  trainable: boolean;
+  /** Nothing will be sampled from it. */
+  scoresOnly?: boolean;
+  lora?: LoraOptions;
+}
 
 /** What the engine's worker thread is asked to do. `model` is the number that `open` answered with. */
 export type Request =
-  | { kind: 'open'; checkpoint: string; trainable: boolean; lora?: LoraOptions }
+  | OpenRequest
   | {
       kind: 'generate';
       model: number;
@@ -60,6 +70,8 @@ export interface WorkerOptions {
   activationBytes: number;
   cacheBytes: number;
   maxBatch: number;
+  recompute: Recompute;
+  quantized: Quantized;
 }
 
 /** What a setting stands for. Where a CPU multiplies no bf16, it is still half the memory to read. */
@@ -74,4 +86,6 @@ export const engineDefaults: WorkerOptions = {
   activationBytes: 2.5 * GiB,
   cacheBytes: 1 * GiB,
   maxBatch: 64,
+  recompute: 'auto',
+  quantized: 'auto',
 };

@@ -104,7 +104,7 @@ it('a teacher of the same base takes no memory for weights', () => {
   const taken = native.memory().liveBytes;
   const teacher = opener.open(base, { ...options, trainable: false });
   expect(native.memory().liveBytes).toBe(taken);
-  expect(teacher.need).toMatchObject({ weights: 0, optimizer: 0, positions: 0 });
+  expect(teacher.plan.need).toMatchObject({ weights: 0, optimizer: 0, positions: 0 });
   student.free();
   expect(native.memory().liveBytes).toBeGreaterThan(before);
   teacher.free();

@@ -1,0 +1,100 @@
+import { resolve } from 'node:path';
+import { adapterBase } from '../checkpoint/adapter.ts';
+import { readBlockBytes } from '../checkpoint/shape.ts';
+import {
+  availableMemory,
+  type MemoryPart,
+  type MemoryPlan,
+  partsOf,
+  planMemory,
+  refuseTooLarge,
+} from '../engine/local/memory.ts';
+import { total } from '../engine/local/memoryNeed.ts';
+import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
+import { currentFolder } from '../files.ts';
+import { hubName } from '../hubName.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { isServerUrl } from '../serverUrl.ts';
+import type { Recipe } from './recipe.ts';
+
+/** What a run takes on this machine at the same time. */
+export interface RunMemory {
+  parts: MemoryPart[];
+  /** How the model that is trained is held so that it fits. */
+  student: MemoryPlan;
+}
+
+/** The shapes of a run's models; the teacher's where it is computed here. */
+export interface RunModels {
+  model: ModelConfig;
+  teacher?: ModelConfig;
+}
+
+/** @param recipe whose models are named by where they are, as far as they are here */
+export function planRunMemory(recipe: Recipe, { model, teacher }: RunModels, available = availableMemory()): RunMemory {
+  const { engine, lora } = recipe;
+  const settings = { ...engineDefaults, ...engine };
+  const common = { ...settings, dtype: precisionOf(settings.dtype), longest: longestSequence(recipe) };
+  const blockBytes = (checkpoint?: string) =>
+    checkpoint === undefined || hubName(checkpoint) ? undefined : readBlockBytes(checkpoint, common.dtype);
+  const scoring = {
+    ...common,
+    trainable: false,
+    scoresOnly: true,
+    sharesBase: sharesBase(recipe),
+    blockBytes: blockBytes(teacherOf(recipe) ?? recipe.model),
+  };
+  const scorer = teacher && planMemory(teacher, scoring, available);
+  const cache = samplesHere(recipe) ? settings.cacheBytes : 0;
+  const training = { ...common, trainable: true, lora, blockBytes: lora && blockBytes(recipe.model) };
+  const beside = cache + (scorer ? total(scorer.need) : 0);
+  const student = planMemory(model, training, available - beside);
+  const { need } = student;
+  const together = {
+    ...need,
+    activations: need.activations + (scorer?.need.activations ?? 0),
+    positions: need.positions + (scorer?.need.positions ?? 0),
+    cache,
+  };
+  const parts = partsOf({ ...student, need: together });
+  const held = scorer ? scorer.need.weights + scorer.need.expanded : 0;
+  const named = { what: scorer?.inBlocks ? 'teacher in blocks' : 'teacher', bytes: held };
+  return { parts: held > 0 ? [...parts, named] : parts, student };
+}
+
+/**
+ * The recipe with an engine that holds its models so that they fit.
+ * @throws UserError where they cannot, however they are held
+ */
+export function fitted(recipe: Recipe, models: RunModels, available = availableMemory()): Recipe {
+  const { engine } = recipe;
+  if (engine.kind === 'tinker') return recipe;
+  const { parts, student } = planRunMemory(recipe, models, available);
+  refuseTooLarge('this run', parts, available);
+  const { recompute, inBlocks } = student;
+  return { ...recipe, engine: { ...engine, recompute, ...(inBlocks && { quantized: 'blocks' }) } };
+}
+
+/** Whether the teacher is made of the weights that adapters are trained over: the model itself, or other adapters over it. */
+export function sharesBase(recipe: Recipe): boolean {
+  const { lora, model } = recipe;
+  if (!lora) return false;
+  const teacher = teacherOf(recipe);
+  if (teacher === undefined || teacher === model) return true;
+  const base = hubName(teacher) || isServerUrl(teacher) ? undefined : adapterBase(currentFolder(teacher));
+  return base !== undefined && model !== undefined && resolve(base) === resolve(model);
+}
+
+function teacherOf(recipe: Recipe): string | undefined {
+  return 'teacher' in recipe ? recipe.teacher : undefined;
+}
+
+function longestSequence(recipe: Recipe): number {
+  if (recipe.method === 'sft') return recipe.training.maxTokens;
+  return recipe.rollout.maxPromptTokens + recipe.rollout.maxResponseTokens;
+}
+
+/** Whether keys and values of what is sampled are held here. */
+function samplesHere(recipe: Recipe): boolean {
+  return recipe.method === 'sft' ? recipe.evaluate !== undefined : recipe.rollout.server === undefined;
+}

@@ -68,6 +68,7 @@ export const operations = {
       first: normal(seed + 2, rows, rank),
       last: normal(seed + 3, rows + 1, rank),
     },
+    inside: 0.3 * Math.sqrt(2 * rank * Math.max(rows + 1, columns)),
     run(dtype, tape, { x }, { a, first, last }) {
       const { data, shape } = normal(seed + 4, rows + 3 + rows + 1, columns);
       const { forward, backward } = packed({ weight: Tensor.from(data, shape) }, dtype);

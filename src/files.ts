@@ -8,6 +8,7 @@ import {
   linkSync,
   openSync,
   readdirSync,
+  realpathSync,
   renameSync,
   rmSync,
   statfsSync,
@@ -166,6 +167,16 @@ export function removeUnfinished(folder: string): void {
 export function currentFolder(final: string): string {
   const old = sibling(final, 'old');
   return !existsSync(final) && existsSync(old) ? old : final;
+}
+
+/** A path by which the same folder or file is always known; of what is not there, the path itself. */
+export function realPlace(path: string): string {
+  const folder = currentFolder(path);
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
 }
 
 function sibling(folder: string, suffix: string): string {

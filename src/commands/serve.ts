@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../errors.ts';
+import type { NamedAdapter } from '../serve/adapters.ts';
 import { interruptible } from './interrupt.ts';
 import { byteCount, nonNegativeInteger, portNumber, positiveInteger, positiveNumber } from './options.ts';
 
@@ -7,6 +8,7 @@ interface Options {
   tinker?: boolean;
   state: string;
   name?: string;
+  lora: NamedAdapter[];
   host: string;
   port: number;
   apiKey?: string;
@@ -31,6 +33,12 @@ export const serveCommand = () =>
     .option('--port <port>', 'port to listen on', portNumber, 8000)
     .option('--host <address>', 'address to listen on; others than this machine can reach 0.0.0.0', '127.0.0.1')
     .option('--name <name>', "what clients call the model (default: its folder's or run's name)")
+    .option(
+      '--lora <name=folder>',
+      'an adapter over the model, which clients ask for by this name; several times for several',
+      (text: string, others: NamedAdapter[]) => [...others, parseAdapter(text)],
+      [],
+    )
     .option('--api-key <key>', 'ask clients for this key (default: SOD_API_KEY of the environment)')
     .option(
       '--allow-origin <origin>',
@@ -63,6 +71,7 @@ export const serveCommand = () =>
 Examples:
   sod serve runs/demo/student-sod/final
   sod serve models/Qwen3-0.6B --port 9000 --api-key secret
+  sod serve models/Qwen3-0.6B --lora shop=runs/shop/final --lora bank=runs/bank/final
   sod serve models/student models/teacher --tinker
 
   curl http://127.0.0.1:8000/v1/chat/completions -H 'content-type: application/json' \\
@@ -94,14 +103,17 @@ async function start([checkpoint, ...others]: string[], options: Options) {
     name: options.name,
     maxContext: options.maxContext,
     weightsFrom: options.weightsFrom,
+    lora: options.lora,
   });
-  console.log(`${server.model} at ${server.url}/v1, up to ${server.contextTokens} tokens a request; Ctrl-C stops`);
+  const models = [server.model, ...server.adapters].join(', ');
+  console.log(`${models} at ${server.url}/v1, up to ${server.contextTokens} tokens a request; Ctrl-C stops`);
   return server;
 }
 
 async function startTinker(checkpoints: string[], options: Options) {
-  if (options.name !== undefined || options.maxContext !== undefined || options.weightsFrom !== undefined) {
-    throw new UserError("--name, --max-context and --weights-from are of OpenAI's API, not of --tinker");
+  const { name, lora, maxContext, weightsFrom } = options;
+  if (name !== undefined || lora.length > 0 || maxContext !== undefined || weightsFrom !== undefined) {
+    throw new UserError("--name, --lora, --max-context and --weights-from are of OpenAI's API, not of --tinker");
   }
   const { serveTinker } = await import('../serve/tinker/server.ts');
   const server = await serveTinker({ ...common(options), checkpoints, stateFolder: options.state });
@@ -133,4 +145,10 @@ function parseOrigin(text: string): string {
   const origin = URL.canParse(text) ? new URL(text).origin : 'null';
   if (origin === 'null') throw new InvalidArgumentError("It must be an origin such as https://example.org, or '*'.");
   return origin;
+}
+
+function parseAdapter(text: string): NamedAdapter {
+  const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (!name) throw new InvalidArgumentError('It must be a name and a folder, such as shop=runs/shop/final.');
+  return { name, path };
 }

@@ -1,5 +1,5 @@
 import { Random } from '../random.ts';
-import type { Adapter, Linear } from '../tensor/ops.ts';
+import type { Adapter, Linear, RowAdapter } from '../tensor/ops.ts';
 import { PackedWeight, Tensor, unscoped } from '../tensor/tensor.ts';
 import { linearMaps, tensorShapes } from './config.ts';
 import { factorName, factorShapes, type LoraShape, namedFactors, type StoredFactors } from './lora.ts';
@@ -64,6 +64,47 @@ export function frozenAdapters(base: Weights, adapters: ReadonlyMap<string, Stor
       },
     };
   });
+}
+
+/** Rows of a batch that are of one model, and of how many of them the output is asked for. */
+export interface ModelRows {
+  weights: Weights;
+  rows: number;
+  wanted: number;
+}
+
+/**
+ * The model of a batch, for `decode` without a tape: the weights of `base` for all rows, and for each model's own rows its adapters.
+ * @param models of the rows, in their order; each shares the weights of `base`
+ */
+export function mixedModel(base: Weights, models: readonly ModelRows[]): Weights {
+  const [{ weights }] = models;
+  if (models.every(other => other.weights === weights)) return weights;
+  const lastLayer = base.layers.length - 1;
+  const layers = base.layers.map((layer, index): LayerWeights => {
+    const maps = Object.keys(linearMaps).map(name => {
+      const map = name as keyof typeof linearMaps;
+      // Behind the last attention there are no others than the wanted rows.
+      const counted = index === lastLayer && map !== 'qkv' ? 'wanted' : 'rows';
+      const runs = models.map(model => ({ adapter: model.weights.layers[index][map].adapter, rows: model[counted] }));
+      return [map, { ...layer[map], rowAdapters: rowAdapters(runs) }];
+    });
+    return { ...layer, ...Object.fromEntries(maps) };
+  });
+  return { ...base, layers };
+}
+
+/** @param runs of rows, one below another, and what each has */
+function rowAdapters(runs: readonly { adapter?: Adapter; rows: number }[]): RowAdapter[] {
+  const parts: RowAdapter[] = [];
+  let first = 0;
+  for (const { adapter, rows } of runs) {
+    const before = parts.at(-1);
+    if (adapter && before?.adapter === adapter) before.rows += rows;
+    else if (adapter && rows > 0) parts.push({ adapter, first, rows });
+    first += rows;
+  }
+  return parts;
 }
 
 /** Matrices one below another, each multiplied by its scale. */

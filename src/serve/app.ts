@@ -14,11 +14,11 @@ import type { ServerMetrics } from './metrics.ts';
 import type { NewWeights } from './newWeights.ts';
 import { keepOut } from './origins.ts';
 import { clientGone, type Kind, type ReadingThread, type Work } from './readingThread.ts';
-import { refuseOtherName, type ServedModel } from './servedModel.ts';
+import { description, modelOf, type ServedModel } from './servedModel.ts';
 import { sizeLimit } from './sizeLimit.ts';
 
 export interface AppOptions {
-  model: ServedModel;
+  models: readonly ServedModel[];
   reading: ReadingThread;
   admission: Admission;
   metrics: ServerMetrics;
@@ -38,9 +38,9 @@ export interface AppOptions {
 const paths = ['/v1/chat/completions', '/v1/completions', '/v1/models', '/health', '/metrics'];
 const weightsPath = '/update_weights_from_disk';
 
-/** The routes of OpenAI's API for one model. */
+/** The routes of OpenAI's API. */
 export function createApp(options: AppOptions): Hono {
-  const { model, reading, admission, metrics } = options;
+  const { models, reading, admission, metrics } = options;
   const app = new Hono();
 
   app.use(requestId());
@@ -56,18 +56,8 @@ export function createApp(options: AppOptions): Hono {
   });
   app.get('/metrics', async c => c.text(await metrics.text(), 200, { 'content-type': metrics.contentType }));
 
-  const description = {
-    id: model.name,
-    object: 'model',
-    created: model.created,
-    owned_by: 'sod',
-    max_model_len: model.contextTokens,
-  };
-  app.get('/v1/models', c => c.json({ object: 'list', data: [description] }));
-  app.get('/v1/models/:id', c => {
-    refuseOtherName(model, c.req.param('id'));
-    return c.json(description);
-  });
+  app.get('/v1/models', c => c.json({ object: 'list', data: models.map(description) }));
+  app.get('/v1/models/:id', c => c.json(description(modelOf(models, c.req.param('id')))));
 
   const limit = sizeLimit(options.maxBodyBytes, () => {
     throw new ApiError(413, `The body has more than ${options.maxBodyBytes} bytes.`, { code: 'body_too_large' });
@@ -75,7 +65,7 @@ export function createApp(options: AppOptions): Hono {
   const post = <K extends Kind>(path: string, kind: K, answering: (model: ServedModel, work: Work[K]) => Answering) =>
     app.post(path, limit, async c => {
       const work = await reading.read(kind, await wholeBody(c, metrics), c.req.raw.signal);
-      const ready = answering(model, work);
+      const ready = answering(modelOf(models, work.request.model), work);
       return answer(c, ready, admission.enter(ready.sequences), options);
     });
   post('/v1/chat/completions', 'chat', answerChat);

@@ -21,7 +21,7 @@ export interface ChatWork {
 /** @throws ApiError where the request cannot be answered */
 export function readChat(model: PromptModel, body: unknown): ChatWork {
   const { messages, tools: offered, tool_choice, response_format, ...request } = parseChatRequest(body);
-  refuseOtherName(model, request.model);
+  refuseOtherName(model.names, request.model);
   if (request.top_logprobs && !request.logprobs) {
     throw badRequest('top_logprobs: asks for logprobs: true', 'top_logprobs');
   }

@@ -17,7 +17,7 @@ export interface CompletionWork {
 /** @throws ApiError where the request cannot be answered */
 export function readCompletion(model: PromptModel, body: unknown): CompletionWork {
   const { prompt, response_format, ...request } = parseCompletionRequest(body);
-  refuseOtherName(model, request.model);
+  refuseOtherName(model.names, request.model);
   for (const field of ['prompt_logprobs', 'prompt_scores', 'return_token_ids'] as const) {
     if (request.stream && request[field] != null) throw badRequest(`${field}: cannot be streamed`, field);
   }

@@ -11,8 +11,8 @@ import { ApiError, badRequest } from './apiError.ts';
 
 export interface PromptModelOptions {
   checkpoint: string;
-  /** What clients call the model. */
-  name: string;
+  /** What clients call the model, and adapters over it, which read prompts as it does. */
+  names: readonly string[];
   contextTokens: number;
   /** Token ids that the model has logits for. */
   vocabularySize: number;
@@ -27,14 +27,14 @@ interface Dialogue {
 
 /** What the model that is served makes of prompts. */
 export class PromptModel {
-  readonly name: string;
+  readonly names: readonly string[];
   readonly vocabulary: Vocabulary;
   readonly #options: PromptModelOptions;
   readonly #chats = new Map<boolean, Chat>();
 
   constructor(options: PromptModelOptions) {
     this.#options = options;
-    this.name = options.name;
+    this.names = options.names;
     this.vocabulary = readVocabulary(options.checkpoint);
     this.#chat(false);
   }

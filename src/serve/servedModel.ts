@@ -4,9 +4,13 @@ import type { Vocabulary } from '../text/vocabulary.ts';
 import { ApiError } from './apiError.ts';
 import { LogprobFormat } from './logprobs.ts';
 
-/** The one model that a server has. */
+/** A model as clients ask for it. */
 export class ServedModel {
   readonly name: string;
+  /** Where it was found. */
+  readonly root: string;
+  /** The name of the model that it is an adapter over. */
+  readonly parent?: string;
   /** By its weights as they are: another, when it gets new ones. */
   sampler: LocalSampler;
   readonly chat: Chat;
@@ -17,8 +21,10 @@ export class ServedModel {
   /** Unix time in seconds. */
   readonly created = Math.floor(Date.now() / 1000);
 
-  constructor(parts: Pick<ServedModel, 'name' | 'sampler' | 'chat' | 'vocabulary' | 'contextTokens'>) {
+  constructor(parts: Omit<ServedModel, 'logprobs' | 'created'>) {
     this.name = parts.name;
+    this.root = parts.root;
+    this.parent = parts.parent;
     this.sampler = parts.sampler;
     this.chat = parts.chat;
     this.vocabulary = parts.vocabulary;
@@ -27,9 +33,32 @@ export class ServedModel {
   }
 }
 
+/** As a list of models tells of it: what vLLM says there, too. */
+export function description({ name, created, root, parent, contextTokens }: ServedModel) {
+  return {
+    id: name,
+    object: 'model',
+    created,
+    owned_by: 'sod',
+    root,
+    parent: parent ?? null,
+    max_model_len: contextTokens,
+  };
+}
+
+/** @throws ApiError 404 where there is none */
+export function modelOf(models: readonly ServedModel[], asked: string): ServedModel {
+  refuseOtherName(
+    models.map(({ name }) => name),
+    asked,
+  );
+  return models.find(({ name }) => name === asked)!;
+}
+
 /** @throws ApiError 404 */
-export function refuseOtherName(model: { name: string }, asked: string): void {
-  if (asked === model.name) return;
-  const message = `There is no model ${JSON.stringify(asked)} here; there is ${JSON.stringify(model.name)}.`;
+export function refuseOtherName(names: readonly string[], asked: string): void {
+  if (names.includes(asked)) return;
+  const known = names.map(name => JSON.stringify(name)).join(', ');
+  const message = `There is no model ${JSON.stringify(asked)} here; there ${names.length === 1 ? 'is' : 'are'} ${known}.`;
   throw new ApiError(404, message, { code: 'model_not_found', param: 'model' });
 }

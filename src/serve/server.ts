@@ -1,8 +1,10 @@
 import { readCheckpoint } from '../checkpoint/checkpoint.ts';
 import { LocalEngine, type LocalEngineOptions } from '../engine/local/engine.ts';
+import { UserError } from '../errors.ts';
 import { modelName } from '../modelName.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { readVocabulary } from '../text/vocabulary.ts';
+import { type NamedAdapter, openAdapters, refuseAdapters } from './adapters.ts';
 import { Admission } from './admission.ts';
 import { ApiError } from './apiError.ts';
 import { createApp } from './app.ts';
@@ -31,6 +33,8 @@ export interface ServeOptions {
   maxContext?: number;
   /** Folder from which clients may have the weights replaced. Default: they may not. */
   weightsFrom?: string;
+  /** Adapters over the checkpoint, as models beside it: its weights are there once, and all are sampled in one batch. */
+  lora?: readonly NamedAdapter[];
   engine?: LocalEngineOptions;
   onError?: (error: Error) => void;
 }
@@ -38,6 +42,8 @@ export interface ServeOptions {
 export interface RunningServer {
   url: string;
   model: string;
+  /** The names of the adapters over it. */
+  adapters: readonly string[];
   /** Most tokens of a prompt and its answer. */
   contextTokens: number;
   /** Lets nobody in any more, gives answers under way so much time, then ends them and frees everything. */
@@ -47,7 +53,7 @@ export interface RunningServer {
 const defaultBodyBytes = 1 << 20;
 /**
  * Serves a checkpoint by OpenAI's API until it is closed.
- * @throws UserError where the checkpoint cannot be loaded or the address not be taken.
+ * @throws UserError where the checkpoint or an adapter cannot be loaded or the address not be taken.
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const engine = await LocalEngine.start(options.engine);
@@ -58,14 +64,17 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   };
   try {
     const { model, config } = await openModel(engine, options);
-    const { name, contextTokens } = model;
+    const { contextTokens } = model;
     const { checkpoint, weightsFrom } = options;
-    reading = new ReadingThread({ checkpoint, name, contextTokens, vocabularySize: config.vocabSize });
+    const adapters = await openAdapters(engine, model, options.lora ?? []);
+    const models = [model, ...adapters];
+    const names = models.map(({ name }) => name);
+    reading = new ReadingThread({ checkpoint, names, contextTokens, vocabularySize: config.vocabSize });
     const maxBatch = options.engine?.maxBatch ?? 64;
     const admission = new Admission(maxBatch + (options.maxQueue ?? 256));
     const host = options.host ?? '127.0.0.1';
     const app = createApp({
-      model,
+      models,
       reading,
       admission,
       metrics: new ServerMetrics(() => model.sampler.status()),
@@ -82,7 +91,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     return {
       url,
       model: model.name,
-      contextTokens: model.contextTokens,
+      adapters: adapters.map(({ name }) => name),
+      contextTokens,
       async close(graceMs = 10_000) {
         const closed = new Promise(resolve => server.close(resolve));
         server.closeIdleConnections();
@@ -102,13 +112,18 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 }
 
 async function openModel(engine: LocalEngine, options: ServeOptions) {
-  const { checkpoint } = options;
+  const { checkpoint, name = modelName(checkpoint), lora = [] } = options;
   const { config, close } = readCheckpoint(checkpoint);
   close();
-  const sampler = await engine.sampler(checkpoint);
+  if (lora.length > 0 && options.weightsFrom !== undefined) {
+    throw new UserError('where adapters are served, their base stays as it is: leave --weights-from or --lora away');
+  }
+  refuseAdapters({ name, checkpoint, config }, lora);
+  const sampler = await engine.sampler(checkpoint, { shared: lora.length > 0 });
   const { cacheTokens } = await sampler.status();
   const model = new ServedModel({
-    name: options.name ?? modelName(checkpoint),
+    name,
+    root: checkpoint,
     sampler,
     chat: loadChat(checkpoint),
     vocabulary: readVocabulary(checkpoint),

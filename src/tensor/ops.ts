@@ -21,6 +21,8 @@ export interface Linear {
   /** Whether `grad` is known to be zero: the next product writes it then, which is faster than adding to it. */
   blank?: boolean;
   adapter?: Adapter;
+  /** In its place, where rows have different ones; no gradients go through these. */
+  rowAdapters?: RowAdapter[];
 }
 
 /** What is added to a linear map of one or more parts, one below another: scale · B A of each part (LoRA, arXiv 2106.09685). */
@@ -37,6 +39,13 @@ export interface AdapterPart {
   /** Where the part begins in the outputs of the map, and in those of `down`. */
   row: number;
   downRow: number;
+}
+
+/** What is added for rows of a batch: for so many, from `first` on. */
+export interface RowAdapter {
+  adapter: Adapter;
+  first: number;
+  rows: number;
 }
 
 /** Whether the next product adds to the gradient of `weight`, which is not blank any more. */
@@ -101,6 +110,7 @@ export function linear(tape: Tape | undefined, x: Tensor, weight: Linear, again?
   const y = Tensor.allocate(x.dtype, [x.shape[0], weight.forward.shape[0]]);
   native.linear(y.id, x.id, weight.forward.id);
   const low = adapter && addAdapter(y, x, adapter);
+  for (const part of weight.rowAdapters ?? []) addAdapter(rowsOf(y, part), rowsOf(x, part), part.adapter);
   if (again) x.free();
   if (!tape) low?.free();
   tape?.record(low ? [y, low] : [y], () => {
@@ -118,11 +128,16 @@ export function linear(tape: Tape | undefined, x: Tensor, weight: Linear, again?
   return y;
 }
 
+function rowsOf(x: Tensor, { first, rows }: RowAdapter): Tensor {
+  const width = x.shape[1];
+  return x.view(first * width, [rows, width]);
+}
+
 /** y += scale · (x Aᵀ) Bᵀ, part by part. @returns scale · x Aᵀ, [n, Σ rank] */
 function addAdapter(y: Tensor, x: Tensor, { down, ups, scale }: Adapter): Tensor {
   const low = Tensor.allocate(x.dtype, [x.shape[0], down.forward.shape[0]]);
   native.linear(low.id, x.id, down.forward.id);
-  native.scale(low.id, scale);
+  if (scale !== 1) native.scale(low.id, scale);
   for (const { up, row, downRow } of ups) native.columnsProduct(y.id, row, low.id, downRow, up.forward.id, true);
   return low;
 }

@@ -11,7 +11,7 @@ let model: PromptModel;
 beforeAll(async () => {
   model = new PromptModel({
     checkpoint: await weatherModel(),
-    name: 'weather',
+    names: ['weather'],
     contextTokens: 4096,
     vocabularySize: 1000,
   });

@@ -12,7 +12,7 @@ import { qwen3Dir } from '../text/checkpoints.ts';
 
 const chat = loadChat(qwen3Dir);
 const vocabulary = readVocabulary(qwen3Dir);
-const reading = { checkpoint: qwen3Dir, name: 'm', contextTokens: 1e6, vocabularySize: vocabulary.size };
+const reading = { checkpoint: qwen3Dir, names: ['m'], contextTokens: 1e6, vocabularySize: vocabulary.size };
 const promptModel = new PromptModel(reading);
 
 /** What the sampler is asked when a server is, which never answers a thing. */
@@ -26,7 +26,7 @@ async function asked(body: string): Promise<{ prompt: string; options: SamplingO
       return { tokens: [token], logprobs: [0], stopReason: 'stop' };
     },
   } as unknown as ServedModel['sampler'];
-  const model = new ServedModel({ name: 'm', sampler, chat, vocabulary, contextTokens: 1e6 });
+  const model = new ServedModel({ name: 'm', root: qwen3Dir, sampler, chat, vocabulary, contextTokens: 1e6 });
   const work = structuredClone(readChat(promptModel, parseBody(Buffer.from(body))));
   await answerChat(model, work).whole(new AbortController().signal, () => {});
   return request!;

@@ -66,7 +66,7 @@ function writing(call: string): { model: PromptModel; chat: Chat } {
 {%- if m.tool_calls %}{% set f = m.tool_calls[0].function %}${call}{% else %}{{ m.content }}{% endif %}{{ '<|end|>' }}{% endfor %}
 {%- if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}`;
   const checkpoint = asciiCheckpoint(['<|end|>', '<|user|>', '<|assistant|>', '<|tool|>'], template);
-  const model = new PromptModel({ checkpoint, name: 'm', contextTokens: 1000, vocabularySize: 100 });
+  const model = new PromptModel({ checkpoint, names: ['m'], contextTokens: 1000, vocabularySize: 100 });
   return { model, chat: loadChat(checkpoint) };
 }
 

@@ -83,8 +83,12 @@ export class LocalEngine implements Engine {
     return { score: sequences => this.call({ kind: 'score', model, sequences }) };
   }
 
-  async sampler(checkpoint: string): Promise<LocalSampler> {
-    return new LocalSampler(this, await this.#load({ checkpoint, trainable: false }));
+  /**
+   * @param shared whether samplers of adapters over it, which are opened after it, are to take its weights: what they sample is
+   * then sampled in one batch
+   */
+  async sampler(checkpoint: string, { shared = false } = {}): Promise<LocalSampler> {
+    return new LocalSampler(this, await this.#load({ checkpoint, trainable: false, shared }));
   }
 
   /**

@@ -3,6 +3,7 @@ import { inGiB } from '../../bytes.ts';
 import { explained } from '../../systemErrors.ts';
 import { native } from '../../tensor/native.ts';
 import type { Completion, SampledToken } from '../types.ts';
+import type { Generator } from './generator.ts';
 import { kernelsText } from './kernels.ts';
 import { availableMemory } from './memory.ts';
 import { passesTogether, total } from './memoryNeed.ts';
@@ -26,12 +27,9 @@ const port = parentPort!;
 const options = workerData as WorkerOptions;
 if (options.threads > 0) native.setThreads(options.threads);
 const opener = new WeightsOpener();
-interface Opened {
-  model: LocalModel;
-  /** A turn of what it generates. */
-  step: () => boolean;
-}
-const models = new Map<number, Opened>();
+const models = new Map<number, LocalModel>();
+/** A turn of each generator, which several models may have. */
+const steps = new WeakMap<Generator, () => boolean>();
 let opened = 0;
 /** Conversations between two turns: for them a tool may be at work. */
 const away = new Set<number>();
@@ -52,7 +50,7 @@ const told: { id: number; token: SampledToken }[] = [];
 port.on('message', async (message: ToWorker) => {
   if ('abort' in message) {
     starting.delete(message.abort);
-    for (const { model } of models.values()) if (model.generating) model.generator.abort(message.abort);
+    for (const model of models.values()) if (model.generating) model.generator.abort(message.abort);
     return;
   }
   if ('closed' in message) {
@@ -75,13 +73,12 @@ function answer(message: FromWorker): void {
 function handle(id: number, request: Request): unknown {
   if (request.kind !== 'status') idle.refresh();
   if (request.kind === 'open') return open(request);
-  const asked = models.get(request.model);
-  if (!asked) throw new Error('the model was freed');
-  const { model } = asked;
+  const model = models.get(request.model);
+  if (!model) throw new Error('the model was freed');
   const { order } = model;
   switch (request.kind) {
     case 'generate':
-      return generate(id, asked, request);
+      return generate(id, model, request);
     case 'status':
       return model.generator.status();
     case 'score':
@@ -102,7 +99,7 @@ function handle(id: number, request: Request): unknown {
 
 async function generate(
   id: number,
-  { model, step }: Opened,
+  model: LocalModel,
   { prompt, options, conversation, told: isTold }: Extract<Request, { kind: 'generate' }>,
 ): Promise<Completion> {
   starting.add(id);
@@ -111,8 +108,8 @@ async function generate(
   const isContinued = conversation !== undefined && away.has(conversation);
   if (isContinued && prompt.length >= model.generator.contextTokens) return noTokens;
   const onToken = isTold ? (token: SampledToken) => told.push({ id, token }) : undefined;
-  const completion = model.generator.generate(id, prompt, options, onToken);
-  join(step);
+  const completion = model.generate(id, prompt, options, onToken);
+  joinGeneration(model);
   if (conversation === undefined) return completion;
   away.delete(conversation);
   return completion.finally(() => away.add(conversation));
@@ -120,10 +117,9 @@ async function generate(
 
 function open({ kind: _, checkpoint, ...role }: OpenRequest): number {
   const dtype = precisionOf(options.dtype);
-  const step = () => model.generator.step(away.size === 0);
-  const modelOptions = { ...options, dtype, ...role, onMask: () => join(step) };
+  const modelOptions = { ...options, dtype, ...role, onMask: () => joinGeneration(model) };
   const model = new LocalModel(checkpoint, opener.open(checkpoint, modelOptions), modelOptions);
-  models.set(opened, { model, step });
+  models.set(opened, model);
   const { need, inBlocks, recompute } = model.plan;
   const { isa, bf16, threads } = native.cpu();
   const parts = [
@@ -148,6 +144,12 @@ function load(model: LocalModel, dir: string, optimizer: boolean): void {
       `${dir} was computed by ${kernels.join(', then ')}; it goes on with ${now}: ` +
       'results may differ in their last bits from those of an uninterrupted run',
   });
+}
+
+function joinGeneration({ generator }: LocalModel): void {
+  const step = steps.get(generator) ?? (() => generator.step(away.size === 0));
+  steps.set(generator, step);
+  join(step);
 }
 
 function joinPasses(turn: () => boolean): void {

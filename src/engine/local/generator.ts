@@ -1,5 +1,6 @@
 import { UserError } from '../../errors.ts';
 import type { GrammarWalk } from '../../grammar/maskThread.ts';
+import { type ModelRows, mixedModel } from '../../model/adapters.ts';
 import { parameterCount } from '../../model/config.ts';
 import { decode } from '../../model/decoder.ts';
 import type { Weights } from '../../model/weights.ts';
@@ -47,6 +48,7 @@ const defaults = { temperature: 1, topP: 1, topK: 0, stop: [], seed: 0, alternat
  * Continuous batching: every step advances all running sequences by one token and, beside them, computes waiting prompts
  * chunk by chunk; sequences join and leave between steps. A sequence's tokens depend on its prompt, options and weights
  * alone, never on its neighbours or on when it ran, since every kernel computes each row by itself.
+ * Sequences of different adapters over the same weights are one batch.
  */
 export class Generator {
   readonly #weights: Weights;
@@ -105,12 +107,16 @@ export class Generator {
     return Math.min(this.#weights.config.maxPositions, this.#options.cacheTokens);
   }
 
-  /** Queues a request; `id` names it for `abort`. */
+  /**
+   * Queues a request; `id` names it for `abort`.
+   * @param weights of the model that samples: the generator's own, or adapters over them
+   */
   async generate(
     id: number,
     prompt: TokenIds,
     { grammar, rankPrompt, ...options }: SamplingOptions,
     onToken?: (token: SampledToken) => void,
+    weights = this.#weights,
   ): Promise<Completion> {
     const limit = this.contextTokens;
     const room = limit - prompt.length;
@@ -130,6 +136,7 @@ export class Generator {
     return new Promise((resolve, reject) => {
       this.#waiting.push({
         id,
+        weights,
         tokens: [...prompt],
         promptLength: prompt.length,
         logprobs: [],
@@ -233,16 +240,16 @@ export class Generator {
       this.#waiting.splice(at, 1);
       // Of what the cache has, keys and values are known, but not what the rows predicted.
       if (isRanking(sequence)) sequence.ranked = [];
-      else Object.assign(sequence, this.#cache.acquire(sequence.tokens));
+      else Object.assign(sequence, this.#cache.acquire(sequence.tokens, sequence.weights));
       sequence.running = true;
       this.#running.push(sequence);
     }
   }
 
   /** How many tokens each sequence computes in this step; decoding comes first, prompts share what rows are left. */
-  #nextRows(): { sequence: Sequence; rows: number }[] {
+  #nextRows(): SequenceRows[] {
     let prompts = this.#options.prefillRows;
-    const batch: { sequence: Sequence; rows: number }[] = [];
+    const batch: SequenceRows[] = [];
     for (const sequence of [...this.#running]) {
       if (!sequence.running || waitsForMask(sequence)) continue;
       const open = pending(sequence);
@@ -250,13 +257,13 @@ export class Generator {
       if (open > 1) prompts -= rows;
       if (rows > 0 && this.#makeRoom(sequence, sequence.cached + rows)) batch.push({ sequence, rows });
     }
-    return batch.filter(({ sequence }) => sequence.running);
+    return byModel(batch.filter(({ sequence }) => sequence.running));
   }
 
   /** Pages for the first `length` tokens; where room is short, the sequences that came last give way. */
   #makeRoom(sequence: Sequence, length: number): boolean {
     while (sequence.pages.length * this.#pageTokens < length) {
-      if (this.#cache.append(sequence.pages)) continue;
+      if (this.#cache.append(sequence.pages, sequence.weights)) continue;
       const last = this.#running.pop()!;
       this.#preempt(last);
       if (last === sequence) return false;
@@ -276,7 +283,7 @@ export class Generator {
     sequence.running = false;
   }
 
-  #advance(batch: { sequence: Sequence; rows: number }[]): void {
+  #advance(batch: readonly SequenceRows[]): void {
     const total = batch.reduce((sum, { rows }) => sum + rows, 0);
     const width = Math.max(...batch.map(({ sequence }) => sequence.pages.length));
     const ids = new Int32Array(total);
@@ -288,6 +295,7 @@ export class Generator {
     /** Rows whose output is asked for, and those among them that a token is sampled from. */
     const wanted: number[] = [];
     const sampled: number[] = [];
+    const models: ModelRows[] = [];
     let row = 0;
     batch.forEach(({ sequence, rows }, s) => {
       sequences[s * 3] = row;
@@ -298,12 +306,14 @@ export class Generator {
         ids[row] = sequence.tokens[sequence.cached + r];
         positions[row] = sequence.cached + r;
       }
+      const wantedBefore = wanted.length;
       if (isRanking(sequence)) given.push(...toRank(sequence, rows, wanted, row - rows));
       if (rows === pending(sequence)) {
         ready.push(sequence);
         sampled.push(wanted.length);
         wanted.push(row - 1);
       }
+      models.push({ weights: sequence.weights, rows, wanted: wanted.length - wantedBefore });
     });
 
     this.#computedRows += total;
@@ -312,7 +322,9 @@ export class Generator {
     const pageTensor = Tensor.from(pageTable, [batch.length, width]);
     const attend = (layer: number, qk: Tensor, qkv: Tensor) =>
       cachedAttention(qk, qkv, this.#layers[layer], sequenceTensor, pageTensor, config);
-    const hidden = decode(this.#weights, this.#rotary, ids, positions, attend, { rows: Int32Array.from(wanted) });
+    const hidden = decode(mixedModel(this.#weights, models), this.#rotary, ids, positions, attend, {
+      rows: Int32Array.from(wanted),
+    });
     for (const { sequence, rows } of batch) remember(sequence, rows, this.#pageTokens);
     rankGiven(hidden, this.#weights.head, given);
     if (ready.length === 0) return;
@@ -379,4 +391,15 @@ export class Generator {
       stopReason,
     });
   }
+}
+
+interface SequenceRows {
+  sequence: Sequence;
+  rows: number;
+}
+
+/** Sequences of the same model beside each other. */
+function byModel(batch: readonly SequenceRows[]): SequenceRows[] {
+  const models = [...new Set(batch.map(({ sequence }) => sequence.weights))];
+  return models.flatMap(weights => batch.filter(({ sequence }) => sequence.weights === weights));
 }

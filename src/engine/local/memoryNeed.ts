@@ -25,6 +25,8 @@ export interface MemoryOptions {
   lora?: LoraShape;
   /** Whether the weights, and their positions, are another model's: only adapters are its own. */
   sharesBase?: boolean;
+  /** Numbers in adapters that are not trained, beside such weights. */
+  frozenFactors?: number;
   recompute?: Recompute;
   quantized?: Quantized;
   /** Of all weights, where its file stores them in blocks of few bits. */
@@ -80,9 +82,9 @@ export function memoryNeed(
   held: { inBlocks: boolean; recompute: Recompute },
 ): MemoryNeed {
   const { inBlocks, recompute } = held;
-  const { trainable, scoresOnly, lora, sharesBase, blockBytes, cacheBytes = 0 } = options;
+  const { trainable, scoresOnly, lora, frozenFactors = 0, sharesBase, blockBytes, cacheBytes = 0 } = options;
   const trained = lora ? factorCount(config, lora) : trainable ? parameterCount(config) : 0;
-  const factors = lora ? 2 * trained * bytesOf(options) : 0;
+  const factors = (lora ? 2 * trained : frozenFactors) * bytesOf(options);
   const base = sharesBase ? 0 : inBlocks ? blockBytes! : baseBytes(config, options);
   return {
     weights: base + factors,

@@ -7,13 +7,17 @@ import type { TrainedParameters } from '../../model/trainedParameters.ts';
 import type { Pieces } from '../../tensor/pieces.ts';
 import type {
   AdamParams,
+  Completion,
   Datum,
   LossOutput,
   LossSpec,
+  SampledToken,
+  SamplingOptions,
   SaveOptions,
   ScoredSequence,
   Scores,
   StepStats,
+  TokenIds,
 } from '../types.ts';
 import { Generator, type GeneratorOptions } from './generator.ts';
 import { type Kernels, kernelsHere, withKernels } from './kernels.ts';
@@ -44,7 +48,6 @@ export class LocalModel {
   readonly #rowsPerPass: number;
   /** Rows of a training pass up to which its activations are kept. */
   readonly #keptRows: number;
-  #generator: Generator | undefined;
   #version = 0;
   /** What the trained weights are computed by: one, unless they were loaded from elsewhere; the last goes on. */
   #kernels: Kernels[];
@@ -64,17 +67,28 @@ export class LocalModel {
     return this.#opened.plan;
   }
 
+  /** Of all models that share the weights and are not trained. */
   get generator(): Generator {
-    if (!this.#generator) {
+    const { generation, rotary } = this.#opened;
+    if (!generation.generator) {
       refuseCache(this.#checkpointDir, this.#options.cacheBytes, availableMemory());
-      this.#generator = new Generator(this.#opened.weights, this.#opened.rotary, this.#generatorOptions());
+      generation.generator = new Generator(generation.weights, rotary, this.#generatorOptions());
     }
-    return this.#generator;
+    return generation.generator;
   }
 
   /** Whether it has sequences to advance. */
   get generating(): boolean {
-    return this.#generator?.busy ?? false;
+    return this.#opened.generation.generator?.busy ?? false;
+  }
+
+  generate(
+    id: number,
+    prompt: TokenIds,
+    options: SamplingOptions,
+    onToken?: (token: SampledToken) => void,
+  ): Promise<Completion> {
+    return this.generator.generate(id, prompt, options, onToken, this.#opened.weights);
   }
 
   score(sequences: ScoredSequence[]): Pieces<Scores[]> {
@@ -89,7 +103,7 @@ export class LocalModel {
   optimStep(adam: AdamParams): StepStats {
     const { gradNorm } = update(this.#opened.weights, this.#version + 1, adam);
     this.#version++;
-    this.#generator?.forget();
+    this.#opened.generation.generator?.forget();
     return { gradNorm, version: this.#version };
   }
 
@@ -126,12 +140,11 @@ export class LocalModel {
     this.#version = state?.version ?? 0;
     this.#kernels = state ? withKernels(state.kernels, now) : [now];
     training.renew();
-    this.#generator?.forget();
+    this.#opened.generation.generator?.forget();
     return this.#kernels;
   }
 
   free(): void {
-    this.#generator?.free();
     this.#opened.free();
   }
 

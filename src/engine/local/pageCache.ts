@@ -3,7 +3,7 @@ import { type Page, Siblings } from './siblings.ts';
 /**
  * Which pages of the key/value cache hold which tokens: a tree of pages by token prefix (as in SGLang's RadixAttention,
  * arXiv 2312.07104). Sequences that begin alike share the pages of that beginning, whoever computed them first; what nobody
- * uses stays until its room is needed, so that a conversation finds its past again.
+ * uses stays until its room is needed, so that a conversation finds its past again. Each model has a tree of its own.
  *
  * Knows nothing of tensors: pages are numbers, and the caller copies and fills their contents.
  */
@@ -11,7 +11,8 @@ export class PageCache {
   readonly pageTokens: number;
   readonly #copy: (to: number, from: number) => void;
   readonly #vacant: number[];
-  readonly #roots: Siblings;
+  /** By their models; of one that is gone, pages are found no more and are the first to make room. */
+  #roots = new WeakMap<object, Siblings>();
   readonly #pages = new Set<Page>();
   #clock = 0;
 
@@ -19,20 +20,20 @@ export class PageCache {
   constructor(pages: number, pageTokens: number, copy: (to: number, from: number) => void) {
     this.pageTokens = pageTokens;
     this.#copy = copy;
-    this.#roots = new Siblings(pageTokens);
     this.#vacant = Array.from({ length: pages }, (_, i) => pages - 1 - i);
   }
 
   /**
    * Takes hold of the pages with the longest known beginning of `tokens`; a page that agrees in part is copied.
+   * @param model whose keys and values they are
    * @returns the pages and how many tokens they hold, never all: the last token always has to be computed for its logits
    */
-  acquire(tokens: readonly number[]): { pages: Page[]; cached: number } {
+  acquire(tokens: readonly number[], model: object = this): { pages: Page[]; cached: number } {
     const pages: Page[] = [];
     let cached = 0;
     const most = tokens.length - 1;
     for (;;) {
-      const siblings = pages.at(-1)?.children ?? this.#roots;
+      const siblings = this.#behind(pages, model);
       const end = Math.min(most, cached + this.pageTokens);
       const { page, common } = siblings.longestAgreement(tokens, cached, end);
       if (!page) return { pages, cached };
@@ -44,7 +45,7 @@ export class PageCache {
         continue;
       }
       page.users++;
-      const copy = this.append(pages);
+      const copy = this.append(pages, model);
       page.users--;
       if (copy) {
         this.#copy(copy.index, page.index);
@@ -56,21 +57,20 @@ export class PageCache {
   }
 
   /** Adds an empty page behind `pages` and holds it; undefined when all room is held by others. */
-  append(pages: Page[]): Page | undefined {
+  append(pages: Page[], model: object = this): Page | undefined {
     if (this.#vacant.length === 0) this.#evict();
     const index = this.#vacant.pop();
     if (index === undefined) return undefined;
-    const parent = pages.at(-1);
     const page: Page = {
       index,
       tokens: [],
       complete: false,
-      parent,
+      siblings: this.#behind(pages, model),
       children: new Siblings(this.pageTokens),
       users: 1,
       lastUse: ++this.#clock,
     };
-    this.#siblings(page).add(page);
+    page.siblings.add(page);
     this.#pages.add(page);
     pages.push(page);
     return page;
@@ -79,7 +79,7 @@ export class PageCache {
   /** Lets go of a sequence's pages; their contents stay findable while there is room. */
   release(pages: readonly Page[]): void {
     for (const page of pages) {
-      if (!page.complete) this.#siblings(page).complete(page);
+      if (!page.complete) page.siblings.complete(page);
       page.users--;
       page.lastUse = ++this.#clock;
     }
@@ -89,7 +89,7 @@ export class PageCache {
   clear(): void {
     for (const page of this.#pages) this.#vacant.push(page.index);
     this.#pages.clear();
-    this.#roots.clear();
+    this.#roots = new WeakMap();
   }
 
   /** Drops the pages unused for longest, children before parents: a sixteenth of all pages at a time, to do it seldom. */
@@ -100,14 +100,19 @@ export class PageCache {
       if (leaves.length === 0) return;
       leaves.sort((a, b) => a.lastUse - b.lastUse);
       for (const page of leaves.slice(0, goal - this.#vacant.length)) {
-        this.#siblings(page).remove(page);
+        page.siblings.remove(page);
         this.#pages.delete(page);
         this.#vacant.push(page.index);
       }
     }
   }
 
-  #siblings(page: Page): Siblings {
-    return page.parent?.children ?? this.#roots;
+  /** Those that go on where `pages` end. */
+  #behind(pages: readonly Page[], model: object): Siblings {
+    const last = pages.at(-1);
+    if (last) return last.children;
+    const roots = this.#roots.get(model) ?? new Siblings(this.pageTokens);
+    this.#roots.set(model, roots);
+    return roots;
   }
 }

@@ -17,6 +17,8 @@ export interface OpenRequest {
   trainable: boolean;
   /** Nothing will be sampled from it. */
   scoresOnly?: boolean;
+  /** Adapters over it are to take its weights. */
+  shared?: boolean;
   lora?: LoraOptions;
 }
 

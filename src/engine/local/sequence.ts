@@ -1,4 +1,5 @@
 import type { GrammarWalk } from '../../grammar/maskThread.ts';
+import type { Weights } from '../../model/weights.ts';
 import type { Completion, RankedToken, SampledToken, SamplingOptions, TokenLogprob } from '../types.ts';
 import type { Given } from './ranking.ts';
 import type { Page } from './siblings.ts';
@@ -6,6 +7,8 @@ import type { Page } from './siblings.ts';
 /** A request under way. `tokens` grows with what is sampled; keys and values exist for its first `cached` tokens. */
 export interface Sequence {
   id: number;
+  /** Of the model that samples it. */
+  weights: Weights;
   tokens: number[];
   promptLength: number;
   logprobs: number[];
@@ -61,7 +64,8 @@ export function remember(sequence: Sequence, rows: number, pageTokens: number): 
 
 /** Whether it pays to wait: `other` is about to compute a page or more that `sequence` can share then. */
 export function computesBeginningOf(other: Sequence, sequence: Sequence, pageTokens: number): boolean {
-  return pending(other) > 1 && agreement(other.tokens, sequence.tokens) >= other.cached + pageTokens;
+  if (other.weights !== sequence.weights || pending(other) === 1) return false;
+  return agreement(other.tokens, sequence.tokens) >= other.cached + pageTokens;
 }
 
 function agreement(a: readonly number[], b: readonly number[]): number {

@@ -5,7 +5,8 @@ export interface Page {
   tokens: number[];
   /** Whether it gets no more of them. */
   complete: boolean;
-  parent: Page | undefined;
+  /** Where it stands. */
+  siblings: Siblings;
   children: Siblings;
   /** Sequences under way that hold it. */
   users: number;

@@ -6,7 +6,7 @@ const pageTokens = 4;
 
 function emptyPage(index: number): Page {
   const children = new Siblings(pageTokens);
-  return { index, tokens: [], complete: false, parent: undefined, children, users: 1, lastUse: 0 };
+  return { index, tokens: [], complete: false, siblings: children, children, users: 1, lastUse: 0 };
 }
 
 const token = fc.nat({ max: 2 });

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import type { LossSpec } from '../../src/engine/types.ts';
+import { linearNames } from '../../src/model/config.ts';
 import { writeSmallModels } from '../smallSodRun.ts';
 import { startServer } from '../startServer.ts';
 import { pythonWith } from './pythonWith.ts';
@@ -17,6 +18,8 @@ const versions = ['0.25.0', '0.38.0'];
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'runs/bench/tinker-sdk');
 const tokens = [5, 6, 7, 8, 9, 10, 11, 12];
+/** What the cycle asks for. */
+const lora = { rank: 8, alpha: 32, targets: linearNames, seed: 0 };
 const losses: LossSpec[] = [
   { kind: 'cross_entropy' },
   { kind: 'importance_sampling' },
@@ -52,7 +55,7 @@ function cycleOf(version: string): Cycle {
 /** The same on the local engine; Adam's settings are the SDK's defaults. */
 async function ownCycle() {
   const engine = await LocalEngine.start();
-  const trainer = await engine.trainer(student);
+  const trainer = await engine.trainer(student, lora);
   const fill = (value: number) => new Float32Array(tokens.length).fill(value, 1);
   const data = [{ tokens, weights: fill(1), advantages: fill(0.5), behaviourLogprobs: fill(-6) }];
   const sums: number[] = [];

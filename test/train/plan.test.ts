@@ -86,8 +86,8 @@ test('adapters: what they are, the memory that only they need, and one set of we
 
   const engine = { kind: 'tinker', url: 'http://127.0.0.1:8000' };
   expect((await planned({ lora: { rank: 4 }, engine: { ...engine, dialect: 'skyrl-jax' } })).engine!.rank).toBe(4);
-  const own = await planned({ lora: { rank: 4 }, engine: { ...engine, dialect: 'sod' } });
-  expect(own.engine!.refusals).toEqual(['no training of adapters (without lora, all weights are trained)']);
+  const own = await planned({ lora: { rank: 4, targets: ['q_proj'] }, engine: { ...engine, dialect: 'sod' } });
+  expect(own.engine!.refusals).toEqual([expect.stringMatching(/^adapters only of all of .*\(lora\.targets\)$/)]);
 });
 
 test('on a server that trains: what it would not do, what goes over the wire, and what it costs', async () => {

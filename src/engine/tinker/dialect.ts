@@ -13,10 +13,8 @@ export interface Dialect {
   clipsNorm: boolean;
   /** Takes betas, epsilon and weight decay with every update: else they are set where the server is started. */
   takesAdam: boolean;
-  /** Trains all weights where a recipe has no `lora` … */
+  /** Trains all weights where a recipe has no `lora`, and not adapters alone. */
   trainsAll: boolean;
-  /** … and adapters where it has. */
-  trainsAdapters: boolean;
   /** Takes `forward_only` for sampling sessions: scores sequences together, and tells entropies. */
   scoresTogether: boolean;
   /** Its seeds are the numbers below this. */
@@ -33,7 +31,6 @@ const skyrl = {
   takesWeights: false,
   dualClip: false,
   clipsNorm: false,
-  trainsAdapters: true,
   scoresTogether: false,
   ...sdkLimits,
 };
@@ -47,7 +44,6 @@ export const dialects = {
     clipsNorm: true,
     takesAdam: true,
     trainsAll: true,
-    trainsAdapters: false,
     scoresTogether: true,
     seeds: 2 ** 32,
     mostSequences: 100_000,
@@ -60,7 +56,6 @@ export const dialects = {
     clipsNorm: true,
     takesAdam: true,
     trainsAll: false,
-    trainsAdapters: true,
     scoresTogether: false,
     ...sdkLimits,
   },
@@ -73,7 +68,7 @@ export type DialectName = keyof typeof dialects;
 export const dialectNames = Object.keys(dialects) as [DialectName, ...DialectName[]];
 
 /** Of adapters, whatever their rank: no server takes another. */
-const alpha = 32;
+export const alpha = 32;
 
 /** Of the adapters that are trained; 0: all weights, where a recipe has no `lora` and the server can. */
 export function trainedRank({ trainsAll }: Dialect, lora?: LoraShape): number {
@@ -84,6 +79,11 @@ export function trainedRank({ trainsAll }: Dialect, lora?: LoraShape): number {
 export function trainedLayers(lora?: LoraShape): { train_attn: boolean; train_mlp: boolean } {
   const has = (names: readonly LinearName[]) => !lora || names.every(name => lora.targets.includes(name));
   return { train_attn: has(attention), train_mlp: has(mlp) };
+}
+
+/** The linear maps in these layers. */
+export function targetsOf(layers: ReturnType<typeof trainedLayers>): LinearName[] {
+  return [...(layers.train_attn ? attention : []), ...(layers.train_mlp ? mlp : [])];
 }
 
 const attention = ['q_proj', 'k_proj', 'v_proj', 'o_proj'] as const;
@@ -106,13 +106,11 @@ export function unsupported(name: DialectName, { optimizer, loss, lora }: Wishes
       'no clipping of the gradient per update (optimizer.clipNorm: 0, and clip where the server is started)',
     );
   }
-  return [...refusals, ...(lora ? unsupportedAdapters(dialect, lora) : [])];
+  return [...refusals, ...(lora ? unsupportedAdapters(lora) : [])];
 }
 
-function unsupportedAdapters({ trainsAdapters }: Dialect, lora: LoraShape): string[] {
-  if (!trainsAdapters) return ['no training of adapters (without lora, all weights are trained)'];
-  const { train_attn, train_mlp } = trainedLayers(lora);
-  const trained = (train_attn ? attention.length : 0) + (train_mlp ? mlp.length : 0);
+function unsupportedAdapters(lora: LoraShape): string[] {
+  const trained = targetsOf(trainedLayers(lora)).length;
   return [
     ...(lora.alpha === alpha ? [] : [`no alpha but ${alpha} (lora.alpha: ${alpha})`]),
     ...(lora.targets.length === trained

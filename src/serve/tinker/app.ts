@@ -9,6 +9,7 @@ import * as bodies from './bodies.ts';
 import { readBody } from './bodies.ts';
 import type { Outcome } from './futures.ts';
 import type { TinkerService } from './service.ts';
+import { loraFields } from './trainedModel.ts';
 
 export interface TinkerAppOptions {
   service: TinkerService;
@@ -73,13 +74,12 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
   });
   app.post('/telemetry', limit, c => c.json({ status: 'accepted' }));
 
-  post('/create_model', bodies.createModelBody, (body, bytes) =>
-    pending(service.createModel(body.session_id, body.base_model, body.model_seq_id ?? undefined, bytes)),
-  );
+  post('/create_model', bodies.createModelBody, (body, bytes) => pending(service.createModel(body, bytes)));
   post('/get_info', bodies.modelBody, ({ model_id }) => {
-    const { name, config } = service.model(model_id).base;
+    const { base, lora } = service.model(model_id);
+    const { name, config } = base;
     const data = { arch: config.family.modelType, model_name: name, tokenizer_id: name };
-    return { type: 'get_info', model_id, model_name: name, is_lora: false, model_data: data };
+    return { type: 'get_info', model_id, model_name: name, ...loraFields(lora), model_data: data };
   });
   post('/unload_model', bodies.modelBody, ({ model_id }, bytes) => {
     const unloaded = service.ask(
@@ -157,11 +157,10 @@ export function createTinkerApp(options: TinkerAppOptions): Hono {
     );
     return pending(loaded);
   });
-  post('/weights_info', bodies.weightsInfoBody, ({ tinker_path }) => ({
-    base_model: service.checkpoints.baseOf(service.checkpoints.find(tinker_path)),
-    is_lora: false,
-    lora_rank: 0,
-  }));
+  post('/weights_info', bodies.weightsInfoBody, ({ tinker_path }) => {
+    const { base_model, lora } = service.checkpoints.originOf(service.checkpoints.find(tinker_path));
+    return { base_model, ...loraFields(lora) };
+  });
   app.get('/training_runs/:model/checkpoints', c => {
     const checkpoints = service.checkpoints.list(c.req.param('model')).map(({ path, kind, name, savedAt }) => ({
       checkpoint_id: `${kind}/${name}`,

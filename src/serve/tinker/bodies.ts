@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { alpha, targetsOf } from '../../engine/tinker/dialect.ts';
+import type { LoraOptions } from '../../engine/types.ts';
 import { firstIssue } from '../../schema.ts';
 import { ApiError } from '../apiError.ts';
 
@@ -15,7 +17,25 @@ export const sessionBody = z.object({ session_id: id });
 export const modelBody = z.object({ model_id: id });
 export const retrieveBody = z.object({ request_id: id });
 
-export const createModelBody = sessionBody.extend({ base_model: path, model_seq_id: sequenceNumber });
+/** Adapters that are to be trained in the place of all weights; rank 0: all weights. Of the LM head there are none. */
+const loraConfig = z
+  .object({
+    rank: z.int().min(0).max(4096),
+    seed: z.int().nullish(),
+    train_attn: z.boolean().default(true),
+    train_mlp: z.boolean().default(true),
+  })
+  .refine(({ train_attn, train_mlp }) => train_attn || train_mlp, 'must train the layers of attention or of the MLP')
+  .transform(({ rank, seed, ...layers }): LoraOptions | undefined =>
+    rank === 0 ? undefined : { rank, alpha, targets: targetsOf(layers), seed: seed ?? 0 },
+  );
+
+export const createModelBody = sessionBody.extend({
+  base_model: path,
+  model_seq_id: sequenceNumber,
+  lora_config: loraConfig.nullish(),
+});
+export type CreateModelBody = z.output<typeof createModelBody>;
 
 export const optimStepBody = modelBody.extend({
   seq_id: sequenceNumber,

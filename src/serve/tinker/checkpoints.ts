@@ -5,6 +5,7 @@ import { create } from 'tar';
 import { z } from 'zod';
 import { readJson } from '../../documents.ts';
 import { temporaryFolder, writeFileWhole } from '../../files.ts';
+import { linearNames } from '../../model/config.ts';
 import { ApiError } from '../apiError.ts';
 
 /** `weights` hold what is needed to train on, `sampler_weights` a model as others read it. */
@@ -20,7 +21,14 @@ export interface SavedCheckpoint {
 
 /** Beside a checkpoint's own files: what it was trained from. */
 const originFile = 'tinker.json';
-const origin = z.object({ base_model: z.string() });
+const origin = z.object({
+  base_model: z.string(),
+  /** Of adapters that were trained over it. */
+  lora: z
+    .object({ rank: z.number(), alpha: z.number(), targets: z.array(z.enum(linearNames)).readonly(), seed: z.number() })
+    .optional(),
+});
+type Origin = z.output<typeof origin>;
 
 /** What models were saved to: folders below one, which outlive the server. */
 export class Checkpoints {
@@ -44,19 +52,24 @@ export class Checkpoints {
   }
 
   /** Writes a checkpoint by `save`. @throws ApiError 409 where there is one, unless it is to be replaced */
-  async write(checkpoint: SavedCheckpoint, base: string, overwrite: boolean, save: (folder: string) => Promise<void>) {
+  async write(
+    checkpoint: SavedCheckpoint,
+    origin: Origin,
+    overwrite: boolean,
+    save: (folder: string) => Promise<void>,
+  ) {
     const { folder, path } = checkpoint;
     if (existsSync(folder) && !overwrite) {
       throw new ApiError(409, `${path} is there already; choose another name, or set overwrite.`);
     }
     mkdirSync(join(folder, '..'), { recursive: true });
     await save(folder);
-    writeFileWhole(join(folder, originFile), `${JSON.stringify({ base_model: base })}\n`);
+    writeFileWhole(join(folder, originFile), `${JSON.stringify(origin)}\n`);
   }
 
-  /** The model that a checkpoint was trained from, as clients name it. */
-  baseOf({ folder }: SavedCheckpoint): string {
-    return origin.parse(readJson(join(folder, originFile))).base_model;
+  /** What a checkpoint was trained from, as clients name it, and by which adapters. */
+  originOf({ folder }: SavedCheckpoint): Origin {
+    return origin.parse(readJson(join(folder, originFile)));
   }
 
   list(model: string): (SavedCheckpoint & { savedAt: Date })[] {

@@ -36,7 +36,8 @@ export interface RunningTinkerServer {
 }
 
 /**
- * Serves the local engine by the Tinker API until it is closed: clients train all weights of their own copies of the models.
+ * Serves the local engine by the Tinker API until it is closed: clients train adapters over the models, or all weights of copies of
+ * their own.
  * @throws UserError where a folder holds no model, two have one name, or the address cannot be taken.
  */
 export async function serveTinker(options: TinkerServeOptions): Promise<RunningTinkerServer> {

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LocalEngine, LocalSampler } from '../../engine/local/engine.ts';
 import type { ForwardBackwardRequest } from '../../engine/tinker/messages.ts';
+import type { LoraOptions } from '../../engine/types.ts';
 import { Admission } from '../admission.ts';
 import { ApiError } from '../apiError.ts';
-import type { SampleBody } from './bodies.ts';
+import type { CreateModelBody, SampleBody } from './bodies.ts';
 import { type CheckpointKind, Checkpoints, type SavedCheckpoint } from './checkpoints.ts';
 import { Futures, type Result } from './futures.ts';
 import { Repeats } from './repeats.ts';
@@ -15,7 +16,7 @@ import { answerSample } from './sampling.ts';
 import { type SamplingSession, SamplingSessions } from './samplingSessions.ts';
 import type { ServedBase } from './servedBase.ts';
 import { Sessions } from './sessions.ts';
-import { scored, TrainedModel } from './trainedModel.ts';
+import { loraFields, scored, TrainedModel } from './trainedModel.ts';
 import { lossSpec, trainingData } from './trainingData.ts';
 import { forwardResult, trainingResult } from './trainingResult.ts';
 
@@ -65,25 +66,28 @@ export class TinkerService {
     this.#sessions.heard(sessionId);
   }
 
-  /** Makes a copy of a model to be trained; the SDK knows its name beforehand, from the session and the number. */
-  createModel(sessionId: string, baseName: string, number: number | undefined, body: Uint8Array): string {
-    const base = this.base(baseName);
-    return this.#sessions.find(sessionId).models.once(number, body, () => {
-      const model = this.#open(sessionId, base, number);
+  /** Makes a copy of a model to be trained, or adapters over it; the SDK knows its name beforehand, from the session and the number. */
+  createModel(request: CreateModelBody, body: Uint8Array): string {
+    const { session_id, base_model, model_seq_id, lora_config } = request;
+    const base = this.base(base_model);
+    const number = model_seq_id ?? undefined;
+    return this.#sessions.find(session_id).models.once(number, body, () => {
+      const model = this.#open(session_id, base, lora_config ?? undefined, number);
       return this.#begin(model.opened(), () => ({
         type: 'create_model',
         model_id: model.id,
         base_model: base.name,
-        is_lora: false,
+        ...loraFields(model.lora),
       }));
     });
   }
 
   /** Makes a model of what one was saved as. */
   createFrom(path: string, sessionId: string, number: number, optimizer: boolean, body: Uint8Array): string {
-    const base = this.base(this.checkpoints.baseOf(this.checkpoints.find(path)));
+    const { base_model, lora } = this.checkpoints.originOf(this.checkpoints.find(path));
+    const base = this.base(base_model);
     return this.#sessions.find(sessionId).models.once(number, body, () => {
-      const model = this.#open(sessionId, base, number);
+      const model = this.#open(sessionId, base, lora, number);
       return this.#begin(this.load(model, path, optimizer), () => ({ type: 'load_weights', path, model_id: model.id }));
     });
   }
@@ -148,7 +152,7 @@ export class TinkerService {
   async save(model: TrainedModel, kind: CheckpointKind, name: string, overwrite: boolean): Promise<SavedCheckpoint> {
     const checkpoint = this.checkpoints.of(model.id, kind, name);
     await model.inTurn(trainer =>
-      this.checkpoints.write(checkpoint, model.base.name, overwrite, folder =>
+      this.checkpoints.write(checkpoint, { base_model: model.base.name, lora: model.lora }, overwrite, folder =>
         trainer.save(folder, { optimizer: kind === 'weights' }),
       ),
     );
@@ -168,7 +172,9 @@ export class TinkerService {
     if (optimizer) return model.load(folder, true);
     const weights = mkdtempSync(join(tmpdir(), 'sod-weights-'));
     try {
-      for (const name of ['config.json', 'model.safetensors']) symlinkSync(join(folder, name), join(weights, name));
+      const ofTrainer = ['optimizer', 'trainer.json'];
+      const names = readdirSync(folder).filter(name => !ofTrainer.includes(name));
+      for (const name of names) symlinkSync(join(folder, name), join(weights, name));
       await model.load(weights, false);
     } finally {
       rmSync(weights, { recursive: true });
@@ -238,10 +244,10 @@ export class TinkerService {
     return this.futures.begin(done);
   }
 
-  #open(sessionId: string, base: ServedBase, number: number | undefined): TrainedModel {
-    const trainer = this.#samplers.makingRoom(() => this.#options.engine.trainer(base.folder));
+  #open(sessionId: string, base: ServedBase, lora: LoraOptions | undefined, number: number | undefined): TrainedModel {
+    const trainer = this.#samplers.makingRoom(() => this.#options.engine.trainer(base.folder, lora));
     const id = number === undefined ? `model_${randomUUID()}` : `${sessionId}:train:${number}`;
-    const model = new TrainedModel(id, base, trainer);
+    const model = new TrainedModel(id, base, lora, trainer);
     this.#models.set(id, { sessionId, model });
     trainer.catch(() => this.#models.delete(id));
     return model;
@@ -261,7 +267,7 @@ export class TinkerService {
       return { sessionId, base, from: { folder: base.folder }, repeats: new Repeats() };
     }
     const checkpoint = this.checkpoints.find(model_path!);
-    const base = this.base(this.checkpoints.baseOf(checkpoint));
+    const base = this.base(this.checkpoints.originOf(checkpoint).base_model);
     return { sessionId, base, from: { folder: checkpoint.folder }, repeats: new Repeats() };
   }
 

@@ -1,5 +1,14 @@
 import type { LocalSampler, LocalTrainer } from '../../engine/local/engine.ts';
-import type { AdamParams, Datum, LossOutput, LossSpec, ScoredSequence, Scores, StepStats } from '../../engine/types.ts';
+import type {
+  AdamParams,
+  Datum,
+  LoraOptions,
+  LossOutput,
+  LossSpec,
+  ScoredSequence,
+  Scores,
+  StepStats,
+} from '../../engine/types.ts';
 import { ApiError } from '../apiError.ts';
 import { Repeats } from './repeats.ts';
 import type { ServedBase } from './servedBase.ts';
@@ -8,6 +17,8 @@ import type { ServedBase } from './servedBase.ts';
 export class TrainedModel {
   readonly id: string;
   readonly base: ServedBase;
+  /** The adapters that are trained in the place of all weights. */
+  readonly lora: LoraOptions | undefined;
   readonly repeats = new Repeats();
   readonly #trainer: Promise<LocalTrainer>;
   readonly #sampling = new Set<Promise<unknown>>();
@@ -16,9 +27,10 @@ export class TrainedModel {
   /** Why the gradients are not what the client takes them for. */
   #spoiled: string | undefined;
 
-  constructor(id: string, base: ServedBase, trainer: Promise<LocalTrainer>) {
+  constructor(id: string, base: ServedBase, lora: LoraOptions | undefined, trainer: Promise<LocalTrainer>) {
     this.id = id;
     this.base = base;
+    this.lora = lora;
     this.#trainer = trainer;
     this.#last = trainer.catch(() => {});
   }
@@ -92,6 +104,11 @@ export class TrainedModel {
       return work(trainer);
     });
   }
+}
+
+/** What the API tells of a model's adapters. */
+export function loraFields(lora: LoraOptions | undefined) {
+  return { is_lora: lora !== undefined, lora_rank: lora?.rank ?? 0 };
 }
 
 /** Training data as what is to be scored: the tokens that have a weight. */

@@ -48,3 +48,24 @@ test('a run through the API is the run on the local engine: trajectories, advant
     await server.close();
   }
 });
+
+test('so is one that trains adapters, which come home both merged and as they are', async () => {
+  const server = await serveTinker({
+    checkpoints: [models.student, models.teacher],
+    stateFolder: join(folder, 'adapters-state'),
+    port: 0,
+  });
+  try {
+    const short = { ...input, lora: { rank: 4 }, training: { ...input.training, iterations: 2 }, evaluate: undefined };
+    const [here, there] = ['adapters-here', 'adapters-there'].map(name => join(folder, name));
+    const local = await train(parseRecipe(short), { runDir: here });
+    const recipe = parseRecipe({ ...short, engine: { kind: 'tinker', url: server.url } });
+    const remote = await train(recipe, { runDir: there });
+    expect(readTrajectories(there)).toEqual(readTrajectories(here));
+    const factorsOf = (...place: string[]) => readFileSync(join(...place, 'adapter_model.safetensors'));
+    expect(factorsOf(remote.checkpoint, 'adapter').equals(factorsOf(local.checkpoint))).toBe(true);
+    expect(weightsOf(remote.checkpoint).equals(weightsOf(models.student))).toBe(false);
+  } finally {
+    await server.close();
+  }
+});

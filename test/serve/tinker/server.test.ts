@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { LocalEngine } from '../../../src/engine/local/engine.ts';
 import { dialects } from '../../../src/engine/tinker/dialect.ts';
 import { forwardBackwardRequest, protobufType } from '../../../src/engine/tinker/messages.ts';
 import { wireDatum } from '../../../src/engine/tinker/trainingData.ts';
@@ -119,6 +120,64 @@ test('samples come from the weights that were asked for, or not at all', async (
   const stale = await post('asample', { ...sample, sampling_session_id, seq_id: 1 });
   expect(stale).toMatchObject({ status: 400, json: { detail: /have been updated/ } });
   expect(await ask('asample', { ...sample, model_path: path })).toEqual(live);
+});
+
+test('adapters are trained over a base as the local engine trains them, saved as such and loaded again', async () => {
+  const { post, ask, session } = await start();
+  const session_id = await session();
+  const create = (model_seq_id: number, lora_config: object) =>
+    ask('create_model', { session_id, base_model: 'one', model_seq_id, lora_config });
+  const adapters = { rank: 4, seed: 7, train_unembed: true, train_mlp: false };
+  const [first, second, whole] = await Promise.all([
+    create(0, adapters),
+    create(1, { rank: 2 }),
+    create(2, { rank: 0 }),
+  ]);
+  expect([first, second, whole]).toMatchObject([
+    { is_lora: true, lora_rank: 4 },
+    { is_lora: true, lora_rank: 2 },
+    { is_lora: false, lora_rank: 0 },
+  ]);
+  const loss = async (id: string, seq: number) =>
+    (await ask('forward_backward', learning(id, seq))).metrics['loss:sum'];
+  const engine = await LocalEngine.start({ dtype: 'f32', threads: 1 });
+  onTestFinished(() => engine.close());
+  const lora = { rank: 4, alpha: 32, targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj'] as const, seed: 7 };
+  const here = await engine.trainer(checkpoints[0], lora);
+  const adam = {
+    learningRate: 1e-3,
+    betas: [0.9, 0.95] as [number, number],
+    epsilon: 1e-12,
+    weightDecay: 0,
+    clipNorm: 0,
+  };
+  const tokens = randomTokens(20, 'learn');
+  const data = [{ tokens, weights: new Float32Array(tokens.length).fill(1, 1) }];
+  for (let update = 0; update < 3; update++) {
+    const told = await loss(first.model_id, 2 * update + 1);
+    expect(told).toBe((await here.forwardBackward(data, { kind: 'cross_entropy' })).loss);
+    await ask('optim_step', step(first.model_id, 2 * update + 2));
+    await here.optimStep(adam);
+  }
+  expect(await loss(second.model_id, 1)).toBe(await loss(whole.model_id, 1));
+
+  const { path } = await ask('save_weights', { model_id: first.model_id, seq_id: 7, path: 'third' });
+  expect((await post('weights_info', { tinker_path: path })).json).toMatchObject({ is_lora: true, lora_rank: 4 });
+  const again = await ask('load_weights', { session_id, model_seq_id: 3, path, optimizer: true });
+  expect(await loss(again.model_id, 1)).toBe(await loss(first.model_id, 8));
+  const fresh = await ask('load_weights', { session_id, model_seq_id: 4, path });
+  expect(await loss(fresh.model_id, 1)).toBe(await loss(again.model_id, 2));
+  await ask('load_weights', { model_id: whole.model_id, seq_id: 2, path });
+  expect(await loss(whole.model_id, 3)).toBeCloseTo(await loss(again.model_id, 3), 3);
+  const other = await ask('load_weights', { model_id: second.model_id, seq_id: 2, path });
+  expect(other.error).toMatch(/another rank, alpha or other targets/);
+
+  const sampling = { num_samples: 1, prompt: { chunks: [{ type: 'encoded_text', tokens: [1, 2, 3] }] } };
+  const sampling_params = { max_tokens: 12, seed: 3 };
+  const saved = await ask('save_weights_for_sampler', { model_id: first.model_id, seq_id: 9, path: 'said' });
+  const said = await ask('asample', { ...sampling, model_path: saved.path, sampling_params });
+  const own = await (await here.sampler()).generate([1, 2, 3], { maxTokens: 12, seed: 3 });
+  expect(said.sequences[0].tokens).toEqual(own.tokens);
 });
 
 test('a checkpoint that is deleted is gone, and no other', async () => {

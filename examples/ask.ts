@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { generateText, stepCountIs, type ToolSet, tool } from 'ai';
 import { callTool, serve, type Tool } from 'sod';
+import type { z } from 'zod';
 import { managersOf, randomDirectory } from './office/directory.ts';
 import { officeTools } from './office/tools.ts';
 import { ask } from './office/world.ts';
@@ -14,7 +15,7 @@ if (!existsSync(checkpoint)) {
 }
 
 /** The same tools for the AI SDK. `callTool` tells errors in the words that the model saw in training. */
-function aiSdkTools(tools: Tool[]): ToolSet {
+function aiSdkTools(tools: Tool<z.ZodObject>[]): ToolSet {
   const entries = tools.map(({ name, description, parameters }) => {
     const execute = async (args: Record<string, unknown>) =>
       (await callTool(tools, { name, arguments: args })).observation;

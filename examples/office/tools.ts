@@ -3,7 +3,7 @@ import { defineTool, type Tool } from 'sod';
 import { z } from 'zod';
 import { type Directory, nicknames, type Person } from './directory.ts';
 
-export function officeTools(directory: Directory): Tool[] {
+export function officeTools(directory: Directory): Tool<z.ZodObject>[] {
   /** What it throws is what the model reads in place of an answer: here, what to do better. */
   const find = (name: string): Person => {
     const person = directory.get(name);

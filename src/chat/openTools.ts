@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { importDefault } from '../importModule.ts';
 import type { Tool } from '../tools/tool.ts';
@@ -33,7 +34,7 @@ async function importTools(path: string, kit: WorldKit): Promise<Tool[]> {
   const isTool = (tool: Partial<Tool> | undefined) =>
     typeof tool?.name === 'string' &&
     typeof tool.execute === 'function' &&
-    typeof tool.parameters?.safeParse === 'function';
+    typeof (tool.parameters as Partial<z.ZodObject> | undefined)?.safeParse === 'function';
   if (Array.isArray(tools) && tools.every(isTool)) return tools;
   throw new UserError(
     `${path}: its default export must be a list of tools made by defineTool, or a function that gives one`,

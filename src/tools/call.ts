@@ -2,8 +2,8 @@ import { plainNumbers } from '../json.ts';
 import type { ToolCall } from '../text/message.ts';
 import { ThreadError } from '../worker.ts';
 import { cutMiddle } from './middleCut.ts';
-import { toolSchema } from './schema.ts';
-import { type Tool, ToolError, type ToolErrorKind } from './tool.ts';
+import { isJsonSchema, toolSchema } from './schema.ts';
+import { type Tool, ToolError, type ToolErrorKind, ToolLost } from './tool.ts';
 
 export interface CallLimits {
   /** Most time of one call on the wall, where a tool waits for others, unless it has a limit of its own. Default 30,000. */
@@ -19,7 +19,8 @@ export interface CallResult {
 
 /**
  * Calls the tool that `call` names. Whatever goes wrong is told in the observation, for the model to recover from.
- * @throws the reason of `signal`, when that fires; ThreadError, when what runs the tool is broken, which is nothing to learn from.
+ * @throws the reason of `signal`, when that fires; ThreadError, or ToolLost, when what runs the tool is broken, which is nothing
+ *   to learn from.
  */
 export async function callTool(
   tools: readonly Tool[],
@@ -42,19 +43,19 @@ async function run(
 ): Promise<CallResult> {
   const tool = tools.find(candidate => candidate.name === call.name);
   if (!tool) return { observation: unknownTool(tools, call.name), error: 'unknown_tool' };
-  const args = tool.parameters.safeParse(plainNumbers(call.arguments));
-  if (!args.success) return { observation: invalidArguments(tool, args.error.issues), error: 'invalid_arguments' };
+  const args = checked(tool, plainNumbers(call.arguments));
+  if ('problems' in args) return { observation: invalidArguments(tool, args.problems), error: 'invalid_arguments' };
 
   const limit = new AbortController();
   const timer = tool.limitsTime ? undefined : setTimeout(() => limit.abort(), timeoutMs);
   const stop = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;
   const stopped = rejection(stop);
   try {
-    const work = (async () => tool.execute(args.data, stop))();
+    const work = (async () => tool.execute(args.valid, stop))();
     return { observation: await Promise.race([work, stopped.promise]) };
   } catch (error) {
     signal?.throwIfAborted();
-    if (error instanceof ThreadError) throw error;
+    if (error instanceof ThreadError || error instanceof ToolLost) throw error;
     if (limit.signal.aborted) {
       return { observation: `Error: ${tool.name} did not answer within ${timeoutMs / 1000} s.`, error: 'timeout' };
     }
@@ -82,12 +83,26 @@ function unknownTool(tools: readonly Tool[], name: string): string {
   return `Error: there is no tool named ${JSON.stringify(name)}. ${names ? `The tools are: ${names}.` : 'There are no tools.'}`;
 }
 
-function invalidArguments(tool: Tool, issues: readonly { path: PropertyKey[]; message: string }[]): string {
-  const lines = issues.map(issue => `- ${issue.path.map(String).join('.') || 'arguments'}: ${issue.message}`);
+type Arguments = Record<string, unknown>;
+
+/** The arguments as the tool gets them, or what is wrong with them. */
+function checked({ parameters }: Tool, args: Arguments): { valid: Arguments } | { problems: string[] } {
+  if (isJsonSchema(parameters)) {
+    const problem = parameters.problem(args);
+    return problem === undefined ? { valid: args } : { problems: [problem] };
+  }
+  const { data, error } = parameters.safeParse(args);
+  if (!error) return { valid: data };
+  return {
+    problems: error.issues.map(({ path, message }) => `${path.map(String).join('.') || 'arguments'}: ${message}`),
+  };
+}
+
+function invalidArguments(tool: Tool, problems: readonly string[]): string {
   const { properties, required } = toolSchema(tool).parameters;
   return [
     `Error: the arguments of ${tool.name} are not valid.`,
-    ...lines,
+    ...problems.map(problem => `- ${problem}`),
     `Expected: ${JSON.stringify({ properties, required })}`,
   ].join('\n');
 }

@@ -1,13 +1,21 @@
 import type { z } from 'zod';
+import { UserError } from '../errors.ts';
 
 /** Why an observation is an error, so that tool success can be counted without reading text. */
 export type ToolErrorKind = 'invalid_json' | 'unknown_tool' | 'invalid_arguments' | 'exception' | 'timeout';
 
+/** Arguments that a JSON Schema describes, as it was written elsewhere. */
+export interface JsonSchemaParameters {
+  jsonSchema: Record<string, unknown>;
+  /** What is wrong with arguments by the schema; undefined where nothing is. */
+  problem(args: Record<string, unknown>): string | undefined;
+}
+
 /** A tool the policy may call. `execute` gets validated arguments; what it throws becomes the observation. */
-export interface Tool {
+export interface Tool<Parameters extends z.ZodObject | JsonSchemaParameters = z.ZodObject | JsonSchemaParameters> {
   name: string;
   description: string;
-  parameters: z.ZodObject;
+  parameters: Parameters;
   execute(args: Record<string, unknown>, signal: AbortSignal): Promise<string> | string;
   /**
    * The tool itself ends a call that runs too long, and so can leave out the time that the call waits for its turn: what
@@ -31,6 +39,11 @@ export class ToolError extends Error {
   }
 }
 
+/** What runs a tool is gone, by no fault of who calls it: nothing can be learned from that. The message says what to do. */
+export class ToolLost extends UserError {
+  override name = 'ToolLost';
+}
+
 /** A tool whose `execute` takes exactly what its `parameters` describe. */
 export function defineTool<Parameters extends z.ZodObject>(tool: {
   name: string;
@@ -39,6 +52,6 @@ export function defineTool<Parameters extends z.ZodObject>(tool: {
   execute(args: z.output<Parameters>, signal: AbortSignal): Promise<string> | string;
   limitsTime?: boolean;
   close?(): Promise<void> | void;
-}): Tool {
+}): Tool<z.ZodObject> {
   return tool;
 }

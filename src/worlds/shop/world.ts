@@ -1,6 +1,8 @@
 import type { Task } from '../../data/task.ts';
 import { UserError } from '../../errors.ts';
+import { isObject } from '../../json.ts';
 import { Random } from '../../random.ts';
+import { toolSchema } from '../../tools/schema.ts';
 import type { Tool } from '../../tools/tool.ts';
 import type { World } from '../world.ts';
 import { demonstrate } from './expert.ts';
@@ -37,7 +39,8 @@ export function shopWorld({
     tools,
     async demonstrate(task, random) {
       const own = tools(task);
-      if (!own.some(({ name, parameters }) => name === 'python' && 'code' in parameters.shape)) {
+      const python = own.map(toolSchema).find(({ name }) => name === 'python');
+      if (!isObject(python?.parameters.properties) || !('code' in python.parameters.properties)) {
         throw new UserError(
           `the expert of ${shop} calls a tool python with the argument code: tool must leave both as they are`,
         );

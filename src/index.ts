@@ -50,6 +50,7 @@ export type { Chat, ParsedTurn } from './text/chat.ts';
 export { type ChatOptions, loadChat } from './text/loadChat.ts';
 export type { Message, ToolCall, ToolSchema } from './text/message.ts';
 export { type CallLimits, type CallResult, callTool } from './tools/call.ts';
+export type { McpServer } from './tools/mcp/servers.ts';
 export { type ToolProfile, toolPresets } from './tools/profile.ts';
 export { PythonPool, type PythonPoolOptions } from './tools/python/pool.ts';
 export { pythonTool } from './tools/python/tool.ts';

@@ -1,14 +1,18 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import type { ChatEvent, ChatSession } from '../chat/session.ts';
+import type { Task } from '../data/task.ts';
+import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { stringifyJson } from '../json.ts';
+import type { Tool } from '../tools/tool.ts';
+import type { ToolOptions } from '../worlds/open.ts';
 import { harmless } from './harmless.ts';
 import { nonNegativeInteger } from './options.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
-import { type ToolOption, toolOf, withTool } from './toolOption.ts';
+import { offeredOf, type ToolsOption, withTools } from './toolOption.ts';
 
-interface Options extends SamplingOptions, ToolOption {
+interface Options extends SamplingOptions, ToolsOption {
   tools?: string;
   world?: string;
   task: number;
@@ -17,7 +21,7 @@ interface Options extends SamplingOptions, ToolOption {
 
 export const chatCommand = () =>
   withSampling(
-    withTool(
+    withTools(
       new Command('chat')
         .description('Talk to a model in the terminal, its tools live.')
         .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
@@ -36,6 +40,7 @@ export const chatCommand = () =>
       `
 Examples:
   sod chat models/Qwen3-0.6B --tools python
+  sod chat models/Qwen3-0.6B --mcp files="npx -y @modelcontextprotocol/server-filesystem /tmp"
   sod chat runs/mine/final --tools python,./my-tools.mjs --system "You are a clerk."
   sod chat runs/demo/student-sod/final --world shop     (then /task asks what it was trained for)
 
@@ -47,23 +52,16 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
     .action(async (checkpoint: string, options: Options) => {
       if (options.tools && options.world)
         throw new UserError('--tools and --world cannot go together: a world has its tools');
-      const [{ LocalEngine }, { loadChat }, { openKit, openWorld }, { openTools }, { ChatSession }] = await Promise.all(
-        [
-          import('../engine/local/engine.ts'),
-          import('../text/loadChat.ts'),
-          import('../worlds/open.ts'),
-          import('../chat/openTools.ts'),
-          import('../chat/session.ts'),
-        ],
-      );
+      const [{ LocalEngine }, { loadChat }, { ChatSession }] = await Promise.all([
+        import('../engine/local/engine.ts'),
+        import('../text/loadChat.ts'),
+        import('../chat/session.ts'),
+      ]);
       const chat = loadChat(checkpoint, { enableThinking: options.thinking === 'on' });
-      const tool = await toolOf(options, checkpoint);
-      const opened = options.world ? await openWorld(options.world, { tool }) : undefined;
-      const kit = openKit({ tool });
-      const task = opened?.world.task('test', options.task);
-      const tools = task ? opened!.world.tools(task) : await openTools(options.tools?.split(',') ?? [], kit.kit);
-      const engine = await LocalEngine.start({ onNotice: console.error });
+      const { tools, task, close } = await openCallable(options, await offeredOf(options, checkpoint));
+      let engine: Engine | undefined;
       try {
+        engine = await LocalEngine.start({ onNotice: console.error });
         const session = new ChatSession({
           sampler: await engine.sampler(checkpoint),
           chat,
@@ -80,10 +78,46 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
         const question = task?.messages.find(({ role }) => role === 'user')?.content;
         await converse(session, question).finally(() => session.close());
       } finally {
-        await engine.close();
-        await Promise.all([opened?.close(), kit.close()]);
+        await engine?.close();
+        await close();
       }
     });
+
+interface Callable {
+  tools: Tool[];
+  /** Of the world whose tools they are. */
+  task?: Task;
+  close(): Promise<void>;
+}
+
+/** The tools of a world, or of a list, and those of MCP servers. */
+async function openCallable(options: Options, offered: ToolOptions): Promise<Callable> {
+  const [{ openKit, openWorld }, { openTools }, { openWorldServers }] = await Promise.all([
+    import('../worlds/open.ts'),
+    import('../chat/openTools.ts'),
+    import('../worlds/mcp.ts'),
+  ]);
+  const opened: { close(): Promise<void> }[] = [];
+  const close = async () => void (await Promise.all(opened.map(part => part.close())));
+  try {
+    if (options.world) {
+      const { world } = keep(await openWorld(options.world, offered));
+      const task = world.task('test', options.task);
+      return { tools: world.tools(task), task, close };
+    }
+    const { kit } = keep(openKit(offered));
+    const own = await openTools(options.tools?.split(',') ?? [], kit);
+    return { tools: keep(await openWorldServers(offered.mcp ?? [])).tools(own), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  function keep<T extends { close(): Promise<void> }>(part: T): T {
+    opened.push(part);
+    return part;
+  }
+}
 
 const hint = 'Ctrl-C stops an answer; /exit or Ctrl-D leaves, /help says more.';
 const help = '/task  ask the task   /reset  forget what was said   /messages  the dialogue as JSON   /exit  leave';

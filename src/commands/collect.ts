@@ -3,16 +3,16 @@ import { parseDataset } from '../data/dataset.ts';
 import { UserError } from '../errors.ts';
 import { stringifyJson } from '../json.ts';
 import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
-import type { ToolProfile } from '../tools/profile.ts';
+import type { ToolOptions } from '../worlds/open.ts';
 import { interruptible } from './interrupt.ts';
 import { number, positiveInteger } from './options.ts';
 import { openPolicy, type PolicyOptions, serverHelp, withPolicy } from './policyOptions.ts';
 import { type SamplingOptions, trajectorySettings, withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
 import { showDownload } from './showDownload.ts';
-import { type ToolOption, toolOf, withTool } from './toolOption.ts';
+import { offeredOf, type ToolsOption, withTools } from './toolOption.ts';
 
-interface Options extends SamplingOptions, PolicyOptions, ToolOption {
+interface Options extends SamplingOptions, PolicyOptions, ToolsOption {
   tasks?: string;
   dataset?: string;
   limit?: number;
@@ -24,7 +24,7 @@ interface Options extends SamplingOptions, PolicyOptions, ToolOption {
 
 export const collectCommand = () =>
   withSampling(
-    withTool(
+    withTools(
       withPolicy(
         new Command('collect')
           .description('Let a model solve tasks with its tools, and keep what it did well as demonstrations for sft.')
@@ -65,10 +65,10 @@ ${serverHelp}`,
       if (existsSync(out)) throw new UserError(`${out} already exists: choose another file or remove it`);
       const { engine, folder, servedAs } = await openPolicy(checkpoint, options);
       try {
-        const tool = await toolOf(options, folder);
-        const { range, source, close } = options.tasks
-          ? await openTaskRange(options.tasks, tool)
-          : await openProblems(options, tool);
+        const offered = await offeredOf(options, folder);
+        const { range, source, serverTools, close } = options.tasks
+          ? await openTaskRange(options.tasks, offered)
+          : await openProblems(options, offered);
         const { kept, total } = await interruptible(
           signal =>
             collect(
@@ -76,7 +76,14 @@ ${serverHelp}`,
               folder,
               range,
               { samples, runs: 1, ...trajectorySettings(options) },
-              { out, minScore, source: `${source}, ${stringifyJson(tool)}`, servedAs },
+              {
+                out,
+                minScore,
+                source: [source, offered.tool, ...serverTools]
+                  .map(part => (typeof part === 'string' ? part : stringifyJson(part)))
+                  .join(', '),
+                servedAs,
+              },
               {
                 signal,
                 concurrency: options.concurrency,
@@ -91,21 +98,21 @@ ${serverHelp}`,
       }
     });
 
-async function openTaskRange(tasks: string, tool: ToolProfile) {
+async function openTaskRange(tasks: string, offered: ToolOptions) {
   const [, name, count] = /^(.+):([1-9]\d*)$/.exec(tasks) ?? [];
   if (!name) throw new UserError(`--tasks ${tasks}: give a world and a number, such as shop:1000`);
   const { openWorld } = await import('../worlds/open.ts');
-  const { world, close } = await openWorld(name, { tool });
-  return { range: { world, split: 'train' as const, tasks: Number(count) }, source: name, close };
+  const { world, ...opened } = await openWorld(name, offered);
+  return { range: { world, split: 'train' as const, tasks: Number(count) }, source: name, ...opened };
 }
 
-async function openProblems({ dataset, limit, equivalence }: Options, tool: ToolProfile) {
+async function openProblems({ dataset, limit, equivalence }: Options, offered: ToolOptions) {
   const { openDatasetWorld } = await import('../worlds/dataset.ts');
   const control = { onDownload: showDownload, onNotice: console.error };
-  const { world, digest, close } = await openDatasetWorld(
+  const { world, digest, ...opened } = await openDatasetWorld(
     parseDataset(dataset!),
-    { equivalence, limit, interpreter: { tool } },
+    { equivalence, limit, offered },
     control,
   );
-  return { range: { world, split: 'train' as const, tasks: world.size }, source: digest, close };
+  return { range: { world, split: 'train' as const, tasks: world.size }, source: digest, ...opened };
 }

@@ -4,6 +4,7 @@ import type { CompareControl } from '../compare/compare.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { seedNumber } from './options.ts';
 import { showCount } from './showCount.ts';
+import { withAllowMcp } from './toolOption.ts';
 
 interface Options {
   quick?: boolean;
@@ -12,10 +13,11 @@ interface Options {
   only?: string[];
   out: string;
   watch?: boolean;
+  allowMcp?: boolean;
 }
 
 export const compareCommand = () =>
-  new Command('compare')
+  withAllowMcp(new Command('compare'))
     .description('Train several methods from one checkpoint over several seeds, and compare them.')
     .argument('<comparison>', 'YAML file, such as recipes/world/compare.yaml')
     .option('--quick', 'less training and fewer tasks, as the file says')
@@ -60,6 +62,7 @@ The folder holds table.json, table.md and report.html (written anew after each s
       const told = await interruptible(async signal => {
         const control: CompareControl = {
           signal,
+          allowMcp: options.allowMcp,
           onRun: (name, index, total) => {
             progress?.close();
             progress = new Progress(`${index}/${total} ${name}`);

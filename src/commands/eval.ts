@@ -11,11 +11,11 @@ import { positiveInteger } from './options.ts';
 import { type OpenPolicy, openPolicy, serverHelp, withPolicy } from './policyOptions.ts';
 import { trajectorySettings, withSampling } from './samplingOptions.ts';
 import { showCount } from './showCount.ts';
-import { toolOf, withTool } from './toolOption.ts';
+import { offeredOf, withTools } from './toolOption.ts';
 
 export const evalCommand = () =>
   withSampling(
-    withTool(
+    withTools(
       withPolicy(
         new Command('eval')
           .description("Measure a model on a world's held-out tasks or on benchmarks: average@k, pass@k and maj@k.")
@@ -93,7 +93,7 @@ async function evalWorld({ engine, folder }: OpenPolicy, options: EvalOptions): 
   ]);
   const settings = { tasks: Number(count ?? 100), k: options.samples, ...trajectorySettings(options) };
   refuseTooMany(settings.tasks, settings.k);
-  const { world, close } = await openWorld(worldName, { tool: await toolOf(options, folder) });
+  const { world, close } = await openWorld(worldName, await offeredOf(options, folder));
   const result = await interruptible(signal =>
     evaluateCheckpoint(engine, folder, world, settings, {
       signal,

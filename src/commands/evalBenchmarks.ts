@@ -8,7 +8,7 @@ import { interruptible } from './interrupt.ts';
 import type { OpenPolicy } from './policyOptions.ts';
 import { trajectorySettings } from './samplingOptions.ts';
 import { showDownload } from './showDownload.ts';
-import { toolOf } from './toolOption.ts';
+import { offeredOf } from './toolOption.ts';
 
 /** Measures a model, called `name` in the results, and prints the table, or JSON. */
 export async function evalBenchmarks(
@@ -28,7 +28,7 @@ export async function evalBenchmarks(
   const { samples, runs, equivalence, testTimeout, limit } = options;
   const settings = { samples, runs, ...trajectorySettings(options) };
   const out = options.out ?? join('runs', 'eval', folderName(name));
-  const tool = await toolOf(options, folder, 'paper');
+  const offered = await offeredOf(options, folder, 'paper');
   const prompts = options.prompts ? readPrompts(options.prompts) : undefined;
   const progress = new BenchmarkBar();
   const results = await interruptible(
@@ -38,7 +38,7 @@ export async function evalBenchmarks(
         folder,
         benchmarks,
         settings,
-        { out, name, servedAs, equivalence, testTimeoutMs: 1000 * testTimeout, prompts, limit, tool },
+        { out, name, servedAs, equivalence, testTimeoutMs: 1000 * testTimeout, prompts, limit, ...offered },
         {
           signal,
           concurrency: options.concurrency,

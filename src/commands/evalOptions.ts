@@ -1,9 +1,9 @@
 import type { Equivalence } from '../rewards/equivalences.ts';
 import type { PolicyOptions } from './policyOptions.ts';
 import type { SamplingOptions } from './samplingOptions.ts';
-import type { ToolOption } from './toolOption.ts';
+import type { ToolsOption } from './toolOption.ts';
 
-export interface EvalOptions extends SamplingOptions, PolicyOptions, ToolOption {
+export interface EvalOptions extends SamplingOptions, PolicyOptions, ToolsOption {
   tasks: string;
   benchmark?: string;
   samples: number;

@@ -57,8 +57,8 @@ ${serverHelp}`,
       const control = { onDownload: showDownload, onNotice: console.error };
       const { engine, folder, servedAs } = await openPolicy(checkpoint, options);
       try {
-        const interpreter = { tool: await toolOf(options, folder) };
-        const reading = { equivalence: 'exact' as const, limit, maxSkipped, interpreter };
+        const offered = { tool: await toolOf(options, folder) };
+        const reading = { equivalence: 'exact' as const, limit, maxSkipped, offered };
         const problems = await openDatasetWorld(parseDataset(dataset), reading, control);
         const limits = { maxTurns: 1, maxPromptTokens, maxResponseTokens: maxTokens };
         const sampling = { samples: 1, runs: 1, temperature, topP: 1, seed, ...limits };

@@ -3,16 +3,16 @@ import type { Sampler } from '../engine/types.ts';
 import { interruptible } from './interrupt.ts';
 import { nonNegativeInteger } from './options.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
-import { type ToolOption, toolOf, withTool } from './toolOption.ts';
+import { offeredOf, type ToolsOption, withTools } from './toolOption.ts';
 
-interface Options extends SamplingOptions, ToolOption {
+interface Options extends SamplingOptions, ToolsOption {
   world: string;
   task: number;
 }
 
 export const runCommand = () =>
   withSampling(
-    withTool(
+    withTools(
       new Command('run')
         .description("Watch a model solve one of a world's held-out tasks with its tools.")
         .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
@@ -42,11 +42,11 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
       try {
         const sampler = await engine.sampler(checkpoint);
         const chat = loadChat(checkpoint, { enableThinking: options.thinking === 'on' });
-        const { world, close } = await openWorld(options.world, { tool: await toolOf(options, checkpoint) });
-        const task = world.task('test', options.task);
+        const { world, close } = await openWorld(options.world, await offeredOf(options, checkpoint));
         const print = (tokens: readonly number[]) => process.stdout.write(chat.decode(tokens));
-        const { correct } = await interruptible(signal =>
-          rollout({
+        const { correct, answer } = await interruptible(async signal => {
+          const task = world.task('test', options.task);
+          const { correct } = await rollout({
             task,
             tools: () => world.tools(task),
             chat,
@@ -63,9 +63,10 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
               return { reward: score, correct };
             },
             signal,
-          }),
-        ).finally(close);
-        console.log(`\n\n${correct ? 'Right' : `Wrong: the answer is ${task.answer}`}`);
+          });
+          return { correct, answer: task.answer };
+        }).finally(close);
+        console.log(`\n\n${correct ? 'Right' : `Wrong: the answer is ${answer}`}`);
       } finally {
         await engine.close();
       }

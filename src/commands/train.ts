@@ -5,17 +5,19 @@ import { percentText } from '../report/numbers.ts';
 import type { TrainEvent } from '../train/trainEvent.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { collect } from './options.ts';
+import { type McpOption, serversOf, withAllowMcp, withMcp } from './toolOption.ts';
 
-interface Options {
+interface Options extends McpOption {
   run?: string;
   resume?: string;
   set?: string[];
   dryRun?: boolean;
   watch?: boolean;
+  allowMcp?: boolean;
 }
 
 export const trainCommand = () =>
-  new Command('train')
+  withAllowMcp(withMcp(new Command('train')))
     .description('Train a model as a recipe says.')
     .argument('[recipe]', 'YAML file, such as recipes/demo/student-sod.yaml')
     .option('--run <folder>', 'where the run is written (default: runs/<name of the recipe>)')
@@ -31,6 +33,7 @@ Examples:
   sod train recipes/demo/student-sod.yaml --run runs/sod-2 --set seed=2 --set optimizer.learningRate=1e-4
   sod train --resume runs/sod-2
   sod train recipes/qwen3-0.6b/sod.yaml --dry-run
+  sod train my-recipe.yaml --mcp office=http://127.0.0.1:3000/mcp     (in place of those of the recipe)
 
 A run's folder holds recipe.yaml (every default written out), metrics.jsonl (a line an iteration), trajectories/
 (what was sampled), checkpoints/ (to resume from) and, at the end, final/ (the model in Hugging Face layout); where the
@@ -51,12 +54,16 @@ and reaches the same weights.`,
         ]);
       if (!file === !options.resume)
         throw new UserError('give a recipe to start, or --resume <folder> to go on with a run');
-      if (options.resume && (options.set || options.run))
-        throw new UserError('--resume goes on with the recipe as it was: no --set or --run');
+      if (options.resume && (options.set || options.run || options.mcp))
+        throw new UserError('--resume goes on with the recipe as it was: no --set, --run or --mcp');
 
       const recipe = options.resume
         ? readRecipe(options.resume)
-        : await loadRecipe(file!, parseOverrides(options.set ?? []));
+        : await loadRecipe(
+            file!,
+            parseOverrides(options.set ?? []),
+            options.mcp ? { mcp: await serversOf(options) } : {},
+          );
       if (options.dryRun) {
         const [{ planTraining }, { formatPlan }] = await Promise.all([
           import('../train/plan.ts'),
@@ -65,6 +72,7 @@ and reaches the same weights.`,
         console.log(formatPlan(await planTraining(recipe)));
         return;
       }
+      const allowMcp = options.allowMcp || options.mcp !== undefined;
       const runDir = options.resume ?? options.run ?? join('runs', basename(file!, extname(file!)));
       const progress = new Progress();
       const watch = options.watch
@@ -75,7 +83,7 @@ and reaches the same weights.`,
         if (event.kind === 'phase') watch?.start();
       };
       const result = await interruptible(
-        signal => train(recipe, { runDir, resume: !!options.resume, signal, onProgress }),
+        signal => train(recipe, { runDir, resume: !!options.resume, allowMcp, signal, onProgress }),
         savingNote,
       ).finally(() => progress.close());
 

@@ -18,6 +18,8 @@ export interface CompareControl {
   onRun: (name: string, index: number, total: number) => void;
   onProgress: (event: TrainEvent) => void;
   onEvaluation: (name: string, done: number, total: number) => void;
+  /** As of `train`. */
+  allowMcp?: boolean;
 }
 
 export interface CompareOptions extends CompareControl {
@@ -59,7 +61,7 @@ export async function trainAndMeasure(
   return untilStopped(control.signal, async () => {
     const trained = trainer(control, plan.stages.length + plan.methods.length * plan.seeds.length);
     await trainStages(plan, trained);
-    const measuring = await Measuring.of(plan);
+    const measuring = await Measuring.of(plan, control.allowMcp);
     try {
       const evaluations = new Map<string, Evaluation[]>();
       for (const [s, seed] of plan.seeds.entries()) {
@@ -87,11 +89,17 @@ export async function trainAndMeasure(
 type TrainRun = (name: string, runDir: string, recipe: Recipe) => Promise<void>;
 
 /** Trains one run after the other, each from where it stands. It throws an AbortError when the signal ends one early. */
-export function trainer({ signal, onRun, onProgress }: CompareControl, total: number): TrainRun {
+export function trainer({ signal, onRun, onProgress, allowMcp }: CompareControl, total: number): TrainRun {
   let index = 0;
   return async (name, runDir, recipe) => {
     onRun(name, ++index, total);
-    const { finished, stoppedBy } = await train(recipe, { runDir, resume: holdsRun(runDir), signal, onProgress });
+    const { finished, stoppedBy } = await train(recipe, {
+      runDir,
+      resume: holdsRun(runDir),
+      allowMcp,
+      signal,
+      onProgress,
+    });
     if (stoppedBy) throw new UserError(`${name} was stopped: ${stoppedBy}`);
     if (!finished) signal.throwIfAborted();
   };

@@ -6,6 +6,7 @@ import { evaluateCheckpoint } from '../eval/evaluateCheckpoint.ts';
 import { keepEvaluations, worldEvaluation } from '../eval/keptEvaluations.ts';
 import { writeFileWhole } from '../files.ts';
 import type { Recipe } from '../train/recipe.ts';
+import { refuseServers } from '../train/refuseServers.ts';
 import { startEngine } from '../train/train.ts';
 import { type OpenWorld, openWorld } from '../worlds/open.ts';
 import type { Plan } from './plan.ts';
@@ -20,8 +21,10 @@ export class Measuring {
     this.#recipe = recipe;
   }
 
-  static async of(plan: Plan): Promise<Measuring> {
-    return new Measuring(await plan.recipe(plan.methods[0].name, plan.seeds[0]));
+  static async of(plan: Plan, allowMcp?: boolean): Promise<Measuring> {
+    const recipe = await plan.recipe(plan.methods[0].name, plan.seeds[0]);
+    refuseServers(recipe, allowMcp);
+    return new Measuring(recipe);
   }
 
   /** The measurement in `file`, made first where it is missing, damaged or was made with other settings. */
@@ -34,7 +37,7 @@ export class Measuring {
     const kept = readMeasurement(file);
     const asked = { ...settings, ...(this.#recipe.thinking === 'on' && { thinking: true }) };
     if (kept && isDeepStrictEqual(kept.settings, asked)) return kept.evaluation;
-    this.#opened ??= await openWorld(this.#recipe.world);
+    this.#opened ??= await openWorld(this.#recipe.world, { mcp: this.#recipe.mcp });
     const engine = await startEngine(this.#recipe);
     try {
       const evaluation = await evaluateCheckpoint(engine, checkpoint, this.#opened.world, asked, control);

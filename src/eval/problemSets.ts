@@ -2,6 +2,7 @@ import type { RolloutsOptions } from '../agent/rollouts.ts';
 import type { DownloadControl } from '../data/dataset.ts';
 import type { PromptTemplates } from '../data/prompts.ts';
 import type { Equivalence } from '../rewards/equivalences.ts';
+import type { McpServer } from '../tools/mcp/servers.ts';
 import type { ToolProfile } from '../tools/profile.ts';
 import { type DatasetWorld, openDatasetWorld } from '../worlds/dataset.ts';
 import type { Benchmark } from './benchmarks.ts';
@@ -26,6 +27,8 @@ export interface ProblemOptions {
   testTimeoutMs: number;
   prompts?: PromptTemplates;
   tool: ToolProfile;
+  /** MCP servers whose tools are offered beside it. */
+  mcp?: readonly McpServer[];
   /** Only the first problems of each benchmark. */
   limit?: number;
 }
@@ -56,14 +59,20 @@ export async function openProblemSets(
   options: ProblemOptions,
   control: DownloadControl,
 ): Promise<ProblemSet[]> {
-  const { equivalence, testTimeoutMs, prompts, limit, tool } = options;
+  const { equivalence, testTimeoutMs, prompts, limit, tool, mcp } = options;
   const sets: ProblemSet[] = [];
-  for (const benchmark of benchmarks) {
+  const open = async (benchmark: Benchmark) => {
     const { name, dataset } = benchmark;
-    const world = { name, equivalence, testTimeoutMs, prompts, limit, untilFailure: true, interpreter: { tool } };
+    const world = { name, equivalence, testTimeoutMs, prompts, limit, untilFailure: true, offered: { tool, mcp } };
     sets.push({ benchmark, problems: await openDatasetWorld(dataset, world, control), options });
+  };
+  try {
+    for (const benchmark of benchmarks) await open(benchmark);
+    return sets;
+  } catch (error) {
+    await closeProblemSets(sets);
+    throw error;
   }
-  return sets;
 }
 
 export async function closeProblemSets(sets: readonly ProblemSet[]): Promise<void> {
@@ -88,9 +97,12 @@ export async function measure(
   settings: SamplingSettings,
   { signal, concurrency, onProgress }: BenchmarkControl,
 ): Promise<Result> {
-  const { world, digest, hasTests, sameAnswer } = problems;
+  const { world, digest, hasTests, serverTools, sameAnswer } = problems;
   const { equivalence, testTimeoutMs, tool } = options;
-  openSamplesFolder(folder, { model, problems: digest, equivalence, testTimeoutMs, ...settings, tool });
+  openSamplesFolder(folder, {
+    ...{ model, problems: digest, equivalence, testTimeoutMs, ...settings, tool },
+    ...(serverTools.length > 0 && { serverTools }),
+  });
   const total = settings.runs * world.size * settings.samples;
   const placeOf = (sample: Sample) => placeNumber(sample, world.size, settings.samples);
   const journal = new Journal(samplesFile(folder), sampleSchema, placeOf);

@@ -17,8 +17,8 @@ export async function planData(recipe: Recipe): Promise<string[]> {
   const areHere = datasets.every(({ source }) => !hubName(source) && existsSync(source));
   if (datasets.length === 0 || !areHere) return [];
   const notices: string[] = [];
-  // Nothing is run: packages that its code would need may be missing.
-  const unarmed = { ...recipe, tool: { ...recipe.tool, packages: [] } };
+  // Nothing is run: packages that its code would need may be missing, and servers.
+  const unarmed = { ...recipe, mcp: [], tool: { ...recipe.tool, packages: [] } };
   const { data, close } = await openTrainingData(unarmed, { onNotice: notice => notices.push(notice) });
   try {
     if ('demonstrations' in data) {

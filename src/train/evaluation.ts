@@ -89,7 +89,7 @@ async function openBenchmarks(
   const asked = { samples: settings.samples, runs: 1, ...sampling(recipe, settings) };
   const sets = await openProblemSets(
     parseBenchmarks(settings.benchmark!),
-    { equivalence, testTimeoutMs, prompts, tool: recipe.tool },
+    { equivalence, testTimeoutMs, prompts, tool: recipe.tool, mcp: recipe.mcp },
     control,
   );
   try {

@@ -9,6 +9,7 @@ import { forwardFlops, trainingFlops } from '../model/flops.ts';
 import { factorCount, type LoraShape } from '../model/lora.ts';
 import { publishedConfigs } from '../model/published.ts';
 import { isServerUrl } from '../serverUrl.ts';
+import type { McpServer } from '../tools/mcp/servers.ts';
 import { missingPackages } from '../tools/packages/store.ts';
 import type { ToolProfile } from '../tools/profile.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
@@ -49,6 +50,8 @@ export interface TrainingPlan {
   /** What a dataset that is here holds, and what of it would be left out. */
   data: string[];
   tool: ToolProfile;
+  /** Servers whose tools the model has as well, some of them programs that would run here. */
+  mcp: readonly McpServer[];
   /** Of the tool's, what has not been added for the sandbox. */
   missingPackages: string[];
   /** What can be simulated: a run that samples. */
@@ -82,13 +85,14 @@ export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
     ...plan,
     lora: recipe.lora,
     tool: recipe.tool,
+    mcp: recipe.mcp ?? [],
     missingPackages: missingPackages(recipe.tool.packages ?? []),
     data: await planData(recipe),
   };
 }
 
 /** What depends on the kind of training. */
-type Plan = Omit<TrainingPlan, 'data' | 'tool' | 'missingPackages' | 'lora'>;
+type Plan = Omit<TrainingPlan, 'data' | 'tool' | 'mcp' | 'missingPackages' | 'lora'>;
 
 function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan {
   const { demonstrations, epochs, batchSize, maxTokens } = recipe.training;

@@ -2,6 +2,7 @@ import { inGiB } from '../bytes.ts';
 import { availableMemory } from '../engine/local/memory.ts';
 import { type ModelConfig, parameterCount } from '../model/config.ts';
 import { factorCount, type LoraShape } from '../model/lora.ts';
+import { formatServer } from '../tools/mcp/servers.ts';
 import { missingText } from '../tools/packages/store.ts';
 import { formatToolProfile } from '../tools/profile.ts';
 import { accelerators, assumptions, type OnPolicyWork, timeOn } from './clusterTime.ts';
@@ -25,6 +26,7 @@ export function formatPlan(plan: TrainingPlan): string {
   const lines: [string, string][] = [
     ['method', method],
     ['tool', formatToolProfile(plan.tool)],
+    ...plan.mcp.map((server): [string, string] => ['MCP server', formatServer(server)]),
     ...(plan.missingPackages.length > 0 ? [['packages', missingText(plan.missingPackages)] as [string, string]] : []),
     ['model', models(plan)],
     ...(plan.lora ? [['adapters', adapters(plan.lora, plan.model)] as [string, string]] : []),

@@ -7,6 +7,7 @@ import { methods } from '../methods/registry.ts';
 import { equivalences } from '../rewards/equivalences.ts';
 import { type Shaping, shapings } from '../rewards/shaping.ts';
 import { section } from '../schema.ts';
+import { serversSchema } from '../tools/mcp/servers.ts';
 import { toolSchema } from '../tools/profile.ts';
 import { engineSchema, policyServerSchema } from './engineSchema.ts';
 import { evaluateSchema } from './evaluateSchema.ts';
@@ -89,6 +90,8 @@ const common = {
   }).prefault({}),
   /** The code tool as the model is shown it: a preset, or what is other than in one. */
   tool: toolSchema.prefault({}),
+  /** MCP servers whose tools the model has beside those of its world, or the code tool. */
+  mcp: serversSchema.optional(),
   /** Whether the model thinks before it speaks, where its template leaves the choice. */
   thinking: z.enum(['on', 'off']).default('off'),
   engine: engineSchema,

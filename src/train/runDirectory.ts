@@ -6,6 +6,7 @@ import { removeUnfinished, replaceFolder, syncToDisk, temporaryFolder, writeFile
 import { lockFolder } from '../folderLock.ts';
 import { firstIssue } from '../schema.ts';
 import { explained, SystemRefusal } from '../systemErrors.ts';
+import { pinnedToolsFile } from './pinnedTools.ts';
 import { formatRecipe, parseRecipe, type Recipe, readSection } from './recipe.ts';
 import {
   type KeptTrajectory,
@@ -35,6 +36,7 @@ export interface CheckpointKeeping {
  * Everything a training run leaves on disk:
  *
  *     recipe.yaml           the recipe with every default written out
+ *     mcp-tools.json        the tools that its MCP servers offer, where it has some
  *     metrics.jsonl         one line an iteration; until the run ends, its evaluation in a line of its own
  *     trajectories/         what was sampled, to be looked at
  *     initial/              the fresh model, where the recipe asks for one
@@ -232,6 +234,7 @@ const namesOfStart = [
   'best.evaluations.json',
   'best',
   'initial',
+  pinnedToolsFile,
   'recipe.yaml',
   'checkpoints',
 ];

@@ -18,9 +18,11 @@ import type { Learner, LearnerContext } from './learner.ts';
 import { iterate, type LoopEnd } from './loop.ts';
 import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
+import { pinTools } from './pinnedTools.ts';
 import { openServedPolicy } from './policyServer.ts';
 import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
 import { recovering } from './recovery.ts';
+import { refuseServers } from './refuseServers.ts';
 import { goOn, type Standing } from './resume.ts';
 import { type Metrics, RunDirectory, readMetrics } from './runDirectory.ts';
 import { fitted } from './runMemory.ts';
@@ -39,6 +41,8 @@ export interface TrainOptions {
   engine?: Engine;
   /** The recipe's world, opened by who calls: it stays open. Default: opened for this run, and closed at the end. */
   world?: World;
+  /** The MCP servers that the recipe names may be started and asked. Default: a recipe with some is refused. */
+  allowMcp?: boolean;
   onProgress?: (event: TrainEvent) => void;
   /** When it fires, the running updates are finished, a checkpoint is saved, and `train` returns. */
   signal?: AbortSignal;
@@ -69,6 +73,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
     }
     if (run.finished) return { ...resultOf(run, { finished: true, checkpoint: run.final }), alreadyFinished: true };
 
+    refuseServers(recipe, options.allowMcp);
     const onProgress = options.onProgress ?? (() => {});
     const onNotice = (notice: string) => onProgress({ kind: 'notice', notice });
     const control: DownloadControl = {
@@ -78,9 +83,10 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
     };
     const method = recipe.method === 'sft' ? undefined : await methodOf(recipe);
     const checkpoints = await localCheckpoints(recipe, control);
-    const { data, evaluation, close } = await openTrainingData(recipe, control, options.world);
+    const { data, serverTools, evaluation, close } = await openTrainingData(recipe, control, options.world);
     try {
       run.begin();
+      if (!options.world) pinTools(runDir, serverTools);
       const engine = options.engine ?? (await startEngine(fittedHere(recipe, method, checkpoints), onNotice));
       try {
         const end = await runLearner(
@@ -184,11 +190,11 @@ async function learn(
 }
 
 /** Writes the fresh model that `init` describes, with the tokenizer of the world that the run learns in or of another. */
-async function initialize(dir: string, init: Init, { world, seed }: Recipe, data: TrainingData): Promise<void> {
+async function initialize(dir: string, init: Init, { world, mcp, seed }: Recipe, data: TrainingData): Promise<void> {
   if (!init.tokenizer && 'expert' in data && data.expert) {
     return initializeCheckpoint(dir, init, data.expert, seed);
   }
-  const opened = await openWorld(init.tokenizer ?? world);
+  const opened = await (init.tokenizer ? openWorld(init.tokenizer) : openWorld(world, { mcp }));
   try {
     await initializeCheckpoint(dir, init, opened.world, seed);
   } finally {

@@ -2,8 +2,9 @@ import type { DownloadControl } from '../data/dataset.ts';
 import { Mixture } from '../data/mixture.ts';
 import { openDemonstrations } from '../data/tasks.ts';
 import { UserError } from '../errors.ts';
+import type { ServerTools } from '../tools/mcp/open.ts';
 import { openDatasetWorld } from '../worlds/dataset.ts';
-import { type InterpreterOptions, type OpenWorld, openWorld } from '../worlds/open.ts';
+import { type OpenWorld, openWorld, type ToolOptions } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
 import { type OpenEvaluation, openEvaluation } from './evaluation.ts';
@@ -15,6 +16,8 @@ export type TrainingData = { demonstrations: Demonstrations; expert?: World } | 
 
 export interface OpenTrainingData {
   data: TrainingData;
+  /** What the MCP servers of its world offer. */
+  serverTools: ServerTools[];
   /** Where the recipe asks for one. */
   evaluation?: OpenEvaluation;
   close(): Promise<void>;
@@ -52,42 +55,44 @@ export function worldIn(data: TrainingData): World | undefined {
 }
 
 /** What is open already stays open. */
-async function worldOf(recipe: Recipe, open?: World, limits?: InterpreterOptions): Promise<OpenWorld> {
-  const { world, tool } = recipe;
-  return open ? { world: open, close: async () => {} } : openWorld(world, { tool, ...limits });
+async function worldOf(recipe: Recipe, open?: World, limits?: ToolOptions): Promise<OpenWorld> {
+  const { world, tool, mcp } = recipe;
+  return open ? { world: open, serverTools: [], close: async () => {} } : openWorld(world, { tool, mcp, ...limits });
 }
 
 async function openSupervised(recipe: SftRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
   const { data, training } = recipe;
   const datasets = datasetsOf(recipe);
   if (datasets.length === 0) {
-    const { world, close } = await worldOf(recipe, open);
-    return { data: { demonstrations: worldDemonstrations(recipe, world), expert: world }, close };
+    const { world, ...opened } = await worldOf(recipe, open);
+    return { data: { demonstrations: worldDemonstrations(recipe, world), expert: world }, ...opened };
   }
   if (training.privileged)
     throw new UserError('training.privileged needs a world: a dataset has no answers and hints to show');
   const rows = await Mixture.of(datasets, dataset => openDemonstrations(dataset, { ...control, ...data }));
-  return { data: { demonstrations: datasetDemonstrations(rows, recipe.tool) }, close: async () => rows.close() };
+  const demonstrations = datasetDemonstrations(rows, recipe.tool);
+  return { data: { demonstrations }, serverTools: [], close: async () => rows.close() };
 }
 
 async function openOnPolicy(recipe: OnPolicyRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
   const { data, prompts, rollout, reward } = recipe;
   const datasets = datasetsOf(recipe);
-  const limits = { tool: recipe.tool, timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
+  const { tool, mcp } = recipe;
+  const limits = { tool, mcp, timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
   if (datasets.length === 0) {
-    const { world, close } = await worldOf(recipe, open, limits);
-    return { data: { world }, close };
+    const { world, ...opened } = await worldOf(recipe, open, limits);
+    return { data: { world }, ...opened };
   }
   const { equivalence, testTimeoutMs } = reward;
-  const options = { ...data, prompts, equivalence, testTimeoutMs, interpreter: limits };
-  const { world, close } = await openDatasetWorld(datasets, options, control);
+  const options = { ...data, prompts, equivalence, testTimeoutMs, offered: limits };
+  const { world, serverTools, close } = await openDatasetWorld(datasets, options, control);
   try {
     if ((await methodOf(recipe)).teacher === 'self-with-hint') refuseMissingHints(world);
   } catch (error) {
     await close();
     throw error;
   }
-  return { data: { world }, close };
+  return { data: { world }, serverTools, close };
 }
 
 /** @throws UserError that says how to get the hints. */

@@ -38,6 +38,8 @@ const limits: RolloutLimits = { turns: 8, responseTokens: 2048 };
  * @throws UserError where something that the recipe names cannot be opened (any more)
  */
 export async function openRunModel(run: string, recipe: Recipe, model: string): Promise<RunModel> {
+  if (recipe.mcp?.length)
+    throw new UserError('its tools are of MCP servers, which this page does not start: use sod chat');
   const learnsFromRows = recipe.method === 'sft' && datasetsOf(recipe).length > 0;
   const opened = learnsFromRows ? undefined : await openTrainingData({ ...recipe, evaluate: undefined }, {});
   const engine = await LocalEngine.start(recipe.engine.kind === 'tinker' ? {} : recipe.engine).catch(async error => {

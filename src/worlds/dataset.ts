@@ -2,13 +2,15 @@ import type { DatasetReference, DownloadControl } from '../data/dataset.ts';
 import { Mixture, type WeightedDataset } from '../data/mixture.ts';
 import { openTasks, type TaskOptions } from '../data/tasks.ts';
 import { Grader, type GraderOptions } from '../rewards/grader.ts';
-import { type InterpreterOptions, openKit } from './open.ts';
+import type { ServerTools } from '../tools/mcp/open.ts';
+import { withServers } from './mcp.ts';
+import { openKit, type ToolOptions } from './open.ts';
 import type { World } from './world.ts';
 
 export interface DatasetWorldOptions
   extends GraderOptions,
     Pick<TaskOptions, 'name' | 'prompts' | 'limit' | 'maxSkipped'> {
-  interpreter?: InterpreterOptions;
+  offered?: ToolOptions;
 }
 
 /** The problems of a dataset as a world: to be solved with Python, and judged. All are of one split, whichever is asked for. */
@@ -18,6 +20,8 @@ export interface DatasetWorld {
   digest: string;
   /** Whether answers are programs. */
   hasTests: boolean;
+  /** What its MCP servers offer. */
+  serverTools: ServerTools[];
   /** Whether two answers are the same one. */
   sameAnswer(a: string, b: string): Promise<boolean>;
   close(): Promise<void>;
@@ -29,31 +33,40 @@ export interface DatasetWorld {
  */
 export async function openDatasetWorld(
   datasets: DatasetReference | readonly WeightedDataset[],
-  { name, prompts, limit, maxSkipped, interpreter = {}, ...grading }: DatasetWorldOptions,
+  { name, prompts, limit, maxSkipped, offered = {}, ...grading }: DatasetWorldOptions,
   control: DownloadControl = {},
 ): Promise<DatasetWorld> {
   const references = 'source' in datasets ? [datasets] : datasets;
-  const reading = { ...control, prompts, limit, maxSkipped, toolName: interpreter.tool?.name };
+  const reading = { ...control, prompts, limit, maxSkipped, toolName: offered.tool?.name };
   const isMixed = references.length > 1;
   const tasks = await Mixture.of(references, (reference, title) =>
     openTasks(reference, { ...reading, name: name ?? (isMixed ? title : reference.source) }),
   );
   const grader = new Grader(grading);
-  const { kit, close } = openKit(interpreter);
-  return {
-    world: {
-      name: name ?? (isMixed ? tasks.names.join(' + ') : references[0].source),
-      size: tasks.length,
-      task: (_, index) => ({ ...tasks.read(index), ...(isMixed && { source: tasks.nameOf(index) }) }),
-      tools: () => [kit.python()],
-      judge: (task, answer) => grader.judge(task, answer),
-    },
-    digest: tasks.digest,
-    hasTests: tasks.read(0).tests !== undefined,
-    sameAnswer: (a, b) => grader.sameAnswer(a, b),
-    async close() {
-      await Promise.all([close(), grader.close()]);
-      tasks.close();
-    },
+  const { kit, close: closeKit } = openKit(offered);
+  const close = async () => {
+    await Promise.all([closeKit(), grader.close()]);
+    tasks.close();
   };
+  const problems: World & { size: number } = {
+    name: name ?? (isMixed ? tasks.names.join(' + ') : references[0].source),
+    size: tasks.length,
+    task: (_, index) => ({ ...tasks.read(index), ...(isMixed && { source: tasks.nameOf(index) }) }),
+    tools: () => [kit.python()],
+    judge: (task, answer) => grader.judge(task, answer),
+  };
+  try {
+    const { world, servers } = await withServers(problems, offered.mcp, offered.timeoutMs);
+    return {
+      world,
+      digest: tasks.digest,
+      hasTests: tasks.read(0).tests !== undefined,
+      serverTools: servers.lists,
+      sameAnswer: (a, b) => grader.sameAnswer(a, b),
+      close: async () => void (await Promise.all([servers.close(), close()])),
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

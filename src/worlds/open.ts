@@ -1,10 +1,13 @@
 import { UserError } from '../errors.ts';
 import { importDefault } from '../importModule.ts';
+import type { ServerTools } from '../tools/mcp/open.ts';
+import type { McpServer } from '../tools/mcp/servers.ts';
 import { packagesOf } from '../tools/packages/store.ts';
 import { type ToolProfile, toolPresets } from '../tools/profile.ts';
 import { PythonPool } from '../tools/python/pool.ts';
 import { interpreterOf, pythonTool } from '../tools/python/tool.ts';
 import type { Tool } from '../tools/tool.ts';
+import { withServers } from './mcp.ts';
 import { type ShopName, shops } from './shop/order.ts';
 import { shopWorld } from './shop/world.ts';
 import type { World } from './world.ts';
@@ -22,15 +25,22 @@ const worlds: Record<string, WorldFactory> = Object.fromEntries(
   (Object.keys(shops) as ShopName[]).map(shop => [shop, kit => shopWorld({ ...kit, shop })]),
 );
 
-/** A world and the interpreters behind its tools, which run until it is closed. */
+/** A world and the interpreters and servers behind its tools, which run until it is closed. */
 export interface OpenWorld {
   world: World;
+  /** What its MCP servers offer. */
+  serverTools: ServerTools[];
   close(): Promise<void>;
 }
 
-/** How Python is offered; of one call its time, and how much of its output is kept, where the profile does not say. */
-export interface InterpreterOptions {
+/**
+ * How Python is offered, and whose tools beside it; of one call its time, and how much of its output is kept, where the profile does
+ * not say.
+ */
+export interface ToolOptions {
   tool?: ToolProfile;
+  /** MCP servers, beside those that a world has. */
+  mcp?: readonly McpServer[];
   timeoutMs?: number;
   maxOutputChars?: number;
 }
@@ -39,11 +49,16 @@ export interface InterpreterOptions {
  * Opens a world by its name, or from the path of a module whose default export is a `WorldFactory`.
  * @throws UserError if there is no such world.
  */
-export async function openWorld(name: string, options: InterpreterOptions = {}): Promise<OpenWorld> {
+export async function openWorld(name: string, options: ToolOptions = {}): Promise<OpenWorld> {
   const factory = Object.hasOwn(worlds, name) ? worlds[name] : await importWorld(name);
   const { kit, close } = openKit(options);
   try {
-    return { world: made(factory, kit, name), close };
+    const { world, servers } = await withServers(made(factory, kit, name), options.mcp, options.timeoutMs);
+    return {
+      world,
+      serverTools: servers.lists,
+      close: async () => void (await Promise.all([servers.close(), close()])),
+    };
   } catch (error) {
     await close();
     throw error;
@@ -63,7 +78,7 @@ function made(factory: WorldFactory, kit: WorldKit, name: string): World {
 }
 
 /** Interpreters for a world's tools, which run until it is closed. @throws UserError where a package of the tool is missing. */
-export function openKit(options: InterpreterOptions): { kit: WorldKit; close(): Promise<void> } {
+export function openKit(options: ToolOptions): { kit: WorldKit; close(): Promise<void> } {
   const { tool = toolPresets.python as ToolProfile } = options;
   const { timeoutMs = options.timeoutMs, memoryMiB, outputChars, packages = [] } = tool;
   const pool = new PythonPool({

@@ -2,6 +2,7 @@ import type { Task } from '../data/task.ts';
 import type { Random } from '../random.ts';
 import type { Judgement } from '../rewards/judgement.ts';
 import type { Message } from '../text/message.ts';
+import type { McpServer } from '../tools/mcp/servers.ts';
 import type { Tool } from '../tools/tool.ts';
 
 /** What a policy learns in: tasks, tools, a judge and, for the cold start, an expert. */
@@ -13,6 +14,8 @@ export interface World {
   task(split: 'train' | 'test', index: number): Task;
   /** Fresh tools for one trajectory of this task. */
   tools(task: Task): Tool[];
+  /** MCP servers whose tools it has as well: they run as long as it is open. */
+  mcp?: McpServer[];
   /** Judges the final answer. Default: the math reward against `task.answer`. */
   judge?(task: Task, answer: string): Judgement | Promise<Judgement>;
   /** The assistant and tool messages by which an expert solves the task, mistakes it recovers from included. */

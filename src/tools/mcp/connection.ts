@@ -1,0 +1,175 @@
+import {
+  type CallToolResult,
+  Client,
+  type PriorDiscovery,
+  ProtocolError,
+  SdkError,
+  SdkErrorCode,
+  StreamableHTTPClientTransport,
+  type Tool as ToolDefinition,
+} from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { ToolError, ToolLost } from '../tool.ts';
+import { Secrets } from './secrets.ts';
+import type { McpServer } from './servers.ts';
+
+/** To a program that is perhaps downloaded first. */
+const startTimeoutMs = 120_000;
+/** Servers that know no newer protocol may not answer the question for it. */
+const probeTimeoutMs = 10_000;
+/** What a server says beside the protocol is kept so far, to tell why it ended. */
+const wordsKept = 2000;
+
+export interface CallOptions {
+  timeoutMs: number;
+  signal: AbortSignal;
+  /** Goes with the call, beside its arguments. */
+  meta?: Record<string, unknown>;
+}
+
+/** A server that did not hold: it could not be reached, ended or closed the connection. The message is a part of a sentence. */
+export class ConnectionLost extends Error {
+  override name = 'ConnectionLost';
+}
+
+/** A client of one server, and the process of its own where the server is a command. */
+export class Connection {
+  readonly #server: McpServer;
+  readonly #secrets: Secrets;
+  readonly #transport: StdioClientTransport | StreamableHTTPClientTransport;
+  readonly #client = new Client(
+    { name: 'sod', version: '0.1.0' },
+    { versionNegotiation: { mode: 'auto', probe: { timeoutMs: probeTimeoutMs } } },
+  );
+  #tools: ToolDefinition[] = [];
+  #words = '';
+  #hasEnded = false;
+
+  private constructor(server: McpServer) {
+    this.#server = server;
+    this.#secrets = new Secrets(server.name);
+    this.#transport = this.#makeTransport();
+    this.#client.onclose = () => {
+      this.#hasEnded = true;
+    };
+  }
+
+  /**
+   * @param prior what an earlier connection has found out of the server's protocol
+   * @throws ToolLost where it cannot be started or reached; UserError where the environment lacks what it needs
+   */
+  static async open(server: McpServer, prior?: PriorDiscovery): Promise<Connection> {
+    const connection = new Connection(server);
+    try {
+      await connection.#client.connect(connection.#transport, { timeout: startTimeoutMs, prior });
+      track(connection.#pid);
+      // Who knows the protocol already has not heard from the server before this.
+      connection.#tools = (await connection.#client.listTools(undefined, { timeout: startTimeoutMs })).tools;
+      return connection;
+    } catch (error) {
+      await connection.close();
+      const what = server.command ? `could not be started (${server.command})` : `could not be reached (${server.url})`;
+      throw new ToolLost(`MCP server ${server.name} ${what}: ${connection.#reason(error)}`);
+    }
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** What the next connection need not ask again. */
+  get prior(): PriorDiscovery | undefined {
+    const discover = this.#client.getDiscoverResult();
+    if (discover) return { kind: 'modern', discover };
+    return this.#client.getProtocolEra() === 'legacy' ? { kind: 'legacy' } : undefined;
+  }
+
+  get tools(): readonly ToolDefinition[] {
+    return this.#tools;
+  }
+
+  /** @throws ToolError where the server refuses the call or is too slow; ConnectionLost; the reason of the signal. */
+  async call(name: string, args: Record<string, unknown>, options: CallOptions): Promise<CallToolResult> {
+    const { timeoutMs, signal, meta } = options;
+    try {
+      if (this.#hasEnded) throw new SdkError(SdkErrorCode.ConnectionClosed, 'the connection is closed');
+      return await this.#client.callTool(
+        { name, arguments: args, ...(meta && { _meta: meta }) },
+        { timeout: timeoutMs, signal },
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof ProtocolError) throw new ToolError('exception', `Error: ${this.hidden(error.message)}`);
+      if (error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout) {
+        throw new ToolError('timeout', `Error: ${name} did not answer within ${timeoutMs / 1000} s.`);
+      }
+      this.#hasEnded = true;
+      throw new ConnectionLost(this.#reason(error));
+    }
+  }
+
+  /** A text of the server without what the environment gave it. */
+  hidden(text: string): string {
+    return this.#secrets.hidden(text);
+  }
+
+  /** Ends the session, and the process. */
+  async close(): Promise<void> {
+    const pid = this.#pid;
+    if (this.#transport instanceof StreamableHTTPClientTransport)
+      await this.#transport.terminateSession().catch(() => {});
+    await this.#client.close().catch(() => {});
+    await this.#transport.close().catch(() => {});
+    untrack(pid);
+  }
+
+  get #pid(): number | null {
+    return this.#transport instanceof StdioClientTransport ? this.#transport.pid : null;
+  }
+
+  #makeTransport(): StdioClientTransport | StreamableHTTPClientTransport {
+    const { command, args, env, url, headers } = this.#server;
+    if (!command) {
+      return new StreamableHTTPClientTransport(new URL(url!), {
+        requestInit: { headers: this.#secrets.filledIn(headers) },
+      });
+    }
+    const transport = new StdioClientTransport({ command, args, env: this.#secrets.filledIn(env), stderr: 'pipe' });
+    transport.stderr!.on('data', (words: Buffer) => {
+      this.#words = (this.#words + words).slice(-wordsKept);
+    });
+    return transport;
+  }
+
+  /** What went wrong, with the last that the server said. */
+  #reason(error: unknown): string {
+    const { message, cause } = error as Error;
+    const why = cause instanceof Error ? `${message}, ${cause.message}` : message;
+    const last = this.#words.trim().split('\n').at(-1);
+    return this.hidden(last ? `${why}; it said: ${last}` : why);
+  }
+}
+
+/** Processes that must not outlive this one, however it exits. */
+const running = new Set<number>();
+
+function track(pid: number | null): void {
+  if (pid === null) return;
+  if (running.size === 0) process.on('exit', killAll);
+  running.add(pid);
+}
+
+function untrack(pid: number | null): void {
+  if (pid === null || !running.delete(pid)) return;
+  if (running.size === 0) process.off('exit', killAll);
+}
+
+function killAll(): void {
+  for (const pid of running) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}

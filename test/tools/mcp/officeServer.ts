@@ -1,0 +1,4 @@
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import { officeServer } from './office.ts';
+
+serveStdio(() => officeServer());

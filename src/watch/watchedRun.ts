@@ -127,7 +127,7 @@ function recipeFile(path: string): string {
 function iterationsOf(recipe: Recipe): number {
   const { training } = recipe;
   if ('iterations' in training) return training.iterations;
-  return Math.ceil(training.demonstrations / training.batchSize) * training.epochs;
+  return Math.ceil((training.demonstrations * training.epochs) / training.batchSize);
 }
 
 function secondsLeft(lines: readonly Metrics[], iterations: number): number | undefined {

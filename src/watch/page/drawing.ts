@@ -63,7 +63,7 @@ export function drawingOf(props: ChartProps & { format: (y: number) => string })
             min === null ? [0, 1] : uPlot.rangeNum(Math.min(0, min), Math.max(0, max), 0.05, true),
         },
       },
-      padding: [8, 10, 0, 0],
+      padding: [8, 14, 0, 0],
     },
     data: joined(columns),
   };

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { setMaxListeners } from 'node:events';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,6 +25,7 @@ export async function watchedTraining(pages: number): Promise<number> {
 
   const watch = pages > 0 ? await startCommand('watch', run) : undefined;
   const gone = new AbortController();
+  setMaxListeners(0, gone.signal);
   const start = performance.now();
   const training = trained(recipe, run);
   if (watch) for (let page = 0; page < pages; page++) void read(watch.url, gone.signal);

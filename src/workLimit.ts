@@ -30,12 +30,15 @@ export class WorkLimit {
   #isOver = false;
   #hasEnded = false;
 
-  /** @param onOver called once, when the work has used more than it may and has not ended */
-  constructor(clock: WorkClock, limitMs: number, onOver: () => void) {
+  /**
+   * @param onOver called once, when the work has used more than it may and has not ended
+   * @param usedBefore what the clock told as the work began, where that was before now
+   */
+  constructor(clock: WorkClock, limitMs: number, onOver: () => void, usedBefore = clock()) {
     this.#clock = clock;
     this.#limitMs = limitMs;
     this.#onOver = onOver;
-    this.#usedBefore = clock();
+    this.#usedBefore = usedBefore;
     this.#wall = setTimeout(() => this.#over(), Math.min(limitMs * WALL_LIMITS, MAX_WAIT_MS));
     this.#look(limitMs);
   }

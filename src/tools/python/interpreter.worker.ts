@@ -8,7 +8,8 @@ import type { PastCell, Reply, Request, WorkerData } from './messages.ts';
 const port = parentPort!;
 const send = (reply: Reply) => port.postMessage(reply);
 const data = workerData as WorkerData;
-const interpreter = await Interpreter.load({ ...data, control: new Control(data.control) });
+const control = new Control(data.control);
+const interpreter = await Interpreter.load({ ...data, control });
 
 port.on('message', (request: Request) => {
   try {
@@ -36,7 +37,7 @@ function runCell({ session, source, history }: Extract<Request, { kind: 'cell' }
     for (const [replaying, cell] of history.entries()) {
       if (!replay(session, cell, replaying)) lost.push(replaying);
     }
-    send({ kind: 'turn' });
+    send({ kind: 'turn', sleptMs: control.sleptMs });
   }
   send({ kind: 'done', ...interpreter.run(session, source), lost });
 }
@@ -44,7 +45,7 @@ function runCell({ session, source, history }: Extract<Request, { kind: 'cell' }
 /** Whether the cell ended as it had the first time. What was stopped then, anywhere, cannot be stopped there again. */
 function replay(session: number, { source, ending }: PastCell, replaying: number): boolean {
   if (ending === 'stopped') return false;
-  send({ kind: 'turn', replaying });
+  send({ kind: 'turn', sleptMs: control.sleptMs, replaying });
   return interpreter.run(session, source).ending === ending;
 }
 

@@ -36,8 +36,8 @@ export type Request = Work | { kind: 'drop'; session: number };
 export type Reply =
   /** `thread` is its `ownThread`. */
   | { kind: 'ready'; thread: number | undefined }
-  /** A cell begins; `replaying` is its place in the history, absent for the cell that was asked for. */
-  | { kind: 'turn'; replaying?: number }
+  /** A cell begins, the thread having slept so long; `replaying` is its place in the history, absent for the cell that was asked for. */
+  | { kind: 'turn'; sleptMs: number; replaying?: number }
   /** `lost`: places in the history of what could not be replayed, or ended otherwise than the first time. */
   | { kind: 'done'; ending: Ending; output: string; lost: number[] }
   /** The interpreter is broken; the thread ends. */

@@ -39,7 +39,7 @@ export class InterpreterThread {
   readonly #queue: Job[] = [];
   #running: Job | undefined;
   /** Of the thread that is ready. */
-  #clock: WorkClock | undefined;
+  #cpuClock: WorkClock | undefined;
   #isKilled = false;
   #isClosed = false;
   #crash: string | undefined;
@@ -62,7 +62,7 @@ export class InterpreterThread {
     this.#loaded = new Promise((resolve, reject) => {
       this.#worker.on('message', (reply: Reply) => {
         if (reply.kind === 'ready') {
-          this.#clock = this.#clockOf(reply.thread);
+          this.#cpuClock = threadClock(this.#worker, reply.thread);
           resolve();
         }
         void this.#receive(reply);
@@ -105,17 +105,16 @@ export class InterpreterThread {
     await this.#worker.terminate();
   }
 
-  /** What a thread used: its CPU time, and what its code slept. */
-  #clockOf(thread: number | undefined): WorkClock {
-    const clock = threadClock(this.#worker, thread);
-    return async () => (await clock()) + this.#control.sleptMs;
+  /** What the thread has used: its CPU time, and what its code has slept up to the call. */
+  async #used(sleptMs = this.#control.sleptMs): Promise<number> {
+    return (await this.#cpuClock!()) + sleptMs;
   }
 
   async #receive(reply: Reply): Promise<void> {
     const job = this.#running;
     if (reply.kind === 'turn' && job) {
       job.replaying = reply.replaying;
-      this.#limit(job);
+      this.#limit(job, reply.sleptMs);
     } else if (reply.kind === 'crashed') {
       this.#crash = reply.reason;
       void this.#worker.terminate();
@@ -137,7 +136,7 @@ export class InterpreterThread {
 
   #next(): void {
     this.#hold();
-    if (!this.#clock || this.#running || this.#wasEndedByWork || this.hasEnded) return;
+    if (!this.#cpuClock || this.#running || this.#wasEndedByWork || this.hasEnded) return;
     const job = this.#queue.shift();
     if (!job) return;
     this.#running = job;
@@ -147,18 +146,28 @@ export class InterpreterThread {
     this.#send(job.work);
   }
 
-  #limit(job: Job): void {
+  /** From where the code had slept so long: it sleeps faster than this thread is told of its turn. */
+  #limit(job: Job, sleptMs?: number): void {
     void endLimits(job);
-    job.limit = new WorkLimit(this.#clock!, this.#timeoutMs, () => this.#stop(job));
+    job.limit = new WorkLimit(
+      () => this.#used(),
+      this.#timeoutMs,
+      () => this.#stop(job),
+      this.#used(sleptMs),
+    );
   }
 
   /** Interrupts what is running; ends the thread if that does not help. */
   #stop(job: Job): void {
     this.#control.interrupt();
-    job.grace ??= new WorkLimit(this.#clock!, GRACE_MS, () => {
-      this.#isKilled = true;
-      void this.#worker.terminate();
-    });
+    job.grace ??= new WorkLimit(
+      () => this.#used(),
+      GRACE_MS,
+      () => {
+        this.#isKilled = true;
+        void this.#worker.terminate();
+      },
+    );
   }
 
   #abort(job: Job): void {
@@ -176,14 +185,14 @@ export class InterpreterThread {
 
   #failure(): Error {
     if (this.#isClosed) return new Error('The Python interpreter was closed.');
-    const hasStarted = this.#clock !== undefined;
+    const hasStarted = this.#cpuClock !== undefined;
     return new ThreadError('The thread of the Python interpreter', { hasStarted, cause: this.#cause });
   }
 
   /** Answers what is open; whether what the thread ran has ended it. */
   #end(): boolean {
     this.hasEnded = true;
-    if (this.#clock && ranOutOfMemory(this.#cause)) this.#crash = 'MemoryError: the interpreter ran out of memory';
+    if (this.#cpuClock && ranOutOfMemory(this.#cause)) this.#crash = 'MemoryError: the interpreter ran out of memory';
     const job = this.#running;
     this.#running = undefined;
     if (job) {

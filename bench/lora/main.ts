@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { LocalEngine, type LocalTrainer } from '../../src/engine/local/engine.ts';
 import type { Datum } from '../../src/engine/types.ts';
 import { linearNames } from '../../src/model/config.ts';
@@ -16,7 +16,7 @@ import { median } from '../engine/median.ts';
 import { demoSized, writeRandomQwen3 } from '../randomQwen3.ts';
 
 const program = new Command('bench:lora')
-  .option('--only <names>', 'some of: speed, memory', value => value.split(','), ['speed', 'memory'])
+  .addOption(new Option('--only <what>', 'one of the two').choices(['speed', 'memory']))
   .option('--pairs <count>', 'how often the sides take turns', Number, 9)
   .option('--cpu', 'count the CPU seconds of one thread: where other programs compute beside it')
   .option(
@@ -25,7 +25,7 @@ const program = new Command('bench:lora')
     fileURLToPath(new URL('../../runs/bench', import.meta.url)),
   )
   .parse();
-const { only, pairs, cpu, models } = program.opts<{ only: string[]; pairs: number; cpu?: boolean; models: string }>();
+const { only, pairs, cpu, models } = program.opts<{ only?: string; pairs: number; cpu?: boolean; models: string }>();
 mkdirSync(models, { recursive: true });
 
 const leastRatio = 1.2;
@@ -45,14 +45,14 @@ const demoStudent = {
 const eightLayers = { ...qwen3Small, num_hidden_layers: 8, vocab_size: 43_008 };
 
 const results: boolean[] = [];
-if (only.includes('speed')) {
+if (only !== 'memory') {
   const student = await model('demo-student', demoStudent);
   results.push(await speed("the demo's student", student, { rank: 8, lengths: Array(32).fill(200) }));
   results.push(
     await speed('8 layers of Qwen3-0.6B', await model('eight-layers', eightLayers), { rank: 32, lengths: [512, 512] }),
   );
 }
-if (only.includes('memory')) {
+if (only !== 'speed') {
   const shape = publishedConfigs['Qwen/Qwen3-1.7B'] as typeof qwen3Small;
   results.push(memory(await model('qwen3-1.7b', shape)));
 }

@@ -3,7 +3,6 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { CompareControl } from '../compare/compare.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { seedNumber } from './options.ts';
-import { showCount } from './showCount.ts';
 import { withAllowMcp } from './toolOption.ts';
 
 interface Options {
@@ -39,15 +38,13 @@ The folder holds table.json, table.md and report.html (written anew after each s
     )
     .action(async (file: string, options: Options) => {
       const { quick = false, seeds, only, out } = options;
-      const [{ compare }, { formatTuned, tune }, { readPlan }, { formatTable }, { Progress }, beside] =
-        await Promise.all([
-          import('../compare/compare.ts'),
-          import('../compare/tune.ts'),
-          import('../compare/plan.ts'),
-          import('../compare/table.ts'),
-          import('./progress.ts'),
-          import('./watchBeside.ts'),
-        ]);
+      const [{ compare }, { formatTuned, tune }, { readPlan }, { formatTable }, { runsProgress }] = await Promise.all([
+        import('../compare/compare.ts'),
+        import('../compare/tune.ts'),
+        import('../compare/plan.ts'),
+        import('../compare/table.ts'),
+        import('./runsProgress.ts'),
+      ]);
       const plan = readPlan(file, join(out, quick ? 'quick' : 'full'), { quick, seeds, only });
       const command = [
         `sod compare ${file}`,
@@ -55,35 +52,16 @@ The folder holds table.json, table.md and report.html (written anew after each s
         seeds && `--seeds ${seeds.join(',')}`,
         only && `--only ${only.join(',')}`,
       ];
-      let progress: InstanceType<typeof Progress> | undefined;
-      const watch = options.watch
-        ? new beside.WatchBeside(out, notice => progress?.show({ kind: 'notice', notice }))
-        : undefined;
+      const { close, ...progress } = runsProgress(options.watch ? out : undefined);
       const told = await interruptible(async signal => {
-        const control: CompareControl = {
-          signal,
-          allowMcp: options.allowMcp,
-          onRun: (name, index, total) => {
-            progress?.close();
-            progress = new Progress(`${index}/${total} ${name}`);
-          },
-          onProgress: event => {
-            progress?.show(event);
-            if (event.kind === 'phase') watch?.start();
-          },
-          onEvaluation: (name, done, total) => {
-            progress?.close();
-            progress = undefined;
-            showCount(`measuring ${name}`, done, total);
-          },
-        };
+        const control: CompareControl = { signal, allowMcp: options.allowMcp, ...progress };
         if (options.tune) {
           const tuned = await tune(plan, { ...control, out });
           return tuned && formatTuned(tuned);
         }
         const rows = await compare(plan, { ...control, out, command: command.filter(Boolean).join(' ') });
         return rows && `${formatTable(rows, plan)}\n\nThe training in pictures: ${join(out, 'report.html')}`;
-      }, savingNote).finally(() => progress?.close());
+      }, savingNote).finally(close);
       if (told === undefined) process.exitCode = interruptedExitCode;
       console.log(told ?? 'Stopped. The same command goes on.');
     });

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { seedNumber } from './options.ts';
-import { showCount } from './showCount.ts';
 
 interface Options {
   seed: number;
@@ -33,42 +32,19 @@ Ctrl-C saves and stops; sod demo --resume goes on. Without --resume, an earlier 
     )
     .action(async (options: Options) => {
       const out = options.out ?? (options.smoke ? 'runs/demo-smoke' : 'runs/demo');
-      const [{ runDemo }, { formatComparison }, { Progress }, { WatchBeside }] = await Promise.all([
+      const [{ runDemo }, { formatComparison }, { runsProgress }] = await Promise.all([
         import('../demo/demo.ts'),
         import('../demo/report.ts'),
-        import('./progress.ts'),
-        import('./watchBeside.ts'),
+        import('./runsProgress.ts'),
       ]);
-      let progress: InstanceType<typeof Progress> | undefined;
-      const watch = new WatchBeside(out, notice => progress?.show({ kind: 'notice', notice }));
+      const { close, ...progress } = runsProgress(options.watch ? out : undefined);
+      const { seed, smoke = false, resume = false } = options;
       const results = await interruptible(
-        signal =>
-          runDemo({
-            out,
-            seed: options.seed,
-            smoke: !!options.smoke,
-            resume: !!options.resume,
-            signal,
-            onRun: (name, index, total) => {
-              progress?.close();
-              progress = new Progress(`${index}/${total} ${name.padEnd(12)}`);
-            },
-            onProgress: event => {
-              progress?.show(event);
-              if (options.watch && event.kind === 'phase') watch.start();
-            },
-            onEvaluation: (model, done, total) => {
-              progress?.close();
-              progress = undefined;
-              showCount(`measuring ${model}`, done, total);
-            },
-          }),
+        signal => runDemo({ out, seed, smoke, resume, signal, ...progress }),
         savingNote,
-      ).finally(() => progress?.close());
+      ).finally(close);
       if (!results) {
-        console.log(
-          `Stopped. Go on with: sod demo --resume${options.smoke ? ' --smoke' : ''} --seed ${options.seed} --out ${out}`,
-        );
+        console.log(`Stopped. Go on with: sod demo --resume${smoke ? ' --smoke' : ''} --seed ${seed} --out ${out}`);
         process.exitCode = interruptedExitCode;
         return;
       }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { version } from '../version.ts';
 import { cardCommand } from './card.ts';
 import { chatCommand } from './chat.ts';
 import { collectCommand } from './collect.ts';
@@ -19,7 +20,7 @@ import { watchCommand } from './watch.ts';
 export function sodProgram(): Command {
   const program = new Command('sod')
     .description('Train small tool-using language models by step-wise on-policy distillation.')
-    .version('0.1.0')
+    .version(version)
     .addHelpText(
       'after',
       `

@@ -9,6 +9,7 @@ import {
   type Tool as ToolDefinition,
 } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { version } from '../../version.ts';
 import { ToolError, ToolLost } from '../tool.ts';
 import { Secrets } from './secrets.ts';
 import type { McpServer } from './servers.ts';
@@ -38,7 +39,7 @@ export class Connection {
   readonly #secrets: Secrets;
   readonly #transport: StdioClientTransport | StreamableHTTPClientTransport;
   readonly #client = new Client(
-    { name: 'sod', version: '0.1.0' },
+    { name: 'sod', version },
     { versionNegotiation: { mode: 'auto', probe: { timeoutMs: probeTimeoutMs } } },
   );
   #tools: ToolDefinition[] = [];

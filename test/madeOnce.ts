@@ -38,7 +38,8 @@ async function madeOnce(name: string, make: (folder: string) => Promise<unknown>
 function enter(workshop: string): (() => void) | undefined {
   try {
     return lockFolder(workshop);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (/ is in use by /.test((error as Error).message)) return undefined;
+    throw error;
   }
 }

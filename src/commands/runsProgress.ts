@@ -12,7 +12,9 @@ export function runsProgress(
 ): Pick<CompareControl, 'onRun' | 'onProgress' | 'onEvaluation'> & { close(): void } {
   let run: Progress | undefined;
   const watch =
-    watched === undefined ? undefined : new WatchBeside(watched, notice => run?.show({ kind: 'notice', notice }));
+    watched === undefined
+      ? undefined
+      : new WatchBeside(watched, notice => (run ? run.show({ kind: 'notice', notice }) : console.error(notice)));
   const close = () => {
     run?.close();
     run = undefined;

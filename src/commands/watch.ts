@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os';
 import { Command } from 'commander';
 import { interruptible } from './interrupt.ts';
 import { portNumber } from './options.ts';
@@ -26,8 +27,10 @@ Only reads what runs write: it can be started and closed at any time, and none w
     .action(async (folders: string[], options: Options) => {
       const { watchRuns } = await import('../watch/watch.ts');
       const server = await watchRuns({ folders: folders.length > 0 ? folders : ['runs'], ...options });
-      if (process.send) process.send(server.url);
-      else console.log(`${server.url}; Ctrl-C stops`);
+      if (process.send) {
+        setPriority(10); // beside a training, which comes first
+        process.send(server.url);
+      } else console.log(`${server.url}; Ctrl-C stops`);
       await interruptible(untilStopped);
       await server.close();
     });

@@ -1,5 +1,4 @@
 import { fork } from 'node:child_process';
-import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 /**
@@ -24,8 +23,8 @@ export class WatchBeside {
     const cli = fileURLToPath(new URL('../cli.js', import.meta.url));
     const child = fork(cli, ['watch', this.#folder], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], detached: true });
     child.once('message', url => this.#say(`Watch it learn: ${url}`));
+    child.once('error', ({ message }) => this.#say(`Nobody can watch it: ${message}`));
     child.unref();
     child.channel?.unref();
-    setPriority(child.pid!, 10);
   }
 }

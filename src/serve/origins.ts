@@ -50,7 +50,7 @@ function forbidden(message: string): ApiError {
 }
 
 /** Whether the request came to an address that only this machine reaches. */
-function isLocal(c: Context): boolean {
+export function isLocal(c: Context): boolean {
   const { localAddress = '' } = (c.env as HttpBindings).incoming.socket;
   return isLoopback(localAddress);
 }

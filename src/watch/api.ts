@@ -32,9 +32,14 @@ export interface RunSummary {
 
 /** `GET /api/runs` */
 export interface Runs {
-  runs: RunSummary[];
-  /** Comparisons, demos and evaluations among the folders: the table of each. */
-  tables: { name: string; table: unknown }[];
+  runs: readonly RunSummary[];
+  tables: readonly Table[];
+}
+
+/** What a comparison, a demo or an evaluation among the folders came to, as its file has it. */
+export interface Table {
+  name: string;
+  table: unknown;
 }
 
 /**
@@ -42,10 +47,9 @@ export interface Runs {
  * there on is void, as after a run that was resumed.
  */
 export type WatchEvent =
-  | ({ kind: 'runs' } & Runs)
-  | { kind: 'metrics'; run: string; from: number; lines: Metrics[] }
-  /** The run's folder cannot be read (any more). */
-  | { kind: 'problem'; run: string; problem: string };
+  | { kind: 'runs'; runs: readonly RunSummary[] }
+  | { kind: 'tables'; tables: readonly Table[] }
+  | { kind: 'metrics'; run: string; from: number; lines: Metrics[] };
 
 /** `GET /api/runs/:id/recipe`: YAML, as text. */
 
@@ -91,7 +95,7 @@ export interface TrajectoryView {
 /** A search ends when it has found so many. */
 export const mostHits = 500;
 
-/** `GET /api/runs/:id/search?text=…&…`: one line of JSON for each trajectory that has the text, newest first, as it is found. */
+/** `GET /api/runs/:id/search?text=…&…`: one line of JSON for each trajectory that has the text, newest first whatever the order, as it is found. */
 export interface SearchHit {
   row: TrajectoryRow;
   /** The text with what stands around it. */

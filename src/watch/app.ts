@@ -7,8 +7,8 @@ import { UserError } from '../errors.ts';
 import { firstIssue } from '../schema.ts';
 import { ApiError, badRequest } from '../serve/apiError.ts';
 import { keepOut } from '../serve/origins.ts';
-import type { TrajectoryQuery, WatchEvent } from './api.ts';
-import { chat } from './chat.ts';
+import type { Runs, TrajectoryQuery, WatchEvent } from './api.ts';
+import { chat, onlyHere } from './chat.ts';
 import type { WatchedFolders } from './folders.ts';
 import type { PageFile } from './pageFiles.ts';
 import type { WatchedRun } from './watchedRun.ts';
@@ -61,6 +61,7 @@ export function createWatchApp({ folders, page, host, signal }: WatchAppOptions)
   let streams = 0;
   setMaxListeners(0, signal); // every stream waits by it
 
+  app.use('/api/runs/:id/chat', onlyHere);
   app.use(keepOut([], host));
   app.use(async (c, next) => {
     await next();
@@ -133,9 +134,8 @@ export function createWatchApp({ folders, page, host, signal }: WatchAppOptions)
 class News {
   readonly #folders: WatchedFolders;
   readonly #runs: readonly WatchedRun[];
-  readonly #told = new Map<string, WatchedRun['lines'] | undefined>();
-  #problems = new Map<string, string | undefined>();
-  #list = '';
+  readonly #told = new Map<string, WatchedRun['lines']>();
+  #last: Partial<Runs> = {};
 
   constructor(folders: WatchedFolders, runs: readonly WatchedRun[]) {
     this.#folders = folders;
@@ -143,19 +143,12 @@ class News {
   }
 
   next(): WatchEvent[] {
-    const now = this.#folders.look();
-    const list = JSON.stringify(now);
-    const events: WatchEvent[] = list === this.#list ? [] : [{ kind: 'runs', ...now }];
-    this.#list = list;
-    for (const run of this.#runs) {
-      const problem = now.runs.find(({ id }) => id === run.id)?.problem;
-      if (problem !== undefined && problem !== this.#problems.get(run.id)) {
-        events.push({ kind: 'problem', run: run.id, problem });
-      }
-      this.#problems.set(run.id, problem);
-      events.push(...this.#metrics(run));
-    }
-    return events;
+    const { runs, tables } = this.#folders.look();
+    const events: WatchEvent[] = [];
+    if (runs !== this.#last.runs) events.push({ kind: 'runs', runs });
+    if (tables !== this.#last.tables) events.push({ kind: 'tables', tables });
+    this.#last = { runs, tables };
+    return [...events, ...this.#runs.flatMap(run => this.#metrics(run))];
   }
 
   #metrics({ id, lines }: WatchedRun): WatchEvent[] {

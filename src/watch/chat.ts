@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { firstIssue } from '../schema.ts';
 import { ApiError, badRequest } from '../serve/apiError.ts';
 import { parseBody } from '../serve/body.ts';
+import { isLocal } from '../serve/origins.ts';
 import { sizeLimit } from '../serve/sizeLimit.ts';
 import { Conversations } from './conversations.ts';
 import type { WatchedRun } from './watchedRun.ts';
@@ -26,6 +27,12 @@ const requestSchema = z.object({
   temperature: z.number().nonnegative().optional(),
   seed: z.int().nonnegative().optional(),
 });
+
+/** Lets nobody else compute on this machine, or call tools on it. */
+export const onlyHere: MiddlewareHandler = async (c, next) => {
+  if (isLocal(c)) return next();
+  throw new ApiError(403, 'Only on the machine itself, by 127.0.0.1, can one talk to models.', { code: 'not_here' });
+};
 
 /** Answers questions to the models of runs, until `signal` fires. @param runOf the run that a request is about */
 export function chat(runOf: (c: Context) => WatchedRun, signal: AbortSignal): [MiddlewareHandler, Handler] {

@@ -18,19 +18,19 @@ export class Conversations {
   async answer(run: WatchedRun, { model, ...question }: ChatRequest, signal: AbortSignal): Promise<ChatAnswer> {
     if (this.#waiting === mostWaiting) throw new ApiError(503, `${mostWaiting} questions are waiting already.`);
     this.#waiting++;
+    clearTimeout(this.#idle);
     const before = this.#last;
     const answer = (async () => {
       await before.catch(() => {});
       signal.throwIfAborted();
-      return (await this.#opened(run, model)).answer(question, signal);
+      return (await this.#opened(run, model, signal)).answer(question, signal);
     })();
     this.#last = answer;
     try {
       return await answer;
     } finally {
       this.#waiting--;
-      clearTimeout(this.#idle);
-      this.#idle = setTimeout(() => this.close(), idleMs).unref();
+      if (this.#waiting === 0) this.#idle = setTimeout(() => this.close(), idleMs).unref();
     }
   }
 
@@ -41,13 +41,13 @@ export class Conversations {
     await model?.then(opened => opened.close()).catch(() => {});
   }
 
-  async #opened(run: WatchedRun, model: string): Promise<RunModel> {
-    const name = `${run.id}/${model}`;
+  async #opened(run: WatchedRun, model: string, signal: AbortSignal): Promise<RunModel> {
+    const name = run.modelName(model);
     if (this.#inMemory?.name !== name) {
       await this.close();
       this.#inMemory = {
         name,
-        model: import('./runModel.ts').then(({ openRunModel }) => run.openModel(openRunModel, model)),
+        model: import('./runModel.ts').then(({ openRunModel }) => run.openModel(openRunModel, model, signal)),
       };
     }
     try {

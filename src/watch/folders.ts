@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
-import type { RunSummary, Runs } from './api.ts';
+import type { RunSummary, Runs, Table } from './api.ts';
 import { WatchedRun } from './watchedRun.ts';
 
 /** Folders of a run, and of others, in which there are no runs. */
@@ -9,17 +9,21 @@ const without = new Set(['checkpoints', 'trajectories', 'evaluations', 'initial'
 /** How far below a given folder runs are looked for, and in how many folders. */
 const deepest = 6;
 const mostFolders = 20_000;
-/** What is on disk is looked at again after so long. */
+/** What is on disk is looked at again after so long … */
 const freshMs = 900;
+/** … and folders are searched for runs again after so many times what that took. */
+const restAfterSearch = 20;
 const largestTable = 1 << 20;
 
 /** The runs in some folders, of which nothing but what is found there can be read. */
 export class WatchedFolders {
   readonly #roots: string[];
   readonly #known = new Map<string, WatchedRun>();
+  readonly #tableFiles = new Map<string, { changed: number; table: Table }>();
   #looked = Number.NEGATIVE_INFINITY;
-  #summaries: RunSummary[] = [];
-  #tables: Runs['tables'] = [];
+  #searchAgain = Number.NEGATIVE_INFINITY;
+  #runs: readonly RunSummary[] = [];
+  #tables: readonly Table[] = [];
 
   /** @throws UserError where one is not there. */
   constructor(folders: readonly string[]) {
@@ -30,14 +34,18 @@ export class WatchedFolders {
     this.#roots = folders.map(folder => resolve(folder));
   }
 
-  /** Everything as it is on disk, or was a moment ago. */
+  /** Everything as it is on disk, or was a moment ago: the same lists while nothing changes. */
   look(): Runs {
-    if (performance.now() - this.#looked >= freshMs) {
-      this.#find();
-      this.#summaries = [...this.#known.values()].map(run => run.summary());
+    const began = performance.now();
+    if (began - this.#looked >= freshMs) {
+      if (began >= this.#searchAgain) this.#search();
+      this.#runs = kept(
+        this.#runs,
+        [...this.#known.values()].map(run => run.summary()),
+      );
       this.#looked = performance.now();
     }
-    return { runs: this.#summaries, tables: this.#tables };
+    return { runs: this.#runs, tables: this.#tables };
   }
 
   run(id: string): WatchedRun | undefined {
@@ -46,15 +54,16 @@ export class WatchedFolders {
   }
 
   /** Those that are gone stay known: whoever watches one is told. */
-  #find(): void {
-    this.#tables = [];
+  #search(): void {
+    const began = performance.now();
+    const tables: Table[] = [];
     let left = mostFolders;
     const visit = (folder: string, name: string, depth: number) => {
       if (isRun(folder)) {
         if (!this.#known.has(folder)) this.#known.set(folder, new WatchedRun(folder, name));
         return;
       }
-      this.#tables.push(...tablesIn(folder, name));
+      tables.push(...this.#tablesIn(folder, name));
       if (depth === deepest) return;
       for (const entry of entries(folder)) {
         if (!entry.isDirectory() || without.has(entry.name) || entry.name.startsWith('.') || left-- <= 0) continue;
@@ -62,7 +71,32 @@ export class WatchedFolders {
       }
     };
     for (const root of this.#roots) visit(root, basename(root), 0);
+    this.#tables = kept(this.#tables, tables);
+    this.#searchAgain = performance.now() + restAfterSearch * (performance.now() - began);
   }
+
+  /** Of a comparison, of the demo, and of an evaluation on benchmarks. */
+  #tablesIn(folder: string, name: string): Table[] {
+    return ['table.json', 'report.json', 'results.json'].flatMap(file => {
+      const path = join(folder, file);
+      try {
+        const { size, mtimeMs: changed } = statSync(path, { throwIfNoEntry: false }) ?? {};
+        if (changed === undefined || size! > largestTable) return [];
+        const known = this.#tableFiles.get(path);
+        if (known?.changed === changed) return [known.table];
+        const table = { name, table: JSON.parse(readFileSync(path, 'utf8')) };
+        this.#tableFiles.set(path, { changed, table });
+        return [table];
+      } catch {
+        return [];
+      }
+    });
+  }
+}
+
+/** The list from before, where the one of now has the same entries. */
+function kept<T>(before: readonly T[], now: readonly T[]): readonly T[] {
+  return now.length === before.length && now.every((entry, i) => entry === before[i]) ? before : now;
 }
 
 function isRun(folder: string): boolean {
@@ -77,18 +111,4 @@ function entries(folder: string) {
   } catch {
     return [];
   }
-}
-
-/** Of a comparison, of the demo, and of an evaluation on benchmarks. */
-function tablesIn(folder: string, name: string): Runs['tables'] {
-  return ['table.json', 'report.json', 'results.json'].flatMap(file => {
-    const path = join(folder, file);
-    try {
-      const stats = statSync(path, { throwIfNoEntry: false });
-      if (!stats || stats.size > largestTable) return [];
-      return [{ name, table: JSON.parse(readFileSync(path, 'utf8')) }];
-    } catch {
-      return [];
-    }
-  });
 }

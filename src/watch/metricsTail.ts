@@ -6,7 +6,7 @@ export class MetricsTail {
   lines: readonly Metrics[] = [];
   readonly #path: string;
   /** Which file was read, and how far: to the end of its last whole line. */
-  #file = -1;
+  #file = '';
   #offset = 0;
 
   constructor(path: string) {
@@ -15,13 +15,16 @@ export class MetricsTail {
 
   /** Brings `lines` up to date. Lines that are as they were stay the same objects. */
   refresh(): void {
-    const { ino = -1, size = 0 } = statSync(this.#path, { throwIfNoEntry: false }) ?? {};
-    const isAnother = ino !== this.#file || size < this.#offset;
-    if (!isAnother && size === this.#offset) return;
-    if (isAnother) [this.#file, this.#offset] = [ino, 0];
-    const text = size > this.#offset ? this.#read(size) : '';
-    if (!text && !isAnother) return;
-    const lines = isAnother ? [] : [...this.lines];
+    const { ino, birthtimeMs, size = 0 } = statSync(this.#path, { throwIfNoEntry: false }) ?? {};
+    const file = `${ino} ${birthtimeMs}`; // a number is given again
+    if (file !== this.#file || size < this.#offset) {
+      if (this.lines.length > 0) this.lines = [];
+      [this.#file, this.#offset] = [file, 0];
+    }
+    if (size === this.#offset) return;
+    const text = this.#read(size);
+    if (!text) return;
+    const lines = [...this.lines];
     for (const line of text.split('\n')) add(lines, line);
     this.lines = lines;
   }

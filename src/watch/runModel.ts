@@ -37,11 +37,11 @@ const limits: RolloutLimits = { turns: 8, responseTokens: 2048 };
  * @param model folder of it in that of the run
  * @throws UserError where something that the recipe names cannot be opened (any more)
  */
-export async function openRunModel(run: string, recipe: Recipe, model: string): Promise<RunModel> {
+export async function openRunModel(run: string, recipe: Recipe, model: string, signal: AbortSignal): Promise<RunModel> {
   if (recipe.mcp?.length)
     throw new UserError('its tools are of MCP servers, which this page does not start: use sod chat');
   const learnsFromRows = recipe.method === 'sft' && datasetsOf(recipe).length > 0;
-  const opened = learnsFromRows ? undefined : await openTrainingData({ ...recipe, evaluate: undefined }, {});
+  const opened = learnsFromRows ? undefined : await openTrainingData({ ...recipe, evaluate: undefined }, { signal });
   const engine = await LocalEngine.start(recipe.engine.kind === 'tinker' ? {} : recipe.engine).catch(async error => {
     await opened?.close();
     throw error;
@@ -54,7 +54,7 @@ export async function openRunModel(run: string, recipe: Recipe, model: string): 
       chat: loadChat(checkpoint, { enableThinking: recipe.thinking === 'on' }),
       sampler: await engine.sampler(checkpoint),
       world: opened && worldIn(opened.data),
-      teacher: await openTeacher(engine, recipe, checkpoint),
+      teacher: await openTeacher(engine, recipe, checkpoint, signal),
     };
     return { answer: (question, signal) => answer(parts, question, signal), close };
   } catch (error) {
@@ -69,9 +69,14 @@ interface Teacher {
 }
 
 /** The teacher of a run that has one in a folder; what one on a server thinks is not asked. */
-async function openTeacher(engine: LocalEngine, recipe: Recipe, student: string): Promise<Teacher | undefined> {
+async function openTeacher(
+  engine: LocalEngine,
+  recipe: Recipe,
+  student: string,
+  signal: AbortSignal,
+): Promise<Teacher | undefined> {
   if (recipe.method === 'sft' || !recipe.teacher || isServerUrl(recipe.teacher)) return undefined;
-  const folder = await localCheckpoint(recipe.teacher, {});
+  const folder = await localCheckpoint(recipe.teacher, { signal });
   refuseOtherTokens(student, folder);
   return { method: await methodOf(recipe), scorer: await engine.scorer(folder) };
 }
@@ -93,7 +98,11 @@ async function answer(parts: Parts, question: Omit<ChatRequest, 'model'>, signal
     chat,
     sampler,
     sampling: { temperature: question.temperature ?? 1 },
-    limits: 'rollout' in recipe ? rolloutLimits(recipe.rollout) : limits,
+    // A person's dialogue may become longer than the prompts that the run learned from.
+    limits: {
+      ...('rollout' in recipe ? rolloutLimits(recipe.rollout) : limits),
+      promptTokens: Number.POSITIVE_INFINITY,
+    },
     seed: question.seed ?? 0,
     judge: async trajectory => {
       if (question.messages || !world) return { reward: 0, correct: false };
@@ -102,6 +111,7 @@ async function answer(parts: Parts, question: Omit<ChatRequest, 'model'>, signal
     },
     signal,
   });
+  if (trajectory.steps.length === 0) throw new UserError('the dialogue has become too long for this model: start over');
   const epsilon = 'report' in recipe ? recipe.report.epsilon : 0;
   const readable = readableTrajectory(trajectory, await scored(teacher, trajectory), epsilon, tokenTexts(chat));
   return { trajectory: { ...readable, sample: 0 }, messages: [...task.messages, ...said(trajectory, chat)] };

@@ -56,8 +56,8 @@ export class TrajectoryStore {
     return { row: listed(row), trajectory, attempts: attempts.map(listed).sort(byAge) };
   }
 
-  /** Those that fit the query and have the text in what was said, asked or answered; letters in either case. */
-  async *search(text: string, query: TrajectoryQuery, signal: AbortSignal): AsyncGenerator<SearchHit> {
+  /** Those that fit the query and have the text in what was said, asked or answered, newest first; letters in either case. */
+  async *search(text: string, { order: _, ...query }: TrajectoryQuery, signal: AbortSignal): AsyncGenerator<SearchHit> {
     const wanted = text.toLowerCase();
     // As it stands in a line of JSON: most lines need not be parsed.
     const written = JSON.stringify(wanted).slice(1, -1);

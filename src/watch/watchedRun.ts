@@ -12,6 +12,8 @@ import type { RunSummary } from './api.ts';
 import { MetricsTail } from './metricsTail.ts';
 import { TrajectoryStore } from './trajectoryStore.ts';
 
+/** Of a run's folder: what is written as it goes on. */
+const parts = ['recipe.yaml', 'metrics.jsonl', 'trajectories', 'checkpoints', 'best', 'final'];
 const curvePoints = 60;
 /** Iterations by whose pace the time that is left is told. */
 const paceIterations = 10;
@@ -24,6 +26,7 @@ export class WatchedRun {
   readonly #name: string;
   readonly #metrics: MetricsTail;
   #recipe: { changed: number; recipe: Recipe } | undefined;
+  #summary: { state: string; summary: RunSummary } | undefined;
 
   /** @param name its folder as people are told of it */
   constructor(path: string, name: string) {
@@ -43,8 +46,20 @@ export class WatchedRun {
     return readFileSync(recipeFile(this.#path), 'utf8');
   }
 
-  /** How it stands now. Brings `lines` up to date. */
+  /** How it stands now: the same object while nothing of it changes. Brings `lines` up to date. */
   summary(): RunSummary {
+    const state = this.#state();
+    if (this.#summary?.state !== state) this.#summary = { state, summary: this.#summarize() };
+    return this.#summary.summary;
+  }
+
+  /** Whatever changes when the run does. */
+  #state(): string {
+    const times = ['', ...parts].map(part => statSync(join(this.#path, part), { throwIfNoEntry: false })?.ctimeMs);
+    return [...times, isInUse(this.#path)].join(' ');
+  }
+
+  #summarize(): RunSummary {
     try {
       accessSync(this.#path, constants.R_OK | constants.X_OK);
       const recipe = this.#readRecipe();
@@ -56,12 +71,20 @@ export class WatchedRun {
     }
   }
 
-  /** @param open opens a model of a run, by its folder in that of the run. @throws ApiError where there is none of that name */
-  openModel<T>(open: (run: string, recipe: Recipe, model: string) => Promise<T>, model: string): Promise<T> {
+  /** Names a model as it is now, for `best` is written anew. @throws ApiError where there is none in that folder of the run */
+  modelName(model: string): string {
     if (!modelsOf(this.#path).includes(model)) {
       throw new ApiError(404, `The run has no model ${JSON.stringify(model)} (any more).`, { code: 'not_found' });
     }
-    return open(this.#path, this.#readRecipe(), model);
+    return [this.id, model, statSync(join(this.#path, model)).mtimeMs].join(' ');
+  }
+
+  openModel<T>(
+    open: (run: string, recipe: Recipe, model: string, signal: AbortSignal) => Promise<T>,
+    model: string,
+    signal: AbortSignal,
+  ): Promise<T> {
+    return open(this.#path, this.#readRecipe(), model, signal);
   }
 
   #common(): RunSummary {

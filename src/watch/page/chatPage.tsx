@@ -1,6 +1,6 @@
 /** Talk to a model of a run, with the tools that it has there; each token of its answers is shaded by what the teacher would have said. */
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { question } from '../../report/trajectory.ts';
 import type { ChatAnswer, ChatRequest } from '../api.ts';
 import type { PageProps } from './pageProps.ts';
@@ -17,8 +17,13 @@ interface Exchange {
   problem?: string;
 }
 
-export function ChatPage({ route, watched: { runs } }: PageProps): JSX.Element {
-  const id = route.params.get('run') ?? '';
+/** Each run has a conversation of its own. */
+export function ChatPage(props: PageProps): JSX.Element {
+  const id = props.route.params.get('run') ?? '';
+  return <Conversation key={id} id={id} {...props} />;
+}
+
+function Conversation({ id, route, watched: { runs } }: PageProps & { id: string }): JSX.Element {
   const run = runs?.find(each => each.id === id);
   const model = route.params.get('model') ?? run?.models[0];
   const chat = useChat(id);
@@ -71,7 +76,7 @@ function Answered({ exchange: { said, answer, problem }, name }: { exchange: Exc
   const asked = said ?? (answer && question(answer.trajectory.prompt));
   return (
     <>
-      {asked !== undefined && <LongText text={asked} className="card question" />}
+      {asked !== undefined && <LongText text={asked} className="card" />}
       {said === undefined && answer && (
         <p class="soft">
           Task {shownText(answer.trajectory.task)}: {answer.trajectory.correct ? 'right' : 'wrong'}, reward{' '}
@@ -152,6 +157,7 @@ function NumberField({
 function useChat(run: string) {
   const [exchanges, setExchanges] = useState<readonly Exchange[]>([]);
   const [stop, setStop] = useState<(() => void) | undefined>();
+  useEffect(() => stop, [stop]); // whoever leaves the page asks no longer
   const ask = async ({ said, ...request }: Question & { model: string }) => {
     const controller = new AbortController();
     setStop(() => () => controller.abort());

@@ -23,7 +23,7 @@ export function ComparisonTable({
 }: {
   name: string;
   table: unknown;
-  runs: RunSummary[];
+  runs: readonly RunSummary[];
 }): JSX.Element | null {
   const { kind, rows } = readTable(table);
   if (rows.length === 0) return null;

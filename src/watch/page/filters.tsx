@@ -76,18 +76,20 @@ export function Filters({ route }: { route: Route }): JSX.Element {
         Search in prompts, answers and tool results
         <input type="search" {...given('text')} maxLength={1000} />
       </label>
-      {choices.map(({ name, label, options }) => (
-        <label key={name}>
-          {label}
-          <select {...given(name)}>
-            {options.map(([value, text]) => (
-              <option key={value} value={value}>
-                {text}
-              </option>
-            ))}
-          </select>
-        </label>
-      ))}
+      {choices
+        .filter(({ name }) => name !== 'order' || !params.has('text'))
+        .map(({ name, label, options }) => (
+          <label key={name}>
+            {label}
+            <select {...given(name)}>
+              {options.map(([value, text]) => (
+                <option key={value} value={value}>
+                  {text}
+                </option>
+              ))}
+            </select>
+          </label>
+        ))}
       {ranges.map(({ label, from, to, ...input }) => (
         <fieldset key={label}>
           <legend>{label}</legend>

@@ -5,8 +5,8 @@ import type {
   ChatAnswer,
   ChatRequest,
   RunSummary,
-  Runs,
   SearchHit,
+  Table,
   TrajectoryList,
   TrajectoryView,
   WatchEvent,
@@ -90,7 +90,7 @@ async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uin
   }
 }
 
-export interface Fetched<T> {
+interface Fetched<T> {
   value?: T;
   problem?: string;
 }
@@ -113,20 +113,21 @@ export function useFetched<T>(key: string, fetching: (signal: AbortSignal) => Pr
 
 /** What is known of the runs that are watched, and of the metrics of those that are shown. */
 export interface Watched {
-  runs?: RunSummary[];
-  tables: Runs['tables'];
+  runs?: readonly RunSummary[];
+  tables: readonly Table[];
   metrics: Record<string, Metrics[]>;
-  problems: Record<string, string>;
   /** Whether what changes arrives. */
   isLive: boolean;
 }
 
-const nothing: Watched = { tables: [], metrics: {}, problems: {}, isLive: true };
+const nothing: Watched = { tables: [], metrics: {}, isLive: true };
 
-/** All runs, and the metrics of the runs shown, as they grow. */
+/** All runs, and the metrics of the runs shown, as they grow: a page that nobody sees lets go of its connection, of which a browser has few. */
 export function useWatched(shown: readonly string[]): Watched {
   const [watched, setWatched] = useState(nothing);
+  const isSeen = useIsSeen();
   useEffect(() => {
+    if (!isSeen) return undefined;
     const source = new EventSource(`/api/events?${new URLSearchParams(shown.map(run => ['run', run]))}`);
     source.onopen = () => setWatched(before => ({ ...before, isLive: true }));
     source.onerror = () => setWatched(before => ({ ...before, isLive: false }));
@@ -135,14 +136,23 @@ export function useWatched(shown: readonly string[]): Watched {
       setWatched(before => after(before, event));
     };
     return () => source.close();
-  }, [shown.join('\n')]);
+  }, [shown.join('\n'), isSeen]);
   return watched;
 }
 
+function useIsSeen(): boolean {
+  const [isSeen, setSeen] = useState(!document.hidden);
+  useEffect(() => {
+    const look = () => setSeen(!document.hidden);
+    document.addEventListener('visibilitychange', look);
+    return () => document.removeEventListener('visibilitychange', look);
+  }, []);
+  return isSeen;
+}
+
 function after(before: Watched, event: WatchEvent): Watched {
-  if (event.kind === 'runs') return { ...before, runs: event.runs, tables: event.tables };
-  if (event.kind === 'problem') return { ...before, problems: { ...before.problems, [event.run]: event.problem } };
-  const { [event.run]: _, ...problems } = before.problems;
+  if (event.kind === 'runs') return { ...before, runs: event.runs };
+  if (event.kind === 'tables') return { ...before, tables: event.tables };
   const lines = [...(before.metrics[event.run] ?? []).slice(0, event.from), ...event.lines];
-  return { ...before, problems, metrics: { ...before.metrics, [event.run]: lines } };
+  return { ...before, metrics: { ...before.metrics, [event.run]: lines } };
 }

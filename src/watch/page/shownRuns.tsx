@@ -32,7 +32,7 @@ export function ShownRuns({
             {color && <i class="swatch" style={{ background: `var(--${color})` }} />}
             <bdi>{name}</bdi>
             {summary && <Facts summary={summary} lines={watched.metrics[id] ?? []} />}
-            {watched.problems[id] && <em class="problem">{shownText(watched.problems[id])}</em>}
+            {summary?.problem && <em class="problem">{shownText(summary.problem)}</em>}
             {ids.length > 1 && (
               <a href={linkTo('run', { run: ids.filter(other => other !== id) })} aria-label={`Take ${name} away`}>
                 ×

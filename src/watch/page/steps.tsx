@@ -18,7 +18,7 @@ export function Steps({ trajectory: { steps }, name }: { trajectory: KeptTraject
         {steps.map((step, k) => (
           <li key={k} id={`${name}-${k + 1}`} tabIndex={-1}>
             <Numbers step={step} k={k} turn={turns[k]} />
-            <div class="said">
+            <div>
               <Tokens step={step} label={`Tokens of step ${k + 1}`} />
               <Answer step={step} />
             </div>

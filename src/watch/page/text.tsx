@@ -2,8 +2,9 @@
 import { Fragment, type JSX } from 'preact';
 import { useState } from 'preact/hooks';
 
-/** What has no sign of its own: control, format and bidirectional characters; not line ends, tabs and what joins letters. */
-const unseen = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029]+/gu;
+/** What has no sign of its own: control, format and bidirectional characters, variants of nothing, empty letters; not line ends, tabs and what joins letters. */
+const unseen =
+  /(?:(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029\u115f\u1160\u3164\uffa0]|[\u{e0100}-\u{e01ef}])+/gu;
 
 /** So many marks have a style of their own; more of them are signs among the text. */
 const MOST_MARKS = 1_000;

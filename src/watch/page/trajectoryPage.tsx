@@ -52,7 +52,7 @@ function useTrajectory(run: string, iteration: number, index: number, version: n
 function Asked({ prompt }: { prompt: string }): JSX.Element {
   return (
     <section aria-label="Task">
-      <LongText text={question(prompt)} className="card question" />
+      <LongText text={question(prompt)} className="card" />
       <details>
         <summary>The whole prompt</summary>
         <LongText text={prompt} className="card" />

@@ -56,7 +56,7 @@ export function useRows(run: string, query: string, version: number, [first, las
   return { total: pages.total, row, problem: pages.problem };
 }
 
-export interface Hits {
+interface Hits {
   hits: SearchHit[];
   isDone: boolean;
   problem?: string;

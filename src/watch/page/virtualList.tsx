@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-export interface VirtualListProps {
+interface VirtualListProps {
   label: string;
   count: number;
   /** In pixels, all the same. */
@@ -25,6 +25,8 @@ export function VirtualList({ label, count, rowHeight, row, link, onSight }: Vir
   const first = Math.max(0, Math.floor(top / rowHeight) - SPARE);
   const last = Math.min(count - 1, Math.ceil((top + height) / rowHeight) + SPARE);
   const chosen = Math.min(active, count - 1);
+  const made = new Set(Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i));
+  if (count > 0) made.add(chosen); // who cannot see the list is told of it, wherever it has been scrolled to
   useEffect(() => onSight?.(first, last), [first, last]);
   const move = (to: number) => {
     const next = Math.max(0, Math.min(count - 1, to));
@@ -60,7 +62,7 @@ export function VirtualList({ label, count, rowHeight, row, link, onSight }: Vir
       onKeyDown={onKeyDown}
     >
       <div class="all-rows" style={{ height: `${count * rowHeight}px` }}>
-        {Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i).map(index => (
+        {[...made].map(index => (
           <a
             key={index}
             id={rowId(index)}

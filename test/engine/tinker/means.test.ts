@@ -70,7 +70,8 @@ const farthest = (values: Float32Array, other?: Float32Array) =>
   values.reduce((most, value, i) => Math.max(most, Math.abs(value - (other?.[i] ?? 0))), 0);
 
 test('sft on a server that takes means comes to the adapters of sft here', async () => {
-  const server = await serveTinker({ checkpoints: [models.student], stateFolder: join(folder, 'state'), port: 0 });
+  const state = { stateFolder: join(folder, 'state'), port: 0 };
+  const server = await serveTinker({ checkpoints: [models.student], engine: { dtype: 'f32' }, ...state });
   const proxy = await startProxy(server.url, async ({ path, body }, res, forward) => {
     if (!path.endsWith('/forward_backward')) return false;
     const answer = await forward(forwardBackwardRequest.encode(meanOf(forwardBackwardRequest.decode(body))));
@@ -85,7 +86,7 @@ test('sft on a server that takes means comes to the adapters of sft here', async
       optimizer: { learningRate: 1e-3, clipNorm: 0 },
       lora: { rank: 4 },
     };
-    const here = await train(parseRecipe(input), { runDir: join(folder, 'here') });
+    const here = await train(parseRecipe({ ...input, engine: { dtype: 'f32' } }), { runDir: join(folder, 'here') });
     const engine = { kind: 'tinker' as const, url: proxy.url, dialect: 'skyrl-jax' as const };
     const there = await train(parseRecipe({ ...input, engine }), { runDir: join(folder, 'there') });
     const [expected, factors] = [here.checkpoint, join(there.checkpoint, 'adapter')].map(factorsOf);

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { baseOnHub, isAdapter, readConfig } from '../checkpoint/adapter.ts';
-import { readCheckpoint } from '../checkpoint/checkpoint.ts';
+import { configOf } from '../checkpoint/checkpoint.ts';
 import { UserError } from '../errors.ts';
 import { evaluationsOf, type KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { hubName } from '../hubName.ts';
@@ -58,8 +58,7 @@ export async function cardFacts(
   { name, license }: Pick<CardFacts, 'name' | 'license'> = {},
 ): Promise<CardFacts> {
   refuseOtherFolders(checkpoint);
-  const { config, close } = readCheckpoint(checkpoint);
-  close();
+  const config = configOf(checkpoint);
   const dtype = config.raw.dtype ?? config.raw.torch_dtype;
   const { evaluations, ofOthers } = await evaluationsOf(checkpoint);
   return {

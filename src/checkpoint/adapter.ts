@@ -94,26 +94,6 @@ export function readConfig(folder: string): AdapterConfig {
 }
 
 /**
- * A model's tensors with an adapter merged into them: W + scale · B A (Hu et al. 2021).
- * @param folder of the adapter
- * @throws UserError where the adapter is damaged, changes what this model has not, or is more than two factors a matrix
- */
-export function mergeAdapter(tensors: readonly StoredTensor[], folder: string): StoredTensor[] {
-  return mergeFactors(tensors, readFactors(folder, new Map(tensors.map(({ name, shape }) => [name, shape]))));
-}
-
-/** The same with factors that are there, by their modules. */
-export function mergeFactors(
-  tensors: readonly StoredTensor[],
-  factors: ReadonlyMap<string, StoredFactors>,
-): StoredTensor[] {
-  return tensors.map(tensor => {
-    const own = factors.get(moduleOf(tensor.name));
-    return own ? { ...tensor, blocks: undefined, read: () => product(tensor, own) } : tensor;
-  });
-}
-
-/**
  * The factors of an adapter, all in memory, by the modules that have them: scale = alpha / r, or alpha / √r with `use_rslora`; r is
  * what the matrices have, alpha each module's own where `alpha_pattern` says so.
  * @param folder of the adapter
@@ -142,7 +122,7 @@ export function readFactors(folder: string, shapes: ReadonlyMap<string, number[]
   throw new UserError(`${folder}: the adapter has ${other}, and the model nothing that it changes`);
 }
 
-function moduleOf(name: string): string {
+export function moduleOf(name: string): string {
   return name.replace(/\.weight$/, '');
 }
 
@@ -191,18 +171,4 @@ function take(factors: Map<string, StoredTensor>, name: string): StoredTensor | 
   const tensor = factors.get(name);
   factors.delete(name);
   return tensor;
-}
-
-/** `weight` [out, in] + scale · `b` [out, r] · `a` [r, in] */
-function product(weight: StoredTensor, { a, b, scale }: StoredFactors): Float32Array<ArrayBuffer> {
-  const [out, width] = weight.shape;
-  const [rank] = a.shape;
-  const [values, left, right] = [weight.read().slice(), b.read(), a.read()];
-  for (let row = 0; row < out; row++) {
-    for (let k = 0; k < rank; k++) {
-      const factor = scale * left[row * rank + k];
-      for (let column = 0; column < width; column++) values[row * width + column] += factor * right[k * width + column];
-    }
-  }
-  return values;
 }

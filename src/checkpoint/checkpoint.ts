@@ -11,10 +11,11 @@ import type { Dtype } from '../model/dtype.ts';
 import { elements, SafetensorsFile, type StoredTensor, writeSafetensors } from '../model/safetensors.ts';
 import { onPath } from '../systemErrors.ts';
 import { withTools } from '../text/hermesTemplate.ts';
-import { adapterBase, isAdapter, mergeAdapter, tokenizerHome } from './adapter.ts';
+import { adapterBase, isAdapter, tokenizerHome, wholeModel } from './adapter.ts';
 import { refuseOtherBase } from './baseRecord.ts';
 import { finite } from './finite.ts';
 import { readGgufCheckpoint } from './ggufFile.ts';
+import { mergeAdapter } from './mergeAdapter.ts';
 
 /** A model folder in the Hugging Face layout. Its tensors can be read until it is closed. */
 export interface Checkpoint {
@@ -120,6 +121,13 @@ export async function writeFolder(
     rmSync(temporary, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** The shape of a checkpoint's model; of an adapter's, whose weights are not looked at. @throws UserError where there is none */
+export function configOf(checkpoint: string): ModelConfig {
+  const { config, close } = readCheckpoint(wholeModel(currentFolder(checkpoint)));
+  close();
+  return config;
 }
 
 /** The model that an adapter makes of another. */

@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { isAbsolute, relative, resolve } from 'node:path';
 import { z } from 'zod';
-import { readCheckpoint } from '../checkpoint/checkpoint.ts';
+import { configOf } from '../checkpoint/checkpoint.ts';
 import type { LocalEngine } from '../engine/local/engine.ts';
 import { UserError } from '../errors.ts';
 import { type ModelConfig, sameShape } from '../model/config.ts';
@@ -67,8 +67,7 @@ export class NewWeights {
   }
 
   #refuseOtherShape(path: string): void {
-    const { config, close } = readCheckpoint(path);
-    close();
+    const config = configOf(path);
     if (!sameShape(config, this.#options.config)) {
       throw new UserError(`${path} holds a model of another shape than the one that is served`);
     }

@@ -1,4 +1,4 @@
-import { readCheckpoint } from '../checkpoint/checkpoint.ts';
+import { configOf } from '../checkpoint/checkpoint.ts';
 import { LocalEngine, type LocalEngineOptions } from '../engine/local/engine.ts';
 import { UserError } from '../errors.ts';
 import { modelName } from '../modelName.ts';
@@ -113,8 +113,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
 
 async function openModel(engine: LocalEngine, options: ServeOptions) {
   const { checkpoint, name = modelName(checkpoint), lora = [] } = options;
-  const { config, close } = readCheckpoint(checkpoint);
-  close();
+  const config = configOf(checkpoint);
   if (lora.length > 0 && options.weightsFrom !== undefined) {
     throw new UserError('where adapters are served, their base stays as it is: leave --weights-from or --lora away');
   }

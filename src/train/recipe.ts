@@ -39,6 +39,11 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
     throw new UserError(`${source}: give either model (a checkpoint folder) or init (the shape of a fresh model)`);
   }
   if (recipe.dataset && recipe.datasets) throw new UserError(`${source}: give either dataset or datasets`);
+  if (recipe.method === 'sft' && recipe.mcp?.length && datasetsOf(recipe).length > 0) {
+    throw new UserError(
+      `${source}: mcp: demonstrations of a dataset say themselves which tools there are: leave it out`,
+    );
+  }
   if (recipe.method !== 'sft' && recipe.method !== 'grpo' && recipe.rollout.refill > 0) {
     throw new UserError(`${source}: rollout.refill is grpo's alone: others learn from groups of equal rewards as well`);
   }

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { adapterBase } from '../checkpoint/adapter.ts';
 import { readBlockBytes } from '../checkpoint/shape.ts';
 import {
@@ -11,7 +10,7 @@ import {
 } from '../engine/local/memory.ts';
 import { total } from '../engine/local/memoryNeed.ts';
 import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
-import { currentFolder } from '../files.ts';
+import { currentFolder, realPlace } from '../files.ts';
 import { hubName } from '../hubName.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { isServerUrl } from '../serverUrl.ts';
@@ -81,8 +80,9 @@ export function sharesBase(recipe: Recipe): boolean {
   if (!lora) return false;
   const teacher = teacherOf(recipe);
   if (teacher === undefined || teacher === model) return true;
-  const base = hubName(teacher) || isServerUrl(teacher) ? undefined : adapterBase(currentFolder(teacher));
-  return base !== undefined && model !== undefined && resolve(base) === resolve(model);
+  if (model === undefined || hubName(teacher) || isServerUrl(teacher)) return false;
+  const base = adapterBase(currentFolder(teacher)) ?? teacher;
+  return realPlace(base) === realPlace(model);
 }
 
 function teacherOf(recipe: Recipe): string | undefined {

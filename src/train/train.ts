@@ -20,7 +20,7 @@ import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
 import { pinTools } from './pinnedTools.ts';
 import { openServedPolicy } from './policyServer.ts';
-import { formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
+import { datasetsOf, formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
 import { recovering } from './recovery.ts';
 import { refuseServers } from './refuseServers.ts';
 import { goOn, type Standing } from './resume.ts';
@@ -29,7 +29,7 @@ import { fitted } from './runMemory.ts';
 import { supervised } from './supervised.ts';
 import { startTinkerEngine } from './tinkerEngine.ts';
 import type { TrainEvent } from './trainEvent.ts';
-import { type OpenTrainingData, openTrainingData, type TrainingData } from './trainingData.ts';
+import { type OpenTrainingData, openTrainingData, type TrainingData, worldIn } from './trainingData.ts';
 import { Watch } from './watch.ts';
 
 export interface TrainOptions {
@@ -190,11 +190,11 @@ async function learn(
 }
 
 /** Writes the fresh model that `init` describes, with the tokenizer of the world that the run learns in or of another. */
-async function initialize(dir: string, init: Init, { world, mcp, seed }: Recipe, data: TrainingData): Promise<void> {
-  if (!init.tokenizer && 'expert' in data && data.expert) {
-    return initializeCheckpoint(dir, init, data.expert, seed);
-  }
-  const opened = await (init.tokenizer ? openWorld(init.tokenizer) : openWorld(world, { mcp }));
+async function initialize(dir: string, init: Init, recipe: Recipe, data: TrainingData): Promise<void> {
+  const { world, seed } = recipe;
+  const learnedIn = datasetsOf(recipe).length === 0 ? worldIn(data) : undefined;
+  if (!init.tokenizer && learnedIn) return initializeCheckpoint(dir, init, learnedIn, seed);
+  const opened = await openWorld(init.tokenizer ?? world);
   try {
     await initializeCheckpoint(dir, init, opened.world, seed);
   } finally {

@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { mergeAdapter, tokenizerHome } from '../../src/checkpoint/adapter.ts';
+import { tokenizerHome } from '../../src/checkpoint/adapter.ts';
 import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { mergeAdapter } from '../../src/checkpoint/mergeAdapter.ts';
 import { readShape } from '../../src/checkpoint/shape.ts';
 import { writeSafetensors } from '../../src/model/safetensors.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { mergeFactors } from '../../src/checkpoint/adapter.ts';
 import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import { mergeFactors } from '../../src/checkpoint/mergeAdapter.ts';
 import { forwardBackward } from '../../src/engine/local/learner.ts';
 import { score } from '../../src/engine/local/scorer.ts';
 import { storedParts } from '../../src/engine/local/trainerFiles.ts';

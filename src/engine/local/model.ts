@@ -154,7 +154,7 @@ export class LocalModel {
       if (!sameShape(checkpoint.config, this.#opened.weights.config)) {
         throw new UserError(`${dir} holds a model of another shape than ${this.#checkpointDir}`);
       }
-      fillParts(training, training.parameters, new Map(checkpoint.tensors.map(tensor => [tensor.name, tensor])));
+      fillParts(training, training.parameters, new Map(checkpoint.tensors.map(tensor => [tensor.name, tensor])), dir);
     } finally {
       checkpoint.close();
     }

@@ -68,7 +68,12 @@ export class WeightsOpener {
 
   #trainedAdapters(checkpoint: string, options: OpenOptions, lora: LoraOptions): OpenedWeights {
     const { base, plan } = this.#base(checkpoint, options);
-    return this.#over(base, plan, trainedAdapters(base.weights, lora, lora.seed));
+    try {
+      return this.#over(base, plan, trainedAdapters(base.weights, lora, lora.seed));
+    } catch (error) {
+      this.#release(base);
+      throw error;
+    }
   }
 
   #toBeShared(checkpoint: string, options: OpenOptions): OpenedWeights {
@@ -124,11 +129,17 @@ export class WeightsOpener {
       free: () => {
         if (generation !== base.generation) generation.generator?.free();
         weights.free();
-        if (--base.users > 0) return;
-        base.free();
-        for (const [place, other] of this.#bases) if (other === base) this.#bases.delete(place);
+        base.users--;
+        this.#release(base);
       },
     };
+  }
+
+  /** A base that nobody uses is gone. */
+  #release(base: Base): void {
+    if (base.users > 0) return;
+    base.free();
+    for (const [place, other] of this.#bases) if (other === base) this.#bases.delete(place);
   }
 }
 

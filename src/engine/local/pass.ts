@@ -145,22 +145,17 @@ export interface ActivationOptions {
   lora?: LoraShape;
 }
 
-/** Bytes that a training pass keeps for each packed row and layer until its backward pass. */
-export function layerActivationBytes(config: ModelConfig, { dtype, lora }: ActivationOptions): number {
-  const { hiddenSize, headDim, heads, kvHeads, intermediateSize } = config;
+/** Bytes that a training pass keeps for each packed row, until its backward pass. */
+export function activationBytes(config: ModelConfig, { dtype, lora }: ActivationOptions): number {
+  const { layers, hiddenSize, headDim, heads, kvHeads, intermediateSize } = config;
   const stream = 2 * 4 * hiddenSize;
   const attention = (heads + 2 * kvHeads + (heads + kvHeads) + heads) * headDim;
   const gateUp = 2 * intermediateSize;
   const adapters = lora ? lora.rank * lora.targets.length : 0;
-  return stream + (attention + gateUp + adapters) * (dtype === 'bf16' ? 2 : 4);
+  return layers * (stream + (attention + gateUp + adapters) * (dtype === 'bf16' ? 2 : 4));
 }
 
-/** The same of a pass that computes each layer once more: the stream, and what is still to be added to it. */
+/** The same of a layer in a pass that computes each layer once more: the stream, and what is still to be added to it. */
 export function layerBoundaryBytes({ hiddenSize }: ModelConfig, { dtype }: ActivationOptions): number {
   return hiddenSize * (4 + (dtype === 'bf16' ? 2 : 4));
-}
-
-/** Bytes that a training pass keeps for each packed row. */
-export function activationBytes(config: ModelConfig, options: ActivationOptions): number {
-  return config.layers * layerActivationBytes(config, options);
 }

@@ -1,6 +1,7 @@
-import { isAdapter, mergeFactors, readFactors } from '../../checkpoint/adapter.ts';
+import { isAdapter, readFactors } from '../../checkpoint/adapter.ts';
 import { refuseOtherBase } from '../../checkpoint/baseRecord.ts';
 import { readCheckpoint, writeCheckpoint } from '../../checkpoint/checkpoint.ts';
+import { mergeFactors } from '../../checkpoint/mergeAdapter.ts';
 import { writeAdapter } from '../../checkpoint/writeAdapter.ts';
 import { UserError } from '../../errors.ts';
 import { tensorShapes } from '../../model/config.ts';

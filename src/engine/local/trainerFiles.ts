@@ -18,6 +18,7 @@ import { kernelsSchema } from './kernels.ts';
 const optimizerFile = join('optimizer', 'moments.safetensors');
 const optimizerFileOnce = 'optimizer.safetensors';
 const trainerFile = 'trainer.json';
+const optimizersState = "the optimizer's state";
 
 const trainerSchema = z.object({
   version: z.int().nonnegative(),
@@ -40,18 +41,21 @@ export function storedParts(
   }));
 }
 
-/** Sets a flat tensor. @throws UserError if a part is missing, or has another shape */
+/** Sets a flat tensor. @param what people are told of what is damaged @throws UserError if a part is missing, or has another shape */
 export function fillParts(
   { ranges }: TrainedParameters,
   flat: Tensor,
   tensors: ReadonlyMap<string, StoredTensor>,
+  what: string,
   prefix = '',
 ): void {
   for (const [name, { offset, shape }] of ranges) {
     const tensor = tensors.get(prefix + name);
-    if (!tensor) throw new UserError(`the optimizer's state lacks ${prefix}${name}; the checkpoint is damaged`);
+    if (!tensor) throw new UserError(`${what} lacks ${prefix}${name}: take an earlier checkpoint`);
     if (`${tensor.shape}` !== `${shape}`) {
-      throw new UserError(`the optimizer's state has ${prefix}${name} of shape [${tensor.shape}], not [${shape}]`);
+      throw new UserError(
+        `${what} has ${prefix}${name} of shape [${tensor.shape}], where the model has [${shape}]: take a checkpoint of this model`,
+      );
     }
     scope(() => flat.view(offset, shape).write(tensor.read()));
   }
@@ -76,13 +80,13 @@ export function readTrainer(folder: string, training: TrainedParameters, require
   const places = [optimizerFile, optimizerFileOnce].map(file => join(folder, file));
   const place = places.find(existsSync);
   if (!place) {
-    if (required) throw new UserError(`${places[0]}, the optimizer's state, is missing`);
+    if (required) throw new UserError(`${places[0]}, ${optimizersState}, is missing`);
     return undefined;
   }
   const file = SafetensorsFile.open(place);
   try {
-    fillParts(training, training.firstMoments, file.tensors, 'first.');
-    fillParts(training, training.secondMoments, file.tensors, 'second.');
+    fillParts(training, training.firstMoments, file.tensors, optimizersState, 'first.');
+    fillParts(training, training.secondMoments, file.tensors, optimizersState, 'second.');
   } finally {
     file.close();
   }

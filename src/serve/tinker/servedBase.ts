@@ -1,4 +1,4 @@
-import { readCheckpoint } from '../../checkpoint/checkpoint.ts';
+import { configOf } from '../../checkpoint/checkpoint.ts';
 import { engineDefaults, precisionOf, type WorkerOptions } from '../../engine/local/protocol.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { modelName } from '../../modelName.ts';
@@ -14,8 +14,7 @@ export interface ServedBase {
 
 /** @throws UserError where the folder holds no model */
 export function servedBase(folder: string, options: Partial<WorkerOptions>): ServedBase {
-  const { config, close } = readCheckpoint(folder);
-  close();
+  const config = configOf(folder);
   const { cacheBytes, dtype } = { ...engineDefaults, ...options };
   const bytesPerToken = config.layers * 2 * config.kvHeads * config.headDim * (precisionOf(dtype) === 'bf16' ? 2 : 4);
   const contextTokens = Math.min(config.maxPositions, Math.floor(cacheBytes / bytesPerToken));

@@ -9,6 +9,7 @@ import {
   type Tool as ToolDefinition,
 } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { abortable } from '../../abortable.ts';
 import { version } from '../../version.ts';
 import { ToolError, ToolLost } from '../tool.ts';
 import { Secrets } from './secrets.ts';
@@ -18,6 +19,8 @@ import type { McpServer } from './servers.ts';
 const startTimeoutMs = 120_000;
 /** Servers that know no newer protocol may not answer the question for it. */
 const probeTimeoutMs = 10_000;
+/** A session is over after so long, whatever the server says. */
+const farewellMs = 2000;
 /** What a server says beside the protocol is kept so far, to tell why it ended. */
 const wordsKept = 2000;
 
@@ -42,6 +45,8 @@ export class Connection {
     { name: 'sod', version },
     { versionNegotiation: { mode: 'auto', probe: { timeoutMs: probeTimeoutMs } } },
   );
+  /** Of the process that has to end with this one, where the server is a command. */
+  #pid: number | null = null;
   #tools: ToolDefinition[] = [];
   #words = '';
   #hasEnded = false;
@@ -63,7 +68,7 @@ export class Connection {
     const connection = new Connection(server);
     try {
       await connection.#client.connect(connection.#transport, { timeout: startTimeoutMs, prior });
-      track(connection.#pid);
+      connection.#track();
       // Who knows the protocol already has not heard from the server before this.
       connection.#tools = (await connection.#client.listTools(undefined, { timeout: startTimeoutMs })).tools;
       return connection;
@@ -116,16 +121,17 @@ export class Connection {
 
   /** Ends the session, and the process. */
   async close(): Promise<void> {
-    const pid = this.#pid;
-    if (this.#transport instanceof StreamableHTTPClientTransport)
-      await this.#transport.terminateSession().catch(() => {});
+    if (this.#transport instanceof StreamableHTTPClientTransport) {
+      await abortable(this.#transport.terminateSession(), AbortSignal.timeout(farewellMs)).catch(() => {});
+    }
     await this.#client.close().catch(() => {});
     await this.#transport.close().catch(() => {});
-    untrack(pid);
+    untrack(this.#pid);
   }
 
-  get #pid(): number | null {
-    return this.#transport instanceof StdioClientTransport ? this.#transport.pid : null;
+  #track(): void {
+    if (this.#transport instanceof StdioClientTransport) this.#pid = this.#transport.pid;
+    track(this.#pid);
   }
 
   #makeTransport(): StdioClientTransport | StreamableHTTPClientTransport {

@@ -66,7 +66,9 @@ function problemOf(server: McpServer): { path: string[]; message: string } | und
 }
 
 function isSecret(name: string): boolean {
-  return /authorization|token|secret|passw|credential|cookie|api_?-?key|access_?-?key|private_?-?key/i.test(name);
+  return /authorization|(^|[_-])token$|secret|passw|credential|cookie|api_?-?key|access_?-?key|private_?-?key/i.test(
+    name,
+  );
 }
 
 /**

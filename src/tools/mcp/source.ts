@@ -29,8 +29,10 @@ function sharedConnection(server: McpServer, first: Connection): Source {
   let current = Promise.resolve(first);
   let isClosed = false;
   const connection = async () => {
-    const known = await current;
+    const asked = current;
+    const known = await asked;
     if (!known.hasEnded || isClosed) return known;
+    if (current !== asked) return current; // another call has begun it again
     current = known.close().then(() => Connection.open(server, known.prior));
     current.catch(() => {
       current = Promise.resolve(known);

@@ -1,0 +1,42 @@
+import type { StoredFactors } from '../model/lora.ts';
+
+import type { StoredTensor } from '../model/safetensors.ts';
+import { native } from '../tensor/native.ts';
+import { scope, Tensor } from '../tensor/tensor.ts';
+import { moduleOf, readFactors } from './adapter.ts';
+
+/**
+ * A model's tensors with an adapter merged into them: W + scale · B A (Hu et al. 2021).
+ * @param folder of the adapter
+ * @throws UserError where the adapter is damaged, changes what this model has not, or is more than two factors a matrix
+ */
+export function mergeAdapter(tensors: readonly StoredTensor[], folder: string): StoredTensor[] {
+  return mergeFactors(tensors, readFactors(folder, new Map(tensors.map(({ name, shape }) => [name, shape]))));
+}
+
+/** The same with factors that are there, by their modules. */
+export function mergeFactors(
+  tensors: readonly StoredTensor[],
+  factors: ReadonlyMap<string, StoredFactors>,
+): StoredTensor[] {
+  return tensors.map(tensor => {
+    const own = factors.get(moduleOf(tensor.name));
+    return own ? { ...tensor, blocks: undefined, read: () => product(tensor, own) } : tensor;
+  });
+}
+
+/** `weight` [out, in] + scale · `b` [out, r] · `a` [r, in] */
+function product(weight: StoredTensor, { a, b, scale }: StoredFactors): Float32Array<ArrayBuffer> {
+  const [rank] = a.shape;
+  const [out] = weight.shape;
+  const left = b.read();
+  const scaled = Float32Array.from(
+    { length: rank * out },
+    (_, i) => scale * left[(i % out) * rank + Math.floor(i / out)],
+  );
+  return scope(() => {
+    const sum = Tensor.from(weight.read(), weight.shape);
+    native.linearWeightGrad(sum.id, Tensor.from(scaled, [rank, out]).id, Tensor.from(a.read(), a.shape).id, true);
+    return sum.floats() as Float32Array<ArrayBuffer>;
+  });
+}

@@ -1,6 +1,6 @@
 /**
  * Adapters beside all weights: how many tokens a second each trains, in pairs, and the most memory that a large model takes:
- * `npm run bench:lora`. Accuracies are compared by `npx sod compare bench/lora/compare.yaml`.
+ * `npm run bench:lora`. Accuracies are compared by `npx sod compare bench/variants.yaml`.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';

@@ -1,5 +1,4 @@
 import type { StoredFactors } from '../model/lora.ts';
-
 import type { StoredTensor } from '../model/safetensors.ts';
 import { native } from '../tensor/native.ts';
 import { scope, Tensor } from '../tensor/tensor.ts';

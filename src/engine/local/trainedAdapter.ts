@@ -1,5 +1,5 @@
 import { isAdapter, readFactors } from '../../checkpoint/adapter.ts';
-import { refuseOtherBase } from '../../checkpoint/baseRecord.ts';
+import { refuseOtherBase, weightsDigest } from '../../checkpoint/baseRecord.ts';
 import { readCheckpoint, writeCheckpoint } from '../../checkpoint/checkpoint.ts';
 import { mergeFactors } from '../../checkpoint/mergeAdapter.ts';
 import { writeAdapter } from '../../checkpoint/writeAdapter.ts';
@@ -29,8 +29,11 @@ export async function saveAdapter(
   await writeAdapter(dir, { ...adapter, tensors: storedParts(training!, training!.parameters) }, extra);
 }
 
-/** The whole model, in the dtype that the base has. */
-export async function saveMerged(dir: string, { lora, weights, base }: TrainedAdapter): Promise<void> {
+/** The whole model, in the dtype that the base has. @throws UserError where the base's files are others by now */
+export async function saveMerged(dir: string, { lora, weights, base, baseDigest }: TrainedAdapter): Promise<void> {
+  if (weightsDigest(base) !== baseDigest) {
+    throw new UserError(`${base} has other weights than these adapters were trained over: bring the old ones back`);
+  }
   const { training } = weights;
   const factors = factorsOf(storedParts(training!, training!.parameters), lora.alpha / lora.rank);
   const { config, tensors, close } = readCheckpoint(base);

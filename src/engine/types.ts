@@ -106,11 +106,21 @@ export interface Scores {
   logprobs: Float32Array;
   /** Entropy of the predicting distribution in nats, where the engine can give it. */
   entropies?: Float32Array;
+  /** Where they were asked for, and the engine can give them. */
+  alternatives?: Alternatives;
+}
+
+/** The most probable tokens in each place, best first: `each` for each token, one after the other; 0 where `mask` is 0. */
+export interface Alternatives {
+  each: number;
+  tokens: Int32Array;
+  logprobs: Float32Array;
 }
 
 /** A model that says how probable given tokens are: the teacher. */
 export interface Scorer {
-  score(sequences: ScoredSequence[]): Promise<Scores[]>;
+  /** @param alternatives how many of the most probable tokens to tell in each place; nothing else depends on it. Default 0 */
+  score(sequences: ScoredSequence[], alternatives?: number): Promise<Scores[]>;
 }
 
 /** One training sequence. All arrays are as long as `tokens`. */

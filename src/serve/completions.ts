@@ -186,6 +186,7 @@ class Texts {
     if (!from) return undefined;
     return this.#model.sampler.score(
       prompts.map((tokens, i) => ({ tokens, mask: new Uint8Array(tokens.length).fill(1, from[i]) })),
+      request.prompt_alternatives ?? 0,
     );
   }
 }

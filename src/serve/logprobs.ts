@@ -1,4 +1,4 @@
-import type { RankedToken, SampledToken, Scores, TokenIds, TokenLogprob } from '../engine/types.ts';
+import type { Alternatives, RankedToken, SampledToken, Scores, TokenIds, TokenLogprob } from '../engine/types.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
 
 /** A token of a completion; the first of a text has nothing before it that could make it likely. */
@@ -43,12 +43,13 @@ export class LogprobFormat {
   }
 
   /** Our own `prompt_scores`: from one token on, in nats, as training scores them. */
-  scored(tokens: TokenIds, from: number, { logprobs, entropies }: Scores) {
+  scored(tokens: TokenIds, from: number, { logprobs, entropies, alternatives }: Scores) {
     return {
       token_ids: tokens,
       tokens: Array.from(tokens.slice(from), token => this.text(token)),
       logprobs: Array.from(logprobs.subarray(from), finite),
       entropies: Array.from(entropies!.subarray(from)),
+      ...(alternatives && { alternatives: placesOf(alternatives).slice(from) }),
     };
   }
 
@@ -86,6 +87,13 @@ export class LogprobFormat {
     const bytes = this.#vocabulary.bytes(token) ?? Buffer.from(this.#vocabulary.control(token) ?? '');
     return { token: this.text(token), logprob: finite(logprob), bytes: [...bytes] };
   }
+}
+
+/** Id and log-probability of each place's most probable tokens. */
+function placesOf({ each, tokens, logprobs }: Alternatives): [token: number, logprob: number][][] {
+  return Array.from({ length: tokens.length / each }, (_, t) =>
+    Array.from({ length: each }, (_, i) => [tokens[t * each + i], finite(logprobs[t * each + i])]),
+  );
 }
 
 function finite(logprob: number): number {

@@ -143,6 +143,8 @@ const completionRequest = z.object({
   prompt_logprobs: z.int().min(0).max(maxAlternatives).nullish(),
   /** Of our own: each prompt is scored from this token of it on, as training does it. The first has nothing before it. */
   prompt_scores: z.array(z.int().min(1)).nullish(),
+  /** With them, so many of the most probable tokens in the place of each. */
+  prompt_alternatives: z.int().min(0).max(maxAlternatives).nullish(),
   /** Of vLLM: prompt and answer as token ids. */
   return_token_ids: z.boolean().nullish(),
   echo: z.boolean().nullish(),

@@ -1,5 +1,6 @@
 import { inGiB } from '../bytes.ts';
 import { type DialectName, dialects, trainedRank, unsupported } from '../engine/tinker/dialect.ts';
+import { wishesOf } from './engineWishes.ts';
 import type { Recipe } from './recipe.ts';
 
 /** What a run asks of a server that trains. Counts of tokens are the most that can be. */
@@ -34,11 +35,10 @@ const trainedBytes = 24;
 const scoreBytes = 4;
 
 export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | undefined {
-  const { engine, optimizer, lora } = recipe;
+  const { engine, lora } = recipe;
   if (engine.kind !== 'tinker') return undefined;
   const { url, dialect, prices } = engine;
   const rank = trainedRank(dialects[dialect ?? 'sod'], lora);
-  const loss = 'loss' in recipe ? recipe.loss : undefined;
   const { sampled, prompts, scored, scoredElsewhere, trained } = tokens;
   const perMillion = (what: keyof NonNullable<typeof prices>, count: number) => ({
     what,
@@ -49,7 +49,7 @@ export function planEngine(recipe: Recipe, tokens: EngineTokens): EnginePlan | u
     dialect,
     rank,
     kept: recipe.save.keep,
-    refusals: dialect ? unsupported(dialect, { optimizer, loss, lora }) : [],
+    refusals: unsupported(dialect ?? 'sod', wishesOf(recipe)!),
     wire: [
       { what: 'rollouts', bytes: jsonBytes * (prompts + sampled) + scoreBytes * sampled },
       { what: 'scores', bytes: (jsonBytes + scoreBytes) * (scored + scoredElsewhere) },

@@ -1,13 +1,13 @@
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
-import type { Scores } from '../engine/types.ts';
+import type { Alternatives, Scores } from '../engine/types.ts';
 import { patternOf } from '../methods/diagnostics.ts';
 import type { GroupAdvantages, StepWeighting } from '../methods/method.ts';
 import { stepWeights } from '../methods/stepwise.ts';
 import { Random } from '../random.ts';
 import type { Chat } from '../text/chat.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
-import type { KeptTrajectory } from './trajectoryFile.ts';
+import type { KeptStep, KeptTrajectory } from './trajectoryFile.ts';
 
 /** What an iteration came to: a task, its attempts, and what teacher and method made of them, all [P]. */
 export interface Attempts {
@@ -61,6 +61,9 @@ export function readableTrajectory(
       observation,
       error,
       ...(scored && teachersView(scored, k, start, end, logprobs)),
+      ...(scored?.scores.alternatives && {
+        alternatives: alternativesIn(scored.scores.alternatives, start, end, textOf),
+      }),
       tokens: texts(start, end),
       logprobs: Array.from(logprobs.subarray(start, end), rounded),
     })),
@@ -75,6 +78,21 @@ function teachersView({ scores, weighting }: Scored, k: number, start: number, e
     teacherEntropy: entropies && rounded(entropies.reduce((sum, entropy) => sum + entropy, 0) / entropies.length),
     gaps: Array.from(logprobs.subarray(start, end), (s, t) => rounded(scores.logprobs[start + t] - s)),
   };
+}
+
+/** Of the tokens in [start, end): the text of what the teacher finds likeliest, and how likely. */
+function alternativesIn(
+  { each, tokens, logprobs }: Alternatives,
+  start: number,
+  end: number,
+  textOf: (token: number) => string,
+): KeptStep['alternatives'] {
+  return Array.from({ length: end - start }, (_, t) =>
+    Array.from({ length: each }, (_, i) => {
+      const place = (start + t) * each + i;
+      return [textOf(tokens[place]), rounded(logprobs[place])];
+    }),
+  );
 }
 
 /** To what a person reads, and to 0 instead of −0. */

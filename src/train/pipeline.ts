@@ -39,7 +39,14 @@ export class Pipeline implements Ahead {
   constructor(recipe: OnPolicyRecipe, teacher: RoundOptions['teacher'], context: OnPolicyContext, timeline: Timeline) {
     this.#recipe = recipe;
     this.#context = context;
-    this.#options = { teacher, context, timeline, turnstile: new Turnstile(scoredAtOnce) };
+    const { trajectories, alternatives } = recipe.save;
+    this.#options = {
+      teacher,
+      alternatives: trajectories > 0 ? alternatives : 0,
+      context,
+      timeline,
+      turnstile: new Turnstile(scoredAtOnce),
+    };
   }
 
   /** The tasks are chosen before the first round, once. */

@@ -50,6 +50,8 @@ const save = section({
   keep: count.default(2),
   /** Share of the tasks of an iteration all attempts at which are kept, to be looked at. */
   trajectories: fraction.default(1),
+  /** How many of the teacher's likeliest tokens are kept with each token of these. */
+  alternatives: z.number().int().min(0).max(20).default(0),
 }).prefault({});
 
 const optimizer = (defaults: {

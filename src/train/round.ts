@@ -20,6 +20,8 @@ export interface Sampled extends RefilledGroups {
 export interface RoundOptions {
   /** Who scores, if anybody does. */
   teacher: Teacher | undefined;
+  /** How many of its most probable tokens it tells in the place of each. */
+  alternatives: number;
   context: SamplingContext;
   timeline: Timeline;
   /** Before the teacher; all rounds share it. */
@@ -99,11 +101,11 @@ export class Round {
   }
 
   #score(teacher: Teacher, task: Task, group: readonly Trajectory[]): Promise<Scores[]> {
-    const { context, timeline, turnstile } = this.#options;
+    const { context, timeline, turnstile, alternatives } = this.#options;
     const { signal } = this.#end;
     const scored = turnstile.pass(async () => {
       signal.throwIfAborted();
-      const scores = await timeline.during('teacher', () => scoreGroup(teacher, task, group, context));
+      const scores = await timeline.during('teacher', () => scoreGroup(teacher, task, group, context, alternatives));
       signal.throwIfAborted();
       const { done, total } = this.#progress.teacher;
       this.#note('teacher', done + 1, total);

@@ -1,6 +1,7 @@
 import { dialects, unsupported } from '../engine/tinker/dialect.ts';
 import type { TinkerEngine } from '../engine/tinker/engine.ts';
 import { UserError } from '../errors.ts';
+import { wishesOf } from './engineWishes.ts';
 import type { Recipe } from './recipe.ts';
 
 type TinkerSettings = Extract<Recipe['engine'], { kind: 'tinker' }>;
@@ -19,9 +20,8 @@ export async function startTinkerEngine(
     seed: recipe.seed,
     onNotice,
   });
-  const { optimizer, lora } = recipe;
-  const loss = 'loss' in recipe ? recipe.loss : undefined;
-  const refusals = optimizer ? unsupported(engine.dialect, { optimizer, loss, lora }) : [];
+  const wishes = wishesOf(recipe);
+  const refusals = wishes ? unsupported(engine.dialect, wishes) : [];
   if (refusals.length === 0) {
     if (!dialects[engine.dialect].takesAdam) {
       onNotice?.(

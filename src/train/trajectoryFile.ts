@@ -27,6 +27,8 @@ const keptStep = z.object({
   logprobs: z.array(z.number()),
   /** What the teacher thinks of each: q − s, where it scored the trajectory. */
   gaps: z.array(z.number()).optional(),
+  /** The tokens that it finds likeliest in the place of each, best first, and its log-probability of them, where they are kept. */
+  alternatives: z.array(z.array(z.tuple([z.string(), z.number()]))).optional(),
 });
 export type KeptStep = z.infer<typeof keptStep>;
 

@@ -113,7 +113,12 @@ async function answer(parts: Parts, question: Omit<ChatRequest, 'model'>, signal
   });
   if (trajectory.steps.length === 0) throw new UserError('the dialogue has become too long for this model: start over');
   const epsilon = 'report' in recipe ? recipe.report.epsilon : 0;
-  const readable = readableTrajectory(trajectory, await scored(teacher, trajectory), epsilon, tokenTexts(chat));
+  const readable = readableTrajectory(
+    trajectory,
+    await scored(teacher, trajectory, recipe.save.alternatives),
+    epsilon,
+    tokenTexts(chat),
+  );
   return { trajectory: { ...readable, sample: 0 }, messages: [...task.messages, ...said(trajectory, chat)] };
 }
 
@@ -128,9 +133,9 @@ function asked({ task: index = 0, messages }: Omit<ChatRequest, 'model'>, world?
   return { ...task, messages: [...rules, ...messages] };
 }
 
-async function scored(teacher: Teacher | undefined, trajectory: Trajectory) {
+async function scored(teacher: Teacher | undefined, trajectory: Trajectory, alternatives: number) {
   if (!teacher) return undefined;
-  const [scores] = await scoreTrajectories(teacher.scorer, [trajectory]);
+  const [scores] = await scoreTrajectories(teacher.scorer, [trajectory], undefined, alternatives);
   const { steps } = teacher.method.advantages([trajectory], [scores.logprobs]);
   return steps && { scores, weighting: steps[0] };
 }

@@ -112,6 +112,7 @@ const wrongOfCompletion: Record<string, unknown[]> = {
   suffix: ['x'],
   logprobs: [-1, 21, true],
   prompt_logprobs: [-1, 21, 'x'],
+  prompt_alternatives: [-1, 21, 'x'],
 };
 
 const brackets: [string, string][] = [

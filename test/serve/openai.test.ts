@@ -244,10 +244,11 @@ describe('by token ids', () => {
       [...prompt, 7, 9],
       [...prompt, 8],
     ];
-    const choices = await complete({ prompt: prompts, max_tokens: 0, prompt_scores: [1, 3] });
+    const choices = await complete({ prompt: prompts, max_tokens: 0, prompt_scores: [1, 3], prompt_alternatives: 2 });
     const engine = await LocalEngine.start({ dtype: 'f32' });
     const scorer = await engine.scorer(checkpoint);
-    const scores = await scorer.score(prompts.map(tokens => ({ tokens, mask: new Uint8Array(tokens.length).fill(1) })));
+    const sequences = prompts.map(tokens => ({ tokens, mask: new Uint8Array(tokens.length).fill(1) }));
+    const scores = await scorer.score(sequences, 2);
     await engine.close();
     prompts.forEach((tokens, i) => {
       const from = [1, 3][i];
@@ -256,6 +257,8 @@ describe('by token ids', () => {
       expect(prompt_scores.tokens).toHaveLength(tokens.length - from);
       expect(prompt_scores.logprobs).toEqual([...scores[i].logprobs.slice(from)]);
       expect(prompt_scores.entropies).toEqual([...scores[i].entropies!.slice(from)]);
+      const best = (prompt_scores.alternatives as [number, number][][]).flat();
+      expect(best.map(([token]) => token)).toEqual([...scores[i].alternatives!.tokens.slice(2 * from)]);
     });
   });
 

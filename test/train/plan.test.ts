@@ -93,7 +93,8 @@ test('adapters: what they are, the memory that only they need, and one set of we
 test('on a server that trains: what it would not do, what goes over the wire, and what it costs', async () => {
   const input = { method: 'sod', model: 'hf:Qwen/Qwen3-0.6B', teacher: 'http://127.0.0.1:8001' };
   const server = { kind: 'tinker', url: 'http://127.0.0.1:8000' };
-  const planned = async (engine: object) => planTraining(parseRecipe({ ...input, engine: { ...server, ...engine } }));
+  const planned = async (engine: object, more = {}) =>
+    planTraining(parseRecipe({ ...input, ...more, engine: { ...server, ...engine } }));
   const own = await planned({});
   expect(own.engine).toMatchObject({ rank: 0, refusals: [], cost: undefined });
   expect(formatPlan(own)).toMatch(
@@ -106,6 +107,12 @@ test('on a server that trains: what it would not do, what goes over the wire, an
   const trained = plan.sequences * plan.maxTokens;
   expect(plan.engine!.cost!.at(-1)).toEqual({ what: 'train', dollars: (trained * 0.5) / 1e6 });
   expect(plan.engine!.wire.at(-1)!.bytes).toBeGreaterThan(24 * trained);
+
+  const save = { alternatives: 3 };
+  expect((await planned({}, { save })).engine!.refusals).toEqual([]);
+  expect((await planned({}, { save, teacher: 'hf:Qwen/Qwen3-4B' })).engine!.refusals).toEqual([
+    "no alternatives of a teacher's tokens (save.alternatives: 0)",
+  ]);
 });
 
 test('a policy that samples on a server: where, by which weights, what is not computed here and what is not told', async () => {

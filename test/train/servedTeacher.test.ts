@@ -9,7 +9,7 @@ import type { PhaseProgress } from '../../src/train/learner.ts';
 import { planTraining } from '../../src/train/plan.ts';
 import { formatPlan } from '../../src/train/planText.ts';
 import { loadRecipe, type OnPolicyRecipe, parseRecipe, type Recipe } from '../../src/train/recipe.ts';
-import { readMetrics } from '../../src/train/runDirectory.ts';
+import { newestTrajectory, readMetrics } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
 import type { TrainEvent } from '../../src/train/trainEvent.ts';
 import { openWorld } from '../../src/worlds/open.ts';
@@ -37,12 +37,12 @@ async function served(checkpoint: string): Promise<string> {
   return server.url;
 }
 
-function sod(teacher: string): Recipe {
+function sod(teacher: string, alternatives = 0): Recipe {
   const run = smallSodRun({ ...models, teacher });
   return parseRecipe({
     ...run,
     training: { ...run.training, iterations: 3 },
-    save: { every: 10 },
+    save: { every: 10, alternatives },
   });
 }
 
@@ -52,7 +52,7 @@ test('a run with a served teacher ends with the weights of one whose teacher is 
   const server = await served(models.teacher);
   const connections = () => process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap').length;
   const before = connections();
-  const remote = await train(sod(`${server}/v1`), { runDir: runs.remote });
+  const remote = await train(sod(`${server}/v1`, 2), { runDir: runs.remote });
   await vi.waitFor(() => expect(connections()).toBe(before));
   const weights = (checkpoint: string) => readFileSync(join(checkpoint, 'model.safetensors'));
   expect(weights(remote.checkpoint).equals(weights(local.checkpoint))).toBe(true);
@@ -61,6 +61,15 @@ test('a run with a served teacher ends with the weights of one whose teacher is 
   const metrics = (runDir: string) => readMetrics(runDir).map(({ seconds: _, ...line }) => line);
   expect(metrics(runs.remote)).toEqual(metrics(runs.local));
   expect(metrics(runs.remote)[0].teacherEntropy).toBeGreaterThan(0);
+
+  const [kept, plain] = [runs.remote, runs.local].map(run => newestTrajectory(run, () => true)!.steps[0]);
+  const { alternatives, ...others } = kept;
+  expect(others).toEqual(plain);
+  expect(alternatives).toHaveLength(kept.tokens.length);
+  const [[[, first], [, second]]] = alternatives!;
+  expect(first).toBeGreaterThanOrEqual(second);
+  const said = kept.tokens.findIndex((token, t) => token === alternatives![t][0][0]);
+  expect(kept.logprobs[said] + kept.gaps![said]).toBeCloseTo(alternatives![said][0][1], 3);
 
   const files = readdirSync(runs.remote, { recursive: true }).map(file => join(runs.remote, String(file)));
   for (const file of files.filter(file => statSync(file).isFile()))

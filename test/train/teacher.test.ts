@@ -14,8 +14,8 @@ test('a teacher with a prompt of its own scores the same ids behind it, aligned 
     const mask = Uint8Array.of(0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1);
     const said = trajectory({ tokens, mask, logprobs: new Float32Array(12), promptTokens: 4 });
 
-    const [plain] = await scoreTrajectories(teacher, [said]);
-    const [same] = await scoreTrajectories(teacher, [said], tokens.slice(0, 4));
+    const [plain] = await scoreTrajectories(teacher, [said], undefined, 2);
+    const [same] = await scoreTrajectories(teacher, [said], tokens.slice(0, 4), 2);
     expect(same).toEqual(plain);
 
     const prompt = randomTokens(7, 'prompt');

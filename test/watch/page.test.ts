@@ -135,7 +135,8 @@ test('a trajectory shows where its weight fell and returned, and another attempt
   await page.getByText('↑ returned').waitFor();
   const tokens = page.getByRole('region', { name: 'Tokens of step 2' });
   await tokens.getByText('bad').hover();
-  await page.getByText('“bad”: student 61 %, teacher 8.2 %, q − s −2.00 nats').waitFor();
+  const numbers = "“bad”: student 61 %, teacher 8.2 %, q − s −2.00 nats; the teacher's likeliest: “good” 82 %";
+  await page.getByText(numbers).waitFor();
 
   await page.getByRole('button', { name: 'Beside' }).click();
   await page.getByRole('region', { name: 'iteration 2, attempt 2' }).getByText('another way').waitFor();

@@ -53,7 +53,7 @@ export function writeToldRun(path: string, recipe: Recipe): void {
   );
   const recovery = [
     say('good'),
-    say('bad', { gaps: [-2], weight: 0.2, divergence: 0.9, ...failed }),
+    say('bad', { gaps: [-2], alternatives: [[['good', -0.2]]], weight: 0.2, divergence: 0.9, ...failed }),
     say('good again'),
   ];
   run.logTrajectories(2, [

@@ -80,7 +80,7 @@ export class LocalEngine implements Engine {
 
   async scorer(checkpoint: string): Promise<Scorer> {
     const model = await this.#load({ checkpoint, trainable: false, scoresOnly: true });
-    return { score: sequences => this.call({ kind: 'score', model, sequences }) };
+    return { score: (sequences, alternatives) => this.call({ kind: 'score', model, sequences, alternatives }) };
   }
 
   /**
@@ -180,8 +180,8 @@ export class LocalSampler implements Sampler, Scorer {
     return this.#engine.call({ kind: 'generate', model: this.#model, prompt, options, told }, signal, onToken);
   }
 
-  score(sequences: ScoredSequence[]): Promise<Scores[]> {
-    return this.#engine.call({ kind: 'score', model: this.#model, sequences });
+  score(sequences: ScoredSequence[], alternatives?: number): Promise<Scores[]> {
+    return this.#engine.call({ kind: 'score', model: this.#model, sequences, alternatives });
   }
 
   /** Every token but the first among all that could have come in its place, with so many of those. */
@@ -265,8 +265,8 @@ export class LocalTrainer implements Trainer {
     return new LocalSampler(this.#engine, this.#model);
   }
 
-  score(sequences: ScoredSequence[]): Promise<Scores[]> {
-    return this.#engine.call({ kind: 'score', model: this.#model, sequences });
+  score(sequences: ScoredSequence[], alternatives?: number): Promise<Scores[]> {
+    return this.#engine.call({ kind: 'score', model: this.#model, sequences, alternatives });
   }
 
   save(dir: string, options: SaveOptions = {}): Promise<void> {

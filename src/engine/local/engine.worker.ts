@@ -82,7 +82,7 @@ function handle(id: number, request: Request): unknown {
     case 'status':
       return model.generator.status();
     case 'score':
-      return order.reading(() => inTurns(model.score(request.sequences), joinPasses));
+      return order.reading(() => inTurns(model.score(request.sequences, request.alternatives), joinPasses));
     case 'forwardBackward':
       return order.learning(() => inTurns(model.forwardBackward(request.data, request.loss), joinPasses));
     case 'optimStep':

@@ -91,8 +91,8 @@ export class LocalModel {
     return this.generator.generate(id, prompt, options, onToken, this.#opened.weights);
   }
 
-  score(sequences: ScoredSequence[]): Pieces<Scores[]> {
-    return score(this.#opened.weights, this.#opened.rotary, sequences, this.#rowsPerPass);
+  score(sequences: ScoredSequence[], alternatives?: number): Pieces<Scores[]> {
+    return score(this.#opened.weights, this.#opened.rotary, sequences, this.#rowsPerPass, alternatives);
   }
 
   forwardBackward(data: Datum[], loss: LossSpec): Pieces<LossOutput> {

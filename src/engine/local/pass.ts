@@ -19,6 +19,9 @@ export interface PassResult {
   /** Aligned with each sequence's tokens, 0 where nothing was asked. */
   logprobs: Float32Array[];
   entropies: Float32Array[];
+  /** The decoder's output where something is wanted, and the row of it that predicts each wanted token, in their order. */
+  hidden: Tensor;
+  places: Int32Array;
   /** With a tape: hands over d(loss)/d(log-probability), aligned like `logprobs`, and runs the backward pass. */
   backward(gradients: Float32Array[]): void;
 }
@@ -72,21 +75,24 @@ export function* passByLayer(
     recompute: pack.ids.length > keptRows,
     tape,
   });
+  const places = Int32Array.from(wantedRows, row => place[row]);
   const [logprobs, entropies] = [new Float32Array(ids.length), new Float32Array(ids.length)];
   // What is kept for the backward pass is kept in one.
   const together = tape ? Math.max(ids.length, 1) : headRows;
   let head: ReturnType<typeof lmHead>;
   for (let first = 0; first === 0 || first < ids.length; first += together) {
     if (first > 0) yield;
-    const part = [wantedRows.map(row => place[row]), ids].map(all => all.slice(first, first + together));
-    const [places, targets] = part.map(values => Tensor.from(Int32Array.from(values)));
-    head = lmHead(tape, hidden, places, targets, weights.head);
+    const rows = Tensor.from(places.slice(first, first + together));
+    const targets = Tensor.from(Int32Array.from(ids.slice(first, first + together)));
+    head = lmHead(tape, hidden, rows, targets, weights.head);
     logprobs.set(head.logprobs.floats(), first);
     entropies.set(head.entropies.floats(), first);
   }
   return {
     logprobs: spread(targets, logprobs),
     entropies: spread(targets, entropies),
+    hidden,
+    places,
     backward(gradients) {
       const flat = new Float32Array(ids.length);
       let at = 0;

@@ -35,7 +35,7 @@ export type Request =
       told: boolean;
     }
   | { kind: 'status'; model: number }
-  | { kind: 'score'; model: number; sequences: ScoredSequence[] }
+  | { kind: 'score'; model: number; sequences: ScoredSequence[]; alternatives?: number }
   | { kind: 'forwardBackward'; model: number; data: Datum[]; loss: LossSpec }
   | { kind: 'optimStep'; model: number; adam: AdamParams }
   | { kind: 'save'; model: number; dir: string; options: SaveOptions }

@@ -1,6 +1,7 @@
 import { type Linear, lmHeadLogits, selectRows, type TopTokens, topTokens } from '../../tensor/ops.ts';
+import type { Pieces } from '../../tensor/pieces.ts';
 import { scope, Tensor } from '../../tensor/tensor.ts';
-import type { RankedToken, TokenLogprob } from '../types.ts';
+import type { Alternatives, RankedToken, TokenLogprob } from '../types.ts';
 
 /** A given token, and the row of the decoder's output that predicts it. */
 export interface Given {
@@ -27,6 +28,23 @@ export function rankGiven(hidden: Tensor, head: Linear, given: readonly Given[])
       tell({ token, logprob, rank, alternatives: bestOf(top, i, k, alternatives) });
     });
   }
+}
+
+/** The `each` most probable tokens after each row of `hidden` [rows, width], some rows a piece. */
+export function* mostProbable(hidden: Tensor, head: Linear, each: number): Pieces<Alternatives> {
+  const [rows] = hidden.shape;
+  const best = { each, tokens: new Int32Array(rows * each), logprobs: new Float32Array(rows * each) };
+  for (let first = 0; first < rows; first += logitRows) {
+    yield;
+    const part = Int32Array.from({ length: Math.min(logitRows, rows - first) }, (_, i) => first + i);
+    const top = scope(() => {
+      const logits = lmHeadLogits(selectRows(undefined, hidden, Tensor.from(part)), head);
+      return topTokens(logits, each, new Int32Array(part.length));
+    });
+    best.tokens.set(top.tokens, first * each);
+    best.logprobs.set(top.logprobs, first * each);
+  }
+  return best;
 }
 
 /** The first `count` of a row's `k` tokens. */

@@ -5,10 +5,12 @@ import type { Completion, TokenIds } from '../types.ts';
 import type { Call } from './connection.ts';
 import {
   type AskedSequence,
+  alternativesOf,
   type Dialect,
   refuseOtherCount,
   refuseOtherIds,
   type Sampling,
+  type ToldPlace,
   type ToldScores,
   understood,
 } from './dialect.ts';
@@ -29,6 +31,8 @@ const scoredPrompt = z.object({
   tokens: z.array(z.string()),
   logprobs: z.array(z.number()),
   entropies: z.array(z.number()),
+  /** In the place of each, best first: id and log-probability. */
+  alternatives: z.array(z.array(z.tuple([z.int().nonnegative(), z.number()]))).optional(),
 });
 const scoredAnswer = z.object({ choices: z.array(z.object({ prompt_scores: scoredPrompt })) });
 
@@ -49,14 +53,14 @@ const sampledAnswer = z.object({
 export const vllm: Dialect = {
   scoredTogether: 0,
   tellsEntropies: false,
-  score: (model, sequences) => ({
+  score: (model, sequences, alternatives) => ({
     path,
     // A prompt alone is no request there: one token is sampled, and not looked at.
-    body: { model, prompt: tokensOf(sequences), prompt_logprobs: 0, max_tokens: 1, temperature: 0 },
+    body: { model, prompt: tokensOf(sequences), prompt_logprobs: alternatives, max_tokens: 1, temperature: 0 },
     read(answer) {
       const { choices } = understood(rankedAnswer, answer);
       refuseOtherCount(sequences.length, choices.length);
-      return choices.map(({ prompt_logprobs: told }, i) => ranked(told, sequences[i].tokens));
+      return choices.map(({ prompt_logprobs: told }, i) => ranked(told, sequences[i].tokens, alternatives));
     },
   }),
   sample,
@@ -71,13 +75,19 @@ export const sod: Dialect = {
   // Within the largest body that it takes by default.
   scoredTogether: 100_000,
   tellsEntropies: true,
-  score: (model, sequences) => ({
+  score: (model, sequences, alternatives) => ({
     path,
-    body: { model, prompt: tokensOf(sequences), prompt_scores: sequences.map(({ from }) => from), max_tokens: 0 },
+    body: {
+      model,
+      prompt: tokensOf(sequences),
+      prompt_scores: sequences.map(({ from }) => from),
+      ...(alternatives > 0 && { prompt_alternatives: alternatives }),
+      max_tokens: 0,
+    },
     read(answer) {
       const { choices } = understood(scoredAnswer, answer);
       refuseOtherCount(sequences.length, choices.length);
-      return choices.map(({ prompt_scores: told }, i) => scored(told, sequences[i]));
+      return choices.map(({ prompt_scores: told }, i) => scored(told, sequences[i], alternatives));
     },
   }),
   sample,
@@ -88,7 +98,7 @@ function tokensOf(sequences: readonly AskedSequence[]): TokenIds[] {
   return sequences.map(({ tokens }) => tokens);
 }
 
-function ranked(told: z.output<typeof rankedPlaces>, tokens: TokenIds): ToldScores {
+function ranked(told: z.output<typeof rankedPlaces>, tokens: TokenIds, alternatives: number): ToldScores {
   const given = told.map((entries, t) => (t === 0 ? undefined : entries?.[tokens[t]]));
   // Where the token that was sent is not among those told of, another stood in its place.
   const read = told.map((entries, t) => (t === 0 || given[t] ? tokens[t] : Number(Object.keys(entries ?? {})[0])));
@@ -96,10 +106,17 @@ function ranked(told: z.output<typeof rankedPlaces>, tokens: TokenIds): ToldScor
   return {
     logprobs: Float32Array.from(given, entry => entry?.logprob ?? 0),
     texts: given.map(entry => entry?.decoded_token ?? undefined),
+    ...(alternatives > 0 && { alternatives: alternativesOf(told.map(best), alternatives) }),
   };
 }
 
-function scored(told: z.output<typeof scoredPrompt>, { tokens, from }: AskedSequence): ToldScores {
+/** The tokens that were told of in a place, the most probable first. */
+function best(place: z.output<typeof rankedPlaces>[number]): ToldPlace | undefined {
+  const told = Object.entries(place ?? {}).map(([token, { logprob }]) => [Number(token), logprob] as const);
+  return place ? told.sort(([, a], [, b]) => b - a) : undefined;
+}
+
+function scored(told: z.output<typeof scoredPrompt>, { tokens, from }: AskedSequence, most: number): ToldScores {
   refuseOtherIds(tokens, told.token_ids);
   const places = tokens.length - from;
   for (const [name, { length }] of Object.entries(told)) {
@@ -111,10 +128,12 @@ function scored(told: z.output<typeof scoredPrompt>, { tokens, from }: AskedSequ
     all.set(values, from);
     return all;
   };
+  const before = Array.from({ length: from }, () => undefined);
   return {
     logprobs: behind(told.logprobs),
     entropies: behind(told.entropies),
-    texts: [...Array.from({ length: from }, () => undefined), ...told.tokens],
+    texts: [...before, ...told.tokens],
+    ...(told.alternatives && { alternatives: alternativesOf([...before, ...told.alternatives], most) }),
   };
 }
 

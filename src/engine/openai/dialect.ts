@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import { firstIssue } from '../../schema.ts';
-import type { Completion, SamplingOptions, TokenIds } from '../types.ts';
+import type { Alternatives, Completion, SamplingOptions, TokenIds } from '../types.ts';
 import type { Call } from './connection.ts';
 
 /** A sequence of whose tokens a server is asked from one on, the second at the earliest: the first has nothing before it. */
@@ -15,6 +15,8 @@ export interface ToldScores {
   logprobs: Float32Array;
   /** In nats, where the server tells them. */
   entropies?: Float32Array;
+  /** Where they were asked for. */
+  alternatives?: Alternatives;
   /** How the server spells each token, where it tells that. */
   texts: (string | undefined)[];
 }
@@ -27,7 +29,7 @@ export interface Dialect {
   scoredTogether: number;
   /** Tells the entropies of given tokens. */
   tellsEntropies: boolean;
-  score(model: string, sequences: readonly AskedSequence[]): Call<ToldScores[]>;
+  score(model: string, sequences: readonly AskedSequence[], alternatives: number): Call<ToldScores[]>;
   sample(model: string, prompt: TokenIds, options: Sampling): Call<Completion>;
   /** What it is asked for, one after the other, to take new weights from a folder that it sees under the same path. */
   load(folder: string, version: string): Call<void>[];
@@ -41,6 +43,23 @@ export function understood<T>(schema: z.ZodType<T>, answer: unknown): T {
     `its answer lacks what was asked for (${firstIssue(result.error)}): wanted is a server that takes token ids and ` +
       'tells ids and log-probabilities, such as vLLM, SGLang or sod serve',
   );
+}
+
+/** The tokens that a server tells in one place, the most probable first: id and log-probability. */
+export type ToldPlace = readonly (readonly [token: number, logprob: number])[];
+
+/** At most so many of each place; undefined where nothing was told. */
+export function alternativesOf(places: readonly (ToldPlace | undefined)[], most: number): Alternatives {
+  const each = places.reduce((least, told) => Math.min(least, told?.length ?? least), most);
+  const size = places.length * each;
+  const result = { each, tokens: new Int32Array(size), logprobs: new Float32Array(size) };
+  places.forEach((told, t) => {
+    told?.slice(0, each).forEach(([token, logprob], i) => {
+      result.tokens[t * each + i] = token;
+      result.logprobs[t * each + i] = logprob;
+    });
+  });
+  return result;
 }
 
 /** @throws UserError where the answer is about another number of sequences than were sent. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import { TokenConversation } from '../tokenConversation.ts';
 import type {
+  Alternatives,
   Completion,
   Conversation,
   SampledToken,
@@ -58,7 +59,7 @@ export class ServedModel implements Sampler, Scorer {
     }
   }
 
-  async score(sequences: ScoredSequence[]): Promise<Scores[]> {
+  async score(sequences: ScoredSequence[], alternatives = 0): Promise<Scores[]> {
     const told = await this.told(
       sequences.map(({ tokens, mask }) => {
         const length = 1 + Math.max(mask.lastIndexOf(1), 0);
@@ -66,11 +67,16 @@ export class ServedModel implements Sampler, Scorer {
         // Of none, where none is wanted.
         return { tokens: tokens.slice(0, length), from: from < 0 ? length : Math.max(from, 1) };
       }),
+      alternatives,
     );
-    return told.map(({ logprobs, entropies }, i) => {
-      const wanted = ({ mask }: ScoredSequence, values: Float32Array) =>
-        Float32Array.from(mask, (isWanted, t) => (isWanted ? values[t] : 0));
-      return { logprobs: wanted(sequences[i], logprobs), entropies: entropies && wanted(sequences[i], entropies) };
+    return told.map(({ logprobs, entropies, alternatives }, i) => {
+      const { mask } = sequences[i];
+      const wanted = (values: Float32Array) => Float32Array.from(mask, (isWanted, t) => (isWanted ? values[t] : 0));
+      return {
+        logprobs: wanted(logprobs),
+        entropies: entropies && wanted(entropies),
+        ...(alternatives && { alternatives: wantedOf(alternatives, mask) }),
+      };
     });
   }
 
@@ -80,10 +86,10 @@ export class ServedModel implements Sampler, Scorer {
   }
 
   /** All that the server says of given tokens. */
-  async told(sequences: readonly AskedSequence[]): Promise<ToldScores[]> {
+  async told(sequences: readonly AskedSequence[], alternatives = 0): Promise<ToldScores[]> {
     const requests = together(sequences, this.#dialect.scoredTogether);
     const told = await Promise.all(
-      requests.map(request => this.#connection.ask(this.#dialect.score(this.name, request))),
+      requests.map(request => this.#connection.ask(this.#dialect.score(this.name, request, alternatives))),
     );
     return told.flat();
   }
@@ -129,6 +135,17 @@ export class ServedModel implements Sampler, Scorer {
   close(): void {
     this.#connection.close();
   }
+}
+
+/** As long as the mask, 0 where it is. */
+function wantedOf({ each, ...told }: Alternatives, mask: Uint8Array): Alternatives {
+  const size = mask.length * each;
+  const wanted = (values: ArrayLike<number>) => (_: unknown, i: number) => (mask[Math.floor(i / each)] ? values[i] : 0);
+  return {
+    each,
+    tokens: Int32Array.from({ length: size }, wanted(told.tokens)),
+    logprobs: Float32Array.from({ length: size }, wanted(told.logprobs)),
+  };
 }
 
 /** Neighbours with at most so many tokens in all; whoever has more is alone. */

@@ -86,8 +86,8 @@ export class ServedPolicy implements Trainer {
     return this.#afterCheck(() => this.#trainer.optimStep(adam));
   }
 
-  score(sequences: ScoredSequence[]): Promise<Scores[]> {
-    return this.#trainer.score(sequences);
+  score(sequences: ScoredSequence[], alternatives?: number): Promise<Scores[]> {
+    return this.#trainer.score(sequences, alternatives);
   }
 
   /**

@@ -1,14 +1,28 @@
 import { z } from 'zod';
 import { Passing } from '../patience.ts';
 import type { Completion, TokenIds } from '../types.ts';
-import { type Dialect, refuseOtherCount, refuseOtherIds, understood } from './dialect.ts';
+import {
+  alternativesOf,
+  type Dialect,
+  refuseOtherCount,
+  refuseOtherIds,
+  type ToldPlace,
+  understood,
+} from './dialect.ts';
 import { updateFromDisk } from './loading.ts';
 
 const path = '/generate';
 
 /** Log-probability, id, text. */
 const loggedToken = z.tuple([z.number().nullable(), z.int().nonnegative(), z.string().nullish()]);
-const scoredAnswer = z.array(z.object({ meta_info: z.object({ input_token_logprobs: z.array(loggedToken) }) }));
+const scoredAnswer = z.array(
+  z.object({
+    meta_info: z.object({
+      input_token_logprobs: z.array(loggedToken),
+      input_top_logprobs: z.array(z.array(loggedToken).nullable()).nullish(),
+    }),
+  }),
+);
 const sampledAnswer = z.object({
   meta_info: z.object({
     prompt_tokens: z.int(),
@@ -22,19 +36,20 @@ export const sglang: Dialect = {
   scoredTogether: 0,
   tellsEntropies: false,
   load: updateFromDisk,
-  score: (_, sequences) => ({
+  score: (_, sequences, alternatives) => ({
     path,
     body: {
       input_ids: sequences.map(({ tokens }) => tokens),
       sampling_params: { max_new_tokens: 1, temperature: 0 },
       return_logprob: true,
       logprob_start_len: 0,
+      top_logprobs_num: alternatives,
       return_text_in_logprobs: true,
     },
     read(answer) {
-      const told = understood(scoredAnswer, answer).map(({ meta_info }) => meta_info.input_token_logprobs);
+      const told = understood(scoredAnswer, answer).map(({ meta_info }) => meta_info);
       refuseOtherCount(sequences.length, told.length);
-      return told.map((logged, i) => {
+      return told.map(({ input_token_logprobs: logged, input_top_logprobs: best }, i) => {
         refuseOtherIds(
           sequences[i].tokens,
           logged.map(([, id]) => id),
@@ -42,6 +57,7 @@ export const sglang: Dialect = {
         return {
           logprobs: Float32Array.from(logged, ([logprob]) => logprob ?? 0),
           texts: logged.map(([, , text]) => text ?? undefined),
+          ...(alternatives > 0 && best && { alternatives: alternativesOf(best.map(placeOf), alternatives) }),
         };
       });
     },
@@ -68,6 +84,10 @@ export const sglang: Dialect = {
     read: answer => completionIn(answer, prompt, temperature),
   }),
 };
+
+function placeOf(best: z.output<typeof loggedToken>[] | null): ToldPlace | undefined {
+  return best?.flatMap(([logprob, id]) => (logprob === null ? [] : [[id, logprob] as const]));
+}
 
 function completionIn(answer: unknown, prompt: TokenIds, temperature: number): Completion {
   const {

@@ -94,10 +94,12 @@ export interface Wishes {
   optimizer: { betas: readonly [number, number]; epsilon: number; weightDecay: number; clipNorm: number };
   loss?: { dualClip: number | 'off' };
   lora?: LoraShape;
+  /** Of the teacher that the server is to be. */
+  alternatives?: number;
 }
 
 /** What a recipe asks for and a server would not do, each with what to write instead. */
-export function unsupported(name: DialectName, { optimizer, loss, lora }: Wishes): string[] {
+export function unsupported(name: DialectName, { optimizer, loss, lora, alternatives }: Wishes): string[] {
   const dialect: Dialect = dialects[name];
   const refusals: string[] = [];
   if (loss && loss.dualClip !== 'off' && !dialect.dualClip) refusals.push('no dual clip (loss.dualClip: off)');
@@ -106,6 +108,7 @@ export function unsupported(name: DialectName, { optimizer, loss, lora }: Wishes
       'no clipping of the gradient per update (optimizer.clipNorm: 0, and clip where the server is started)',
     );
   }
+  if (alternatives) refusals.push("no alternatives of a teacher's tokens (save.alternatives: 0)");
   return [...refusals, ...(lora ? unsupportedAdapters(lora) : [])];
 }
 

@@ -80,12 +80,20 @@ function Token({ t, token, gap, isCurrent = false }: TokenProps): JSX.Element {
 }
 
 /** In words: the probability by the student, by the teacher, and how far they are apart. */
-function numbersOf({ tokens, logprobs, gaps }: KeptStep, t: number): string {
+function numbersOf({ tokens, logprobs, gaps, alternatives }: KeptStep, t: number): string {
   const student = `student ${probability(logprobs[t])}`;
-  const name = `“${shownText(tokens[t]).replaceAll('\n', '↵')}”`;
+  const name = quoted(tokens[t]);
   const gap = gaps?.[t];
   if (gap === undefined) return `${name}: ${student}`;
-  return `${name}: ${student}, teacher ${probability(logprobs[t] + gap)}, q − s ${gap < 0 ? '−' : '+'}${Math.abs(gap).toFixed(2)} nats`;
+  const best = alternatives?.[t].map(([token, logprob]) => `${quoted(token)} ${probability(logprob)}`);
+  return [
+    `${name}: ${student}, teacher ${probability(logprobs[t] + gap)}, q − s ${gap < 0 ? '−' : '+'}${Math.abs(gap).toFixed(2)} nats`,
+    ...(best ? [`the teacher's likeliest: ${best.join(', ')}`] : []),
+  ].join('; ');
+}
+
+function quoted(token: string): string {
+  return `“${shownText(token).replaceAll('\n', '↵')}”`;
 }
 
 function probability(logprob: number): string {

@@ -86,6 +86,25 @@ describe('a sampler', () => {
     });
   });
 
+  it('tells what is likeliest in each place, as it ranks it, and scores the same bits with that and without', async () => {
+    const engine = await start();
+    const [sampler, scorer] = [await engine.sampler(modelA), await engine.scorer(modelA)];
+    const prompt = randomTokens(90, 'shared');
+    const sequences = [3, 7].map(length => {
+      const tokens = [...prompt, ...randomTokens(length, 'alternatives', length)];
+      return { tokens, mask: Uint8Array.from(tokens, (_, t) => (t > 2 && t % 2 ? 1 : 0)) };
+    });
+    const [plain, told] = [await scorer.score(sequences), await scorer.score(sequences, 4)];
+    expect(told.map(({ alternatives: _, ...rest }) => rest)).toEqual(plain);
+    for (const [s, { alternatives }] of told.entries()) {
+      const { tokens, mask } = sequences[s];
+      const ranked = await sampler.rank(tokens, 4);
+      const expected = tokens.flatMap((_, t) => (mask[t] ? ranked[t - 1].alternatives : Array(4).fill({ token: 0 })));
+      expect([...alternatives!.tokens]).toEqual(expected.map(({ token }) => token));
+      expect(alternatives!.logprobs).toHaveLength(4 * tokens.length);
+    }
+  });
+
   it('has nothing to say in a conversation that has become as long as it can be', async () => {
     const sampler = await (await start()).sampler(modelA);
     const conversation = await sampler.open(randomTokens(40, 'long'));

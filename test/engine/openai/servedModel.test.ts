@@ -41,14 +41,14 @@ function tokens(length: number, name: string): number[] {
 }
 
 describe('a served teacher', () => {
-  test('says of given tokens, to the last bit, what the local one says, entropies too', async () => {
+  test('says of given tokens, to the last bit, what the local one says, entropies and alternatives too', async () => {
     const sequences = [3, 40, 700, 720, 740].map(length => ({
       // The last ones share a prompt, as the answers of a group do.
       tokens: [...tokens(Math.min(length, 600), 'prompt'), ...tokens(length, `answer ${length}`)].slice(0, length),
       mask: Uint8Array.from({ length }, (_, t) => (t > 1 && t % 3 > 0 ? 1 : 0)),
     }));
     const [here, there]: Scorer[] = [await local.scorer(checkpoint), await served.scorer(checkpoint)];
-    expect(await there.score(sequences)).toEqual(await here.score(sequences));
+    expect(await there.score(sequences, 3)).toEqual(await here.score(sequences, 3));
   });
 });
 
@@ -56,11 +56,16 @@ test("what vLLM is asked means the same here: its answer is that of a server's o
   const connection = new Connection(server.url, { apiKey: 'secret' });
   const prompt = tokens(40, 'vllm');
   const sampled = await connection.ask(vllm.sample('weather', prompt, { maxTokens: 12, seed: 4, stop: [7] }));
-  const [scored] = await connection.ask(vllm.score('weather', [{ tokens: [...prompt, ...sampled.tokens], from: 1 }]));
+  const whole = [...prompt, ...sampled.tokens];
+  const [scored] = await connection.ask(vllm.score('weather', [{ tokens: whole, from: 1 }], 3));
   sampled.logprobs.forEach((logprob, i) => {
     expect(scored.logprobs[prompt.length + i]).toBeCloseTo(logprob, 5);
   });
   expect(scored.entropies).toBeUndefined();
+  const scorer = await local.scorer(checkpoint);
+  const [here] = await scorer.score([{ tokens: whole, mask: new Uint8Array(whole.length).fill(1, 1) }], 3);
+  expect(scored.alternatives!.tokens).toEqual(here.alternatives!.tokens);
+  expect(scored.alternatives!.each).toBe(3);
   connection.close();
 });
 

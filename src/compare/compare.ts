@@ -2,13 +2,14 @@ import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import type { Evaluation } from '../eval/evaluate.ts';
 import { writeFileWhole } from '../files.ts';
+import { reportHtml } from '../report/html.ts';
 import type { Recipe } from '../train/recipe.ts';
 import { holdsRun, readRecipe } from '../train/runDirectory.ts';
 import { train } from '../train/train.ts';
 import type { TrainEvent } from '../train/trainEvent.ts';
 import { Measuring } from './measuring.ts';
 import type { Plan } from './plan.ts';
-import { reportHtml } from './report.ts';
+import { compareReport } from './report.ts';
 import { formatMarkdown, type Row, rowOf, tableJson } from './table.ts';
 
 /** How the person hears of a comparison, and stops it. */
@@ -148,5 +149,5 @@ function trainedModels(plan: Plan, seed: number): Model[] {
 function write(plan: Plan, rows: Row[], seeds: readonly number[], { out, command }: CompareOptions): void {
   writeFileWhole(join(out, 'table.json'), `${JSON.stringify(tableJson(rows, plan, seeds), null, 2)}\n`);
   writeFileWhole(join(out, 'table.md'), formatMarkdown(rows, plan));
-  writeFileWhole(join(out, 'report.html'), reportHtml(rows, plan, seeds, command));
+  writeFileWhole(join(out, 'report.html'), reportHtml(compareReport(rows, plan, seeds, command)));
 }

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { type CompareControl, type Evaluations, trainAndMeasure } from '../compare/compare.ts';
 import { type Plan, readPlan } from '../compare/plan.ts';
 import { writeFileWhole } from '../files.ts';
-import { compared, type DemoResults, reportHtml, reportJson } from './report.ts';
+import { reportHtml } from '../report/html.ts';
+import { compared, type DemoResults, demoReport, reportJson } from './report.ts';
 
 export interface DemoOptions extends CompareControl {
   /** Folder of the demo: one run a stage and a method, and the report. */
@@ -45,7 +46,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResults | undef
     seconds,
   };
   writeFileWhole(join(out, 'report.json'), `${JSON.stringify(reportJson(results), null, 2)}\n`);
-  writeFileWhole(join(out, 'report.html'), reportHtml(results, out));
+  writeFileWhole(join(out, 'report.html'), reportHtml(demoReport(results, out)));
   return results;
 }
 

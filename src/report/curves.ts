@@ -1,36 +1,42 @@
-/** What the metrics of training runs look like: one run, or the mean over several seeds of it. */
+/** Lines over the updates or the steps, from the metrics of training runs: one run, or the mean over several seeds of it. */
 import type { Distribution } from '../methods/diagnostics.ts';
 import type { Metrics } from '../train/runDirectory.ts';
-import { lineChart, type Point, type Series } from './chart.ts';
 
-/** A chart over updates, smoothed as much as its length asks for; nothing where there are no numbers. */
-export function curve(title: string, series: Series[], format?: (y: number) => string): string {
-  return lineChart({ title, xLabel: 'updates', series, format, smooth: smoothing(series) });
+export interface Line {
+  name: string;
+  /** Of the palette. */
+  color: string;
+  points: Point[];
+  /** Every point is marked: for values that are far apart. */
+  dots?: boolean;
 }
 
-/** Over how many points a chart averages. */
-export function smoothing(series: readonly Series[]): number {
-  return Math.max(1, Math.round(Math.max(0, ...series.map(({ points }) => points.length)) / 30));
+export interface Point {
+  x: number;
+  y: number;
+  /** A band around the line, such as the 10th and 90th percentile. */
+  low?: number;
+  high?: number;
 }
 
 /**
  * One metric over the updates: the mean of the runs, within a band of their standard deviation.
  * @param path the metric's name in `metrics.jsonl`, with dots between the levels
  */
-export function metricLine(name: string, color: string, runs: readonly Metrics[][], path: string): Series {
+export function metricLine(name: string, color: string, runs: readonly Metrics[][], path: string): Line {
   const value = (line: Metrics) =>
     path.split('.').reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], line);
   return { name, color, points: meanOver(runs, value) };
 }
 
 /** How the trajectories split into the three patterns. */
-export function patternLines(runs: readonly Metrics[][]): Series[] {
+export function patternLines(runs: readonly Metrics[][]): Line[] {
   const colors = { stable: 'good', recovery: 'opd', erroneous: 'sod' };
   return Object.entries(colors).map(([pattern, color]) => metricLine(pattern, color, runs, `patterns.${pattern}`));
 }
 
 /** A metric of steps by where they stand to the first tool error of their trajectory. */
-export function aroundErrorLines(runs: readonly Metrics[][], metric: 'divergence' | 'teacherEntropy'): Series[] {
+export function aroundErrorLines(runs: readonly Metrics[][], metric: 'divergence' | 'teacherEntropy'): Line[] {
   const places = [
     ['no error', 'good', 'untouched'],
     ['up to the error', 'opd', 'before'],
@@ -39,15 +45,10 @@ export function aroundErrorLines(runs: readonly Metrics[][], metric: 'divergence
   return places.map(([name, color, place]) => metricLine(name, color, runs, `aroundError.${place}.${metric}`));
 }
 
-/** A chart by step index. */
-export function byStep(title: string, key: StepMetric, runs: readonly Metrics[][]): string {
-  return lineChart({ title, xLabel: 'step', series: stepLines(key, runs), discrete: true });
-}
-
 type StepMetric = 'divergenceByStep' | 'weightByStep';
 
 /** One point a step index, in the first and the last quarter of the training; the band holds the middle 80 % of the last. */
-export function stepLines(key: StepMetric, runs: readonly Metrics[][]): Series[] {
+export function stepLines(key: StepMetric, runs: readonly Metrics[][]): Line[] {
   const quarter = Math.max(1, Math.floor((runs[0]?.length ?? 0) / 4));
   const points = (part: (run: Metrics[]) => Metrics[]): Point[] =>
     pool(runs.flatMap(run => part(run).map(line => (line[key] as Distribution[] | undefined) ?? [])));

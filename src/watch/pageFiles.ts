@@ -17,10 +17,13 @@ const files = {
 /** The page as the build made it, by path. @throws UserError where it was not built. */
 export function readPage(): Record<string, PageFile> {
   return Object.fromEntries(
-    Object.entries(files).map(([path, [name, type]]) => {
-      const file = fileURLToPath(new URL(`./page/${name}`, import.meta.url));
-      if (!existsSync(file)) throw new UserError(`${file} is missing: run npm run setup`);
-      return [path, { type, content: readFileSync(file, 'utf8') }];
-    }),
+    Object.entries(files).map(([path, [name, type]]) => [path, { type, content: readPageFile(name) }]),
   );
+}
+
+/** Something that the build of the page made. @throws UserError where it has not. */
+export function readPageFile(name: string): string {
+  const file = fileURLToPath(new URL(`./page/${name}`, import.meta.url));
+  if (!existsSync(file)) throw new UserError(`${file} is missing: run npm run setup`);
+  return readFileSync(file, 'utf8');
 }

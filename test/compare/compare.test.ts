@@ -8,6 +8,7 @@ import { formatMarkdown, rowOf } from '../../src/compare/table.ts';
 import { tune } from '../../src/compare/tune.ts';
 import { UserError } from '../../src/errors.ts';
 import type { Evaluation } from '../../src/eval/evaluate.ts';
+import type { Report } from '../../src/report/report.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
 
 const init = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
@@ -61,6 +62,12 @@ const control = (out: string, changes: Partial<CompareOptions> = {}): CompareOpt
   ...changes,
 });
 
+/** What the file of a report shows. */
+function reportIn(html: string): Report {
+  const [, data] = /<script type="application\/json" id="report">(.*?)<\/script>/.exec(html)!;
+  return JSON.parse(data);
+}
+
 const file = comparisonFile({}, temporaryFolder(afterAll));
 const out = temporaryFolder(afterAll);
 
@@ -103,7 +110,17 @@ test('every method is trained for every seed from the same checkpoint, measured,
     seeds: 2,
   });
   const report = readFileSync(join(out, 'report.html'), 'utf8');
-  for (const { name } of plan.methods) expect(report).toContain(name);
+  const { sections } = reportIn(report);
+  expect(sections.map(({ title }) => title)).toEqual(
+    expect.arrayContaining(['Training', 'Ablations', 'Steps', 'Tool errors', 'Patterns', 'Trajectories']),
+  );
+  const [answers] = sections[0].charts!;
+  expect(answers.lines.flatMap(({ name, points }) => (points.length > 0 ? name : []))).toEqual([
+    'grpo',
+    'opsd-gt',
+    'opsd-hint',
+    'sod',
+  ]);
 
   const measured = new Set<string>();
   const again = control(out, { onEvaluation: name => measured.add(name) });
@@ -116,6 +133,7 @@ test('every method is trained for every seed from the same checkpoint, measured,
   await compare(plan, again);
   expect([...measured]).toEqual(['grpo, seed 3', 'sod, seed 3']);
   expect(JSON.parse(readFileSync(join(out, 'table.json'), 'utf8'))).toEqual(table);
+  expect(readFileSync(join(out, 'report.html'), 'utf8')).toBe(report);
 });
 
 test('tuning trains each method at each rate with a seed of its own, and names the best', async () => {

@@ -8,7 +8,8 @@ import { RunPage } from './runPage.tsx';
 import { RunsPage } from './runsPage.tsx';
 import { useWatched } from './server.ts';
 import { shownText } from './text.tsx';
-import { type ThemeChoice, useTheme } from './theme.ts';
+import { useTheme } from './theme.ts';
+import { ThemeSwitch } from './themeSwitch.tsx';
 import { TrajectoriesPage } from './trajectoriesPage.tsx';
 import { TrajectoryPage } from './trajectoryPage.tsx';
 
@@ -63,21 +64,6 @@ function Places({ route, run }: { route: Route; run?: string }): JSX.Element {
         </a>
       ))}
     </>
-  );
-}
-
-function ThemeSwitch({ choice, choose }: { choice: ThemeChoice; choose: (choice: ThemeChoice) => void }): JSX.Element {
-  return (
-    <select
-      aria-label="Colours"
-      value={choice}
-      onChange={event => choose(event.currentTarget.value as ThemeChoice)}
-      class="quiet"
-    >
-      <option value="system">System</option>
-      <option value="light">Light</option>
-      <option value="dark">Dark</option>
-    </select>
   );
 }
 

@@ -2,15 +2,20 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
-import { type ChartProps, type Drawing, drawingOf, type Line } from './drawing.ts';
+import type { Line } from '../../report/curves.ts';
+import { asPercent } from '../../report/numbers.ts';
+import { type ChartProps, type Drawing, drawingOf } from './drawing.ts';
+import { shownText } from './text.tsx';
 
 const HEIGHT = 220;
 
 export function Chart(props: ChartProps): JSX.Element | null {
-  const { title, note, xLabel, format = plain } = props;
+  const { note, xLabel } = props;
+  const title = shownText(props.title);
+  const format = props.inPercent ? asPercent : plain;
   const shown = props.lines.filter(({ points }) => points.length > 0);
   const drawing = useMemo(
-    () => drawingOf({ ...props, format, lines: shown }),
+    () => drawingOf({ ...props, lines: shown }, format),
     [props.lines, props.smooth, props.theme, props.stacked],
   );
   const place = useRef<HTMLDivElement>(null);
@@ -20,7 +25,7 @@ export function Chart(props: ChartProps): JSX.Element | null {
   if (shown.length === 0) return null;
   const first = Math.min(...shown.map(({ points }) => points[0].x));
   const last = Math.max(...shown.map(({ points }) => points.at(-1)!.x));
-  const values = shown.map(line => `${line.name} ${valueAt(line, at, format)}`).join(', ');
+  const values = shown.map(line => `${shownText(line.name)} ${valueAt(line, at, format)}`).join(', ');
   return (
     <figure class="chart">
       <figcaption>
@@ -51,13 +56,13 @@ function Legend({
   xLabel,
   at,
   format,
-}: { at?: number } & Pick<Required<ChartProps>, 'lines' | 'xLabel' | 'format'>) {
+}: { at?: number; format: (y: number) => string } & Pick<ChartProps, 'lines' | 'xLabel'>) {
   return (
     <ul class="legend">
       {lines.map((line, i) => (
         <li key={i}>
           <i class="swatch" style={{ background: `var(--${line.color})` }} />
-          {line.name} <span class="value">{valueAt(line, at, format)}</span>
+          <bdi>{shownText(line.name)}</bdi> <span class="value">{valueAt(line, at, format)}</span>
         </li>
       ))}
       <li class="soft at">{placeName(xLabel, at)}</li>

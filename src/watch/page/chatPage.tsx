@@ -1,8 +1,8 @@
 /** Talk to a model of a run, with the tools that it has there; each token of its answers is shaded by what the teacher would have said. */
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { question } from '../../report/trajectory.ts';
 import type { ChatAnswer, ChatRequest } from '../api.ts';
+import { question } from './asked.tsx';
 import type { PageProps } from './pageProps.ts';
 import { choose } from './route.ts';
 import { askModel } from './server.ts';

@@ -1,27 +1,15 @@
 /** What uPlot is given for a chart: columns of numbers, and how to draw them. */
 import uPlot from 'uplot';
-import { movingAverage, type Point, type Series } from '../../report/chart.ts';
+import type { ChartContent } from '../../report/charts.ts';
+import type { Line, Point } from '../../report/curves.ts';
 import { shade, type Theme } from '../../report/palette.ts';
 
-export interface ChartProps {
-  title: string;
-  /** What the title leaves open. */
-  note?: string;
-  xLabel: string;
-  lines: Line[];
-  format?: (y: number) => string;
+export interface ChartProps extends ChartContent {
   /** Lines are averages over so many points, over the faint originals. */
-  smooth?: number;
-  /** Each line lies on those before it. */
-  stacked?: boolean;
+  smooth: number;
   /** Charts of a group have one cursor and one zoom. */
   group: string;
   theme: Theme;
-}
-
-export interface Line extends Series {
-  /** Every point is marked: for values that are far apart. */
-  dots?: boolean;
 }
 
 export interface Drawing {
@@ -37,8 +25,8 @@ interface Column {
   look: uPlot.Series;
 }
 
-export function drawingOf(props: ChartProps & { format: (y: number) => string }): Drawing {
-  const { lines, smooth = 1, stacked = false, theme, xLabel, format } = props;
+export function drawingOf(props: ChartProps, format: (y: number) => string): Drawing {
+  const { lines, smooth, stacked = false, theme, xLabel } = props;
   const smoothed = lines.map(line => (line.dots ? line.points : movingAverage(line.points, smooth)));
   const groups = stacked
     ? stackedColumns(lines, smoothed, theme)
@@ -67,6 +55,17 @@ export function drawingOf(props: ChartProps & { format: (y: number) => string })
     },
     data: joined(columns),
   };
+}
+
+/** The mean of each point and those before it, `size` in all. */
+function movingAverage(points: readonly Point[], size: number): readonly Point[] {
+  if (size === 1) return points;
+  return points.map((point, i) => {
+    const window = points.slice(Math.max(0, i - size + 1), i + 1);
+    const average = (value: (p: Point) => number) => window.reduce((sum, p) => sum + value(p), 0) / window.length;
+    if (point.low === undefined) return { x: point.x, y: average(p => p.y) };
+    return { x: point.x, y: average(p => p.y), low: average(p => p.low ?? p.y), high: average(p => p.high ?? p.y) };
+  });
 }
 
 /** The band's edges if it has one, the faint original if the line is smoothed, and the line. */

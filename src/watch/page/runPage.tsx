@@ -1,23 +1,36 @@
 /** The curves of a run, or of several laid over each other. */
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
-import { smoothing } from '../../report/curves.ts';
+import {
+  type ChartContent,
+  chartsTogether,
+  type DrawnRun,
+  errorCharts,
+  patternChart,
+  speedChart,
+  stepCharts,
+  timeCharts,
+} from '../../report/charts.ts';
 import { hasColor, spareColors } from '../../report/palette.ts';
-import { Chart } from './chart.tsx';
-import { chartsOf, chartsTogether, type DrawnRun } from './metricCharts.ts';
+import { ChartHint, Charts, smoothing } from './charts.tsx';
 import type { PageProps } from './pageProps.ts';
 import { choose, type Route } from './route.ts';
 import type { Watched } from './server.ts';
 import { RecipeOf, ShownRuns } from './shownRuns.tsx';
 import { shownText } from './text.tsx';
 
+/** A run that is watched, as it is drawn. */
+interface WatchedRun extends DrawnRun {
+  id: string;
+}
+
 export function RunPage({ route, watched, theme }: PageProps): JSX.Element {
   const ids = route.params.getAll('run');
   const runs = useDrawn(ids, watched);
-  const together = useMemo(() => chartsTogether(runs), [runs]);
-  const each = useMemo(() => runs.map(run => ({ run, charts: chartsOf(run) })), [runs]);
+  const together = useMemo(() => [...chartsTogether(runs), speedChart(runs)], [runs]);
+  const each = useMemo(() => runs.map(chartsOf), [runs]);
   const asked = route.params.get('smooth');
-  const smooth = asked ? Number(asked) : smoothing(together[0].lines);
+  const smooth = asked ? Number(asked) : smoothing(together);
   return (
     <>
       <div class="heading">
@@ -28,36 +41,25 @@ export function RunPage({ route, watched, theme }: PageProps): JSX.Element {
       {ids.map(id => (
         <RecipeOf key={id} id={id} name={runs.length > 1 ? runs.find(run => run.id === id)?.name : undefined} />
       ))}
-      <p class="soft hint">
-        Drag over a chart to zoom in, double-click to see all; or, by keyboard, arrows, + and −, Escape.
-      </p>
-      <div class="charts">
-        {together.map(content => (
-          <Chart key={content.title} {...content} smooth={smooth} group="together" theme={theme} />
-        ))}
-      </div>
-      {each.map(({ run, charts }) => (
+      <ChartHint />
+      <Charts charts={together} smooth={smooth} group="together" theme={theme} />
+      {runs.map((run, i) => (
         <section key={run.id}>
-          {each.length > 1 && (
+          {runs.length > 1 && (
             <h2>
               <i class="swatch" style={{ background: `var(--${run.color})` }} /> {run.name}
             </h2>
           )}
-          <div class="charts">
-            {charts.map(content => (
-              <Chart
-                key={content.title}
-                {...content}
-                smooth={content.xLabel === 'step' ? 1 : smooth}
-                group={content.xLabel === 'step' ? content.title : 'together'}
-                theme={theme}
-              />
-            ))}
-          </div>
+          <Charts charts={each[i]} smooth={smooth} group="together" theme={theme} />
         </section>
       ))}
     </>
   );
+}
+
+/** What is drawn of each run by itself. */
+function chartsOf(run: DrawnRun): ChartContent[] {
+  return [patternChart(run), ...stepCharts(run), ...errorCharts(run), ...timeCharts(run)];
 }
 
 function Smoothing({ smooth, route }: { smooth: number; route: Route }): JSX.Element {
@@ -77,7 +79,7 @@ function Smoothing({ smooth, route }: { smooth: number; route: Route }): JSX.Ele
 }
 
 /** The runs of which something is known, each in a colour of its own. */
-function useDrawn(ids: readonly string[], { runs, metrics }: Watched): DrawnRun[] {
+function useDrawn(ids: readonly string[], { runs, metrics }: Watched): WatchedRun[] {
   const names = ids.map(id => runs?.find(run => run.id === id));
   return useMemo(() => {
     const taken = new Set<string>();
@@ -86,7 +88,7 @@ function useDrawn(ids: readonly string[], { runs, metrics }: Watched): DrawnRun[
       if (!run || !metrics[id]) return [];
       const color = freeColor(run.method, taken);
       taken.add(color);
-      return [{ id, name: shownText(run.name), color, lines: metrics[id] }];
+      return [{ id, name: shownText(run.name), color, seeds: [metrics[id]] }];
     });
   }, [names.map(run => `${run?.name}\t${run?.method}`).join('\n'), ids.join('\n'), ...ids.map(id => metrics[id])]);
 }

@@ -3,7 +3,6 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Metrics } from '../../train/runDirectory.ts';
 import type { RunSummary } from '../api.ts';
-import type { DrawnRun } from './metricCharts.ts';
 import { choose, linkTo, type Route } from './route.ts';
 import { getRecipe, useFetched, type Watched } from './server.ts';
 import { LongText, shownText } from './text.tsx';
@@ -16,7 +15,7 @@ export function ShownRuns({
   route,
 }: {
   ids: string[];
-  runs: DrawnRun[];
+  runs: readonly { id: string; color: string }[];
   watched: Watched;
   route: Route;
 }): JSX.Element {

@@ -1,7 +1,7 @@
 /** Light or dark: as the system has it, or as the reader chose, which the browser keeps. */
 import { useEffect, useState } from 'preact/hooks';
 import { cssVariables, type Theme } from '../../report/palette.ts';
-import { shadeStyle } from '../../report/tokenShade.ts';
+import { shadeStyle } from './tokenShade.ts';
 
 export type ThemeChoice = Theme | 'system';
 

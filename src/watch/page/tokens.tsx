@@ -1,9 +1,9 @@
 /** What was said in a step, each token shaded by what the teacher thought of it; its numbers under the pointer, or by arrow keys. */
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
-import { tokenShade } from '../../report/tokenShade.ts';
 import type { KeptStep } from '../../train/trajectoryFile.ts';
 import { count, ShowAll, Shown, shownText } from './text.tsx';
+import { tokenShade } from './tokenShade.ts';
 
 /** So many tokens are shown of a step that has more. */
 const SHOWN_TOKENS = 2_000;

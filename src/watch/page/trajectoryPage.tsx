@@ -1,12 +1,12 @@
 /** One attempt at a task, step by step, another beside it, and all that there are. */
 import type { JSX } from 'preact';
-import { question } from '../../report/trajectory.ts';
 import type { TrajectoryRow, TrajectoryView } from '../api.ts';
+import { Asked } from './asked.tsx';
 import type { PageProps } from './pageProps.ts';
 import { choose, linkTo, type Route } from './route.ts';
 import { getTrajectory, useFetched } from './server.ts';
 import { Steps, TokenLegend } from './steps.tsx';
-import { LongText, shownText } from './text.tsx';
+import { shownText } from './text.tsx';
 import { figuresOf, placeName, RowTags } from './trajectoryRow.tsx';
 
 export function TrajectoryPage({ route, watched: { runs } }: PageProps): JSX.Element {
@@ -46,18 +46,6 @@ function useTrajectory(run: string, iteration: number, index: number, version: n
   const key = [run, iteration, index, version].join('/');
   return useFetched<TrajectoryView | undefined>(key, async signal =>
     Number.isInteger(index) ? getTrajectory(run, iteration, index, signal) : undefined,
-  );
-}
-
-function Asked({ prompt }: { prompt: string }): JSX.Element {
-  return (
-    <section aria-label="Task">
-      <LongText text={question(prompt)} className="card" />
-      <details>
-        <summary>The whole prompt</summary>
-        <LongText text={prompt} className="card" />
-      </details>
-    </section>
   );
 }
 

@@ -66,10 +66,10 @@ test('a run with a served teacher ends with the weights of one whose teacher is 
   const { alternatives, ...others } = kept;
   expect(others).toEqual(plain);
   expect(alternatives).toHaveLength(kept.tokens.length);
-  const [[[, first], [, second]]] = alternatives!;
-  expect(first).toBeGreaterThanOrEqual(second);
-  const said = kept.tokens.findIndex((token, t) => token === alternatives![t][0][0]);
-  expect(kept.logprobs[said] + kept.gaps![said]).toBeCloseTo(alternatives![said][0][1], 3);
+  for (const [t, [[, first], [, second]]] of alternatives!.entries()) {
+    expect(first).toBeGreaterThanOrEqual(second);
+    expect(kept.logprobs[t] + kept.gaps![t]).toBeLessThan(first + 0.001);
+  }
 
   const files = readdirSync(runs.remote, { recursive: true }).map(file => join(runs.remote, String(file)));
   for (const file of files.filter(file => statSync(file).isFile()))

@@ -48,7 +48,9 @@ export function drawingOf(props: ChartProps, format: (y: number) => string): Dra
         x: { time: false },
         y: {
           range: (_, min, max) =>
-            min === null ? [0, 1] : uPlot.rangeNum(Math.min(0, min), Math.max(0, max), 0.05, true),
+            min === null || (min === 0 && max === 0)
+              ? [0, 1]
+              : uPlot.rangeNum(Math.min(0, min), Math.max(0, max), 0.05, true),
         },
       },
       padding: [8, 14, 0, 0],

@@ -1,7 +1,9 @@
 /** `sod` as a library. */
+export type { Agent } from './agent/agent.ts';
 export { type Rollout, type RolloutLimits, rollout, type Verdict } from './agent/rollout.ts';
 export { type RolloutsOptions, rollouts } from './agent/rollouts.ts';
 export type { Step, Trajectory, TrajectoryEnd } from './agent/trajectory.ts';
+export { type AgentOptions, type OpenAgent, openAgent } from './chat/openAgent.ts';
 export { type CollectOptions, type CollectProgress, collect } from './collect/collect.ts';
 export type { DatasetReference, DownloadControl } from './data/dataset.ts';
 export type { CodeTests, Task } from './data/task.ts';

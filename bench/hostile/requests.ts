@@ -1,5 +1,5 @@
 /** What of a body decides how it is read: the end of its route's path. */
-export type Route = 'chat/completions' | 'completions';
+export type Route = 'chat/completions' | 'completions' | 'responses';
 
 export type HostileBody = [name: string, body: (bytes: number) => string, route: Route];
 
@@ -10,6 +10,9 @@ export const formatted = (schema: unknown) => ({
   ...message('x'),
   response_format: { type: 'json_schema', json_schema: { name: 'x', schema } },
 });
+const items = (input: unknown) => ({ model: 'weather', max_output_tokens: 10, input });
+const call = (i: number) => ({ type: 'function_call', call_id: `${i}`, name: 'x', arguments: '{}' });
+const output = (i: number) => ({ type: 'function_call_output', call_id: `${i}`, output: 'x' });
 const repeated = (unit: string, bytes: number) => unit.repeat(Math.ceil(bytes / Buffer.byteLength(unit)));
 /** So many things that they take about so many bytes. */
 const many = <T>(bytes: number, make: (i: number) => T): T[] => {
@@ -67,6 +70,12 @@ export const hostileBodies: HostileBody[] = [
     'token ids',
     bytes => JSON.stringify({ model: 'weather', max_tokens: 10, prompt: many(bytes, () => 999) }),
     'completions',
+  ],
+  ['items', bytes => JSON.stringify(items(many(bytes, () => ({ role: 'user', content: 'x' })))), 'responses'],
+  [
+    'calls and their outputs, the last first',
+    bytes => JSON.stringify(items([...many(bytes / 2, call), ...many(bytes / 2, output).reverse()])),
+    'responses',
   ],
   ['a reference', bytes => JSON.stringify(formatted({ $ref: `#${repeated('/a', bytes)}` })), 'chat/completions'],
   [

@@ -4,18 +4,47 @@ import { importDefault } from '../importModule.ts';
 import type { Tool } from '../tools/tool.ts';
 import type { WorldKit } from '../worlds/open.ts';
 
+/** The tools of a list, until they are closed. */
+export interface OpenTools {
+  /** Those of one dialogue, which closes them: what a list has for all of them stays. */
+  fresh(): Promise<Tool[]>;
+  close(): Promise<void>;
+}
+
 /**
- * Tools by the names of a list: `python`, the sandboxed interpreter, and modules whose default export is a list of tools, or a
- * function `(kit) => Tool[]`.
+ * Tools by the names of a list: `python`, the sandboxed interpreter, and modules whose default export is a list of tools, which
+ * all dialogues share, or a function `(kit) => Tool[]`, which is called for each.
  * @throws UserError that names the entry that is neither.
  */
-export async function openTools(names: readonly string[], kit: WorldKit): Promise<Tool[]> {
-  const tools = (
-    await Promise.all(names.map(name => (name === 'python' ? [kit.python()] : importTools(name, kit))))
-  ).flat();
-  const twice = tools.find((tool, i) => tools.findIndex(({ name }) => name === tool.name) < i);
-  if (twice) throw new UserError(`two tools are named ${twice.name}: each name can be there once`);
-  return tools;
+export async function openTools(names: readonly string[], kit: WorldKit): Promise<OpenTools> {
+  const shared: Tool[] = [];
+  const makers = await Promise.all(
+    names.map(async (name): Promise<() => Promise<Tool[]>> => {
+      if (name === 'python') return async () => [kit.python()];
+      const exported = await importDefault(name, 'tools', "'python'");
+      if (typeof exported === 'function')
+        return async () => checked(await made(exported as ToolsFactory, kit, name), name);
+      const tools = checked(exported, name);
+      shared.push(...tools);
+      return async () => tools.map(outliving);
+    }),
+  );
+  return {
+    async fresh() {
+      const tools = (await Promise.all(makers.map(make => make()))).flat();
+      const twice = tools.find((tool, i) => tools.findIndex(({ name }) => name === tool.name) < i);
+      if (twice) throw new UserError(`two tools are named ${twice.name}: each name can be there once`);
+      return tools;
+    },
+    close: async () => void (await Promise.all(shared.map(tool => tool.close?.()))),
+  };
+}
+
+/** The same tool, which is not closed with a dialogue. */
+function outliving(tool: Tool): Tool {
+  const { name, description, parameters, limitsTime, limitsOutput, origin } = tool;
+  const execute: Tool['execute'] = (args, signal) => tool.execute(args, signal);
+  return { name, description, parameters, execute, limitsTime, limitsOutput, origin };
 }
 
 type ToolsFactory = (kit: WorldKit) => unknown;
@@ -28,9 +57,7 @@ async function made(factory: ToolsFactory, kit: WorldKit, path: string): Promise
   }
 }
 
-async function importTools(path: string, kit: WorldKit): Promise<Tool[]> {
-  const exported = await importDefault(path, 'tools', "'python'");
-  const tools = typeof exported === 'function' ? await made(exported as ToolsFactory, kit, path) : exported;
+function checked(tools: unknown, path: string): Tool[] {
   const isTool = (tool: Partial<Tool> | undefined) =>
     typeof tool?.name === 'string' &&
     typeof tool.execute === 'function' &&

@@ -1,17 +1,13 @@
+import { type AnswerEvent, answer } from '../agent/answer.ts';
 import type { Sampler, SamplingOptions } from '../engine/types.ts';
 import { Random } from '../random.ts';
 import type { Chat } from '../text/chat.ts';
 import type { Message } from '../text/message.ts';
-import type { TurnContent, TurnDelta } from '../text/turnText.ts';
-import { type CallResult, callTool } from '../tools/call.ts';
 import { toolSchema } from '../tools/schema.ts';
 import type { Tool } from '../tools/tool.ts';
 
 /** What happens while the agent answers. */
-export type ChatEvent =
-  | TurnDelta
-  | ({ kind: 'observation'; name: string } & CallResult)
-  | { kind: 'limit'; what: string };
+export type ChatEvent = AnswerEvent | { kind: 'limit'; what: string };
 
 export interface ChatSessionOptions {
   sampler: Sampler;
@@ -52,69 +48,26 @@ export class ChatSession {
    * @throws UserError where the dialogue has become too long for the model; the reason of `signal`.
    */
   async answer(content: string, signal: AbortSignal, tell: (event: ChatEvent) => void): Promise<void> {
-    const { chat, sampler, tools, sampling, maxTokens, maxTurns } = this.#options;
-    const said: Message[] = [{ role: 'user', content }];
+    const { chat, sampler, tools, sampling, seed, maxTokens, maxTurns } = this.#options;
+    const question: Message = { role: 'user', content };
     const exchange = this.#exchanges++;
-    const prompt = chat.prompt([...this.#messages, ...said], tools.map(toolSchema));
-    const conversation = await sampler.open(prompt);
-    try {
-      let left = maxTokens;
-      for (let turn = 0; ; turn++) {
-        const reader = chat.reader({ calls: tools.length > 0 });
-        const seed = Random.of(this.#options.seed, 'exchange', exchange, turn).uint32();
-        const completion = await conversation.generate(
-          { ...sampling, maxTokens: left, stop: chat.stopTokens, seed },
-          signal,
-          ({ token }) => reader.push(token).forEach(tell),
-        );
-        reader.end().forEach(tell);
-        left -= completion.tokens.length;
-        const { reasoning, content, calls, error } = reader.turn;
-        said.push({
-          role: 'assistant',
-          ...(reasoning && { reasoning }),
-          content,
-          ...(calls.length > 0 && { toolCalls: calls }),
-        });
-        if (completion.stopReason === 'length') tell({ kind: 'limit', what: `${maxTokens} tokens` });
-        if (completion.stopReason === 'length' || (calls.length === 0 && !error)) break;
-        if (turn + 1 === maxTurns) {
-          tell({ kind: 'limit', what: `${maxTurns} turns` });
-          break;
-        }
-        const observation = await this.#observe(reader.turn, signal, tell);
-        said.push({ role: 'tool', content: observation });
-        const tokens = chat.observation(observation);
-        conversation.append(tokens);
-        left -= tokens.length;
-        if (left < 1) {
-          tell({ kind: 'limit', what: `${maxTokens} tokens` });
-          break;
-        }
-      }
-      this.#messages.push(...said);
-    } finally {
-      conversation.close();
-    }
+    const { end, messages } = await answer({
+      sampler,
+      chat,
+      prompt: chat.prompt([...this.#messages, question], tools.map(toolSchema)),
+      tools,
+      sampling: turn => ({ ...sampling, seed: Random.of(seed, 'exchange', exchange, turn).uint32() }),
+      maxTurns,
+      maxTokens,
+      signal,
+      tell,
+    });
+    if (end === 'turns') tell({ kind: 'limit', what: `${maxTurns} turns` });
+    if (end === 'tokens') tell({ kind: 'limit', what: `${maxTokens} tokens` });
+    this.#messages.push(question, ...messages);
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#options.tools.map(tool => tool.close?.()));
-  }
-
-  /** Runs the turn's calls one after the other; their answers are one observation, as a model has learned it. */
-  async #observe(
-    { calls, error }: TurnContent,
-    signal: AbortSignal,
-    tell: (event: ChatEvent) => void,
-  ): Promise<string> {
-    const observations: string[] = [];
-    const observe = (name: string, result: CallResult) => {
-      tell({ kind: 'observation', name, ...result });
-      observations.push(result.observation);
-    };
-    for (const call of calls) observe(call.name, await callTool(this.#options.tools, call, {}, signal));
-    if (error) observe('call', { observation: `Error: ${error}`, error: 'invalid_json' });
-    return observations.join('\n');
   }
 }

@@ -1,37 +1,21 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import type { ChatEvent, ChatSession } from '../chat/session.ts';
-import type { Task } from '../data/task.ts';
 import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { stringifyJson } from '../json.ts';
-import type { Tool } from '../tools/tool.ts';
-import type { ToolOptions } from '../worlds/open.ts';
+import { type AgentOptions, agentOf, withAgent } from './agentOptions.ts';
 import { harmless } from './harmless.ts';
-import { nonNegativeInteger } from './options.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
-import { offeredOf, type ToolsOption, withTools } from './toolOption.ts';
 
-interface Options extends SamplingOptions, ToolsOption {
-  tools?: string;
-  world?: string;
-  task: number;
-  system?: string;
-}
+interface Options extends SamplingOptions, AgentOptions {}
 
 export const chatCommand = () =>
   withSampling(
-    withTools(
+    withAgent(
       new Command('chat')
         .description('Talk to a model in the terminal, its tools live.')
-        .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
-        .option(
-          '--tools <list>',
-          "tools, separated by commas: 'python', the code tool, or modules whose default export is a list of tools",
-        )
-        .option('--world <world>', "a world's tools instead, and a task of it to ask for")
-        .option('--task <index>', "which of the world's held-out tasks", nonNegativeInteger, 0)
-        .option('--system <text>', 'a system message'),
+        .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file'),
     ),
     2048,
   )
@@ -50,26 +34,22 @@ In the conversation:
 Ctrl-C stops an answer, which is then forgotten, and not the program.`,
     )
     .action(async (checkpoint: string, options: Options) => {
-      if (options.tools && options.world)
-        throw new UserError('--tools and --world cannot go together: a world has its tools');
       const [{ LocalEngine }, { loadChat }, { ChatSession }] = await Promise.all([
         import('../engine/local/engine.ts'),
         import('../text/loadChat.ts'),
         import('../chat/session.ts'),
       ]);
       const chat = loadChat(checkpoint, { enableThinking: options.thinking === 'on' });
-      const { tools, task, close } = await openCallable(options, await offeredOf(options, checkpoint));
+      const { task, messages, ...agent } = await agentOf(options, checkpoint);
       let engine: Engine | undefined;
       try {
+        const tools = await agent.tools();
         engine = await LocalEngine.start({ onNotice: console.error });
         const session = new ChatSession({
           sampler: await engine.sampler(checkpoint),
           chat,
           tools,
-          messages: [
-            ...(options.system ? [{ role: 'system' as const, content: options.system }] : []),
-            ...(task?.messages.filter(({ role }) => role === 'system') ?? []),
-          ],
+          messages,
           sampling: { temperature: options.temperature, topP: options.topP },
           maxTokens: options.maxTokens,
           maxTurns: options.maxTurns,
@@ -79,45 +59,9 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
         await converse(session, question).finally(() => session.close());
       } finally {
         await engine?.close();
-        await close();
+        await agent.close();
       }
     });
-
-interface Callable {
-  tools: Tool[];
-  /** Of the world whose tools they are. */
-  task?: Task;
-  close(): Promise<void>;
-}
-
-/** The tools of a world, or of a list, and those of MCP servers. */
-async function openCallable(options: Options, offered: ToolOptions): Promise<Callable> {
-  const [{ openKit, openWorld }, { openTools }, { openWorldServers }] = await Promise.all([
-    import('../worlds/open.ts'),
-    import('../chat/openTools.ts'),
-    import('../worlds/mcp.ts'),
-  ]);
-  const opened: { close(): Promise<void> }[] = [];
-  const close = async () => void (await Promise.all(opened.map(part => part.close())));
-  try {
-    if (options.world) {
-      const { world } = keep(await openWorld(options.world, offered));
-      const task = world.task('test', options.task);
-      return { tools: world.tools(task), task, close };
-    }
-    const { kit } = keep(openKit(offered));
-    const own = await openTools(options.tools?.split(',') ?? [], kit);
-    return { tools: keep(await openWorldServers(offered.mcp ?? [])).tools(own), close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-
-  function keep<T extends { close(): Promise<void> }>(part: T): T {
-    opened.push(part);
-    return part;
-  }
-}
 
 const hint = 'Ctrl-C stops an answer; /exit or Ctrl-D leaves, /help says more.';
 const help = '/task  ask the task   /reset  forget what was said   /messages  the dialogue as JSON   /exit  leave';

@@ -9,6 +9,7 @@ import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { hintsCommand } from './hints.ts';
 import { initCommand } from './init.ts';
+import { mcpCommand } from './mcp.ts';
 import { packagesCommand } from './packages.ts';
 import { pushCommand } from './push.ts';
 import { runCommand } from './run.ts';
@@ -30,7 +31,8 @@ Start with:
   sod compare recipes/world/compare.yaml       every method from one checkpoint, and the table that compares them
   sod eval runs/teacher-sft/final              average@32 of a checkpoint on held-out tasks
   sod chat runs/demo/student-sod/final         talk to the trained agent, its tools live
-  sod serve runs/demo/student-sod/final        the trained agent, for any client of OpenAI's API`,
+  sod serve runs/demo/student-sod/final        the trained agent, for any client of OpenAI's API
+  sod mcp runs/demo/student-sod/final          the trained agent, as a tool of other agents`,
     );
 
   for (const command of [
@@ -44,6 +46,7 @@ Start with:
     runCommand,
     chatCommand,
     serveCommand,
+    mcpCommand,
     exportCommand,
     initCommand,
     packagesCommand,

@@ -5,7 +5,7 @@ import { requestId } from 'hono/request-id';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Admission, Visit } from './admission.ts';
 import type { Answering } from './answering.ts';
-import { ApiError } from './apiError.ts';
+import { ApiError, badRequest } from './apiError.ts';
 import { parseBody } from './body.ts';
 import { answerChat } from './chatCompletions.ts';
 import { answerCompletion } from './completions.ts';
@@ -13,7 +13,8 @@ import { eventStream } from './eventStream.ts';
 import type { ServerMetrics } from './metrics.ts';
 import type { NewWeights } from './newWeights.ts';
 import { keepOut } from './origins.ts';
-import { clientGone, type Kind, type ReadingThread, type Work } from './readingThread.ts';
+import { clientGone, type ReadingThread, type Work } from './readingThread.ts';
+import { answerResponse, type ResponsesOptions, readWork } from './responses/answering.ts';
 import { description, modelOf, type ServedModel } from './servedModel.ts';
 import { sizeLimit } from './sizeLimit.ts';
 
@@ -22,6 +23,7 @@ export interface AppOptions {
   reading: ReadingThread;
   admission: Admission;
   metrics: ServerMetrics;
+  responses: ResponsesOptions;
   /** Where clients may replace the weights. */
   newWeights?: NewWeights;
   /** Asked of every client, except for `/health`. */
@@ -35,7 +37,7 @@ export interface AppOptions {
   onError: (error: Error) => void;
 }
 
-const paths = ['/v1/chat/completions', '/v1/completions', '/v1/models', '/health', '/metrics'];
+const paths = ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/models', '/health', '/metrics'];
 const weightsPath = '/update_weights_from_disk';
 
 /** The routes of OpenAI's API. */
@@ -62,7 +64,11 @@ export function createApp(options: AppOptions): Hono {
   const limit = sizeLimit(options.maxBodyBytes, () => {
     throw new ApiError(413, `The body has more than ${options.maxBodyBytes} bytes.`, { code: 'body_too_large' });
   });
-  const post = <K extends Kind>(path: string, kind: K, answering: (model: ServedModel, work: Work[K]) => Answering) =>
+  const post = <K extends 'chat' | 'completion'>(
+    path: string,
+    kind: K,
+    answering: (model: ServedModel, work: Work[K]) => Answering,
+  ) =>
     app.post(path, limit, async c => {
       const work = await reading.read(kind, await wholeBody(c, metrics), c.req.raw.signal);
       const ready = answering(modelOf(models, work.request.model), work);
@@ -70,6 +76,24 @@ export function createApp(options: AppOptions): Hono {
     });
   post('/v1/chat/completions', 'chat', answerChat);
   post('/v1/completions', 'completion', answerCompletion);
+
+  const { responses } = options;
+  const { kept } = responses;
+  app.post('/v1/responses', limit, async c => {
+    const work = await readWork(reading, kept, await wholeBody(c, metrics), c.req.raw.signal);
+    const ready = answerResponse(modelOf(models, work.request.model), work, responses);
+    return answer(c, ready, admission.enter(ready.sequences), options);
+  });
+  app.get('/v1/responses/:id', c => {
+    if (c.req.query('stream') === 'true') throw badRequest('stream: what is over is not streamed again', 'stream');
+    return c.body(kept.response(c.req.param('id')), 200, { 'content-type': 'application/json' });
+  });
+  app.delete('/v1/responses/:id', c => {
+    const id = c.req.param('id');
+    kept.delete(id);
+    return c.json({ id, object: 'response', deleted: true });
+  });
+
   const { newWeights } = options;
   if (newWeights) {
     app.post(weightsPath, limit, async c => c.json(await newWeights.take(parseBody(await wholeBody(c, metrics)))));
@@ -111,7 +135,9 @@ async function answer(c: Context, answering: Answering, visit: Visit, options: A
       try {
         await answering.stream(visit.signal, onToken, send);
       } catch (error) {
-        throw understood(error as Error, visit.signal, options);
+        const told = understood(error as Error, visit.signal, options);
+        if (!answering.failure) throw told;
+        send(answering.failure(told));
       } finally {
         finish();
       }
@@ -120,7 +146,8 @@ async function answer(c: Context, answering: Answering, visit: Visit, options: A
       metrics.gone.inc();
       visit.end();
     };
-    return eventStream(fill, onGone, () => (c.env as HttpBindings).outgoing.destroy());
+    const hangUp = () => void (c.env as HttpBindings).outgoing.destroy();
+    return eventStream(fill, onGone, hangUp, answering.failure !== undefined);
   }
   const client = c.req.raw.signal;
   client.addEventListener('abort', visit.end, { once: true });
@@ -177,6 +204,7 @@ function refuseStranger(apiKey: string | undefined, authorization: string | unde
 /** A few names, whatever paths clients try. */
 function routeName(c: Context): string {
   const route = c.req.path;
-  if (route.startsWith('/v1/models')) return '/v1/models';
+  const family = ['/v1/models', '/v1/responses'].find(path => route.startsWith(`${path}/`));
+  if (family) return family;
   return [...paths, weightsPath].includes(route) ? route : 'other';
 }

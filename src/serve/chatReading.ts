@@ -49,7 +49,7 @@ export function readChat(model: PromptModel, body: unknown): ChatWork {
 }
 
 /** The tools that may be called, and whether one of them has to be. */
-function choice(
+export function choice(
   offered: RequestTool[],
   asked: NonNullable<ChatRequest['tool_choice']>,
 ): { tools: RequestTool[]; demand: boolean } {

@@ -39,7 +39,11 @@ function textOf(content: RequestMessage['content']): string {
 type RequestCall = NonNullable<Extract<RequestMessage, { role: 'assistant' }>['tool_calls']>[number];
 
 /** A call whose arguments are no JSON object, which a model may have written, stands in the text as it was. */
-function assistant(content: string, requested: readonly RequestCall[], reasoning?: string): Message {
+export function assistant(
+  content: string,
+  requested: readonly Pick<RequestCall, 'function'>[],
+  reasoning?: string,
+): Message {
   const toolCalls: ToolCall[] = [];
   const broken: string[] = [];
   for (const { function: call } of requested) {

@@ -10,6 +10,8 @@ import type { RequestTool, SamplingFields } from './requests.ts';
 
 export interface OutputDemands {
   format: NonNullable<SamplingFields['response_format']>;
+  /** What the request calls it, for errors. Default: as chats and completions do. */
+  formatName?: string;
   /** What may be called. Default: nothing. */
   tools?: RequestTool[];
   /** Whether a call has to come, and nothing else. */
@@ -40,7 +42,7 @@ export function outputGrammar(demands: OutputDemands): Grammar | undefined {
       return answer;
     });
   const answers = [
-    ...(isJson ? [compiled(formatParam(format), () => [formatValue(rules, format)])] : []),
+    ...(isJson ? [compiled(demands.formatName ?? formatParam(format), () => [formatValue(rules, format)])] : []),
     ...(tools.length > 0 ? [compiled('tools', () => calls(rules, demands))] : []),
   ];
   const before = thought ? thoughtBefore(thought, vocabulary) : [];

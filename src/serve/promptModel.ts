@@ -2,12 +2,13 @@ import type { TokenIds } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import type { TailFormat } from '../text/callFormat.ts';
 import type { Chat } from '../text/chat.ts';
-import { loadChat } from '../text/loadChat.ts';
+import { loadChats } from '../text/loadChat.ts';
 import type { Message, ToolSchema } from '../text/message.ts';
 import { shownSchema } from '../text/shownSchema.ts';
 import type { ThoughtStart } from '../text/thought.ts';
 import { readVocabulary, type Vocabulary } from '../text/vocabulary.ts';
 import { ApiError, badRequest } from './apiError.ts';
+import type { AgentOutline } from './responses/agent.ts';
 
 export interface PromptModelOptions {
   checkpoint: string;
@@ -16,7 +17,17 @@ export interface PromptModelOptions {
   contextTokens: number;
   /** Token ids that the model has logits for. */
   vocabularySize: number;
+  /** What answers by the Responses API with tools that run here. */
+  agent?: AgentOutline;
 }
+
+/** What a request calls the parts of a dialogue, for errors. */
+export interface FieldNames {
+  messages: string;
+  thinking: string;
+}
+
+const ofChat: FieldNames = { messages: 'messages', thinking: 'chat_template_kwargs.enable_thinking' };
 
 /** A dialogue as the model is to go on with it. */
 interface Dialogue {
@@ -29,13 +40,16 @@ interface Dialogue {
 export class PromptModel {
   readonly names: readonly string[];
   readonly vocabulary: Vocabulary;
+  readonly agent: AgentOutline | undefined;
   readonly #options: PromptModelOptions;
-  readonly #chats = new Map<boolean, Chat>();
+  readonly #chats: ReturnType<typeof loadChats>;
 
   constructor(options: PromptModelOptions) {
     this.#options = options;
     this.names = options.names;
+    this.agent = options.agent;
     this.vocabulary = readVocabulary(options.checkpoint);
+    this.#chats = loadChats(options.checkpoint);
     this.#chat(false);
   }
 
@@ -43,18 +57,18 @@ export class PromptModel {
    * @param thinking whether the model may reason before it speaks, where its template leaves the choice
    * @throws ApiError 400 where the template refuses the messages, or they leave no room for an answer
    */
-  dialogue(messages: Message[], tools: ToolSchema[], thinking: boolean): Dialogue {
+  dialogue(messages: Message[], tools: ToolSchema[], thinking: boolean, names = ofChat): Dialogue {
     const shown = tools.map(tool => ({ ...tool, parameters: shownSchema(tool.parameters) }));
     const text = [...messages.map(textOf), JSON.stringify(shown)].join('\n');
     const resulted = (tokens: string) => `your messages resulted in ${tokens} tokens. Please reduce their length`;
-    this.#refuseLongText(text, 'messages', resulted);
-    const chat = this.#thinkingChat(thinking);
+    this.#refuseLongText(text, names.messages, resulted);
+    const chat = this.#thinkingChat(thinking, names.thinking);
     try {
       const prompt = chat.prompt(messages, tools);
-      this.#refuseLongPrompt(prompt, 1, 'messages', resulted);
+      this.#refuseLongPrompt(prompt, 1, names.messages, resulted);
       return { prompt, thought: chat.thought, callFormat: chat.callFormat };
     } catch (error) {
-      if (error instanceof UserError) throw badRequest(error.message, 'messages');
+      if (error instanceof UserError) throw badRequest(error.message, names.messages);
       throw error;
     }
   }
@@ -83,22 +97,17 @@ export class PromptModel {
   }
 
   /** @throws ApiError 400 where the model is to think, and cannot */
-  #thinkingChat(thinking: boolean): Chat {
+  #thinkingChat(thinking: boolean, param: string): Chat {
     try {
       return this.#chat(thinking);
     } catch (error) {
-      if (error instanceof UserError) throw badRequest(error.message, 'chat_template_kwargs.enable_thinking');
+      if (error instanceof UserError) throw badRequest(error.message, param);
       throw error;
     }
   }
 
-  #chat(thinking: boolean): Chat {
-    let chat = this.#chats.get(thinking);
-    if (!chat) {
-      chat = loadChat(this.#options.checkpoint, { enableThinking: thinking });
-      this.#chats.set(thinking, chat);
-    }
-    return chat;
+  #chat(enableThinking: boolean): Chat {
+    return this.#chats({ enableThinking });
   }
 
   /** What is far too long is refused before all its tokens are found: where a text is cut, it has a few more at most. */

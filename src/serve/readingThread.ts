@@ -4,11 +4,13 @@ import { ApiError } from './apiError.ts';
 import type { ChatWork } from './chatReading.ts';
 import type { CompletionWork } from './completionReading.ts';
 import type { PromptModelOptions } from './promptModel.ts';
+import type { Continued, ResponseWork, WrittenDialogue } from './responses/reading.ts';
 
 /** What a body becomes, by the path that it is sent to. */
 export interface Work {
   chat: ChatWork;
   completion: CompletionWork;
+  response: ResponseWork | Continued;
 }
 
 export type Kind = keyof Work;
@@ -16,6 +18,8 @@ export type Kind = keyof Work;
 export interface ToReading {
   kind: Kind;
   body: Uint8Array;
+  /** What the body goes on with. */
+  before?: WrittenDialogue;
 }
 
 export type FromReading =
@@ -51,7 +55,7 @@ export class ReadingThread {
   }
 
   /** @throws ApiError where the body cannot be answered */
-  read<K extends Kind>(kind: K, body: Uint8Array, signal: AbortSignal): Promise<Work[K]> {
+  read<K extends Kind>(kind: K, body: Uint8Array, signal: AbortSignal, before?: WrittenDialogue): Promise<Work[K]> {
     if (this.#waiting.length >= mostWaiting) {
       throw new ApiError(429, 'Too many requests wait to be read; try again later.', {
         type: 'rate_limit_error',
@@ -59,7 +63,7 @@ export class ReadingThread {
       });
     }
     return new Promise<Work[K]>((resolve, reject) => {
-      this.#waiting.push({ kind, body, signal, resolve: resolve as Task['resolve'], reject });
+      this.#waiting.push({ kind, body, before, signal, resolve: resolve as Task['resolve'], reject });
       this.#next();
     });
   }
@@ -81,7 +85,8 @@ export class ReadingThread {
       }
       this.#current = task;
       this.#worker ??= this.#start();
-      this.#worker.postMessage({ kind: task.kind, body: task.body } satisfies ToReading);
+      const { kind, body, before } = task;
+      this.#worker.postMessage({ kind, body, before } satisfies ToReading);
       this.#timer = setTimeout(() => {
         this.#end(new ApiError(400, `The body takes more than ${mostMs / 1000} seconds to read.`));
       }, mostMs);

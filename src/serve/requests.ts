@@ -23,7 +23,7 @@ const stop = z
   .nullish()
   .transform(stop => (typeof stop === 'string' ? [stop] : (stop ?? [])));
 
-const notServed = (what: string) =>
+export const notServed = (what: string) =>
   z.custom<undefined>(value => value === undefined || value === null, `is not supported: ${what}`).optional();
 /** Only the value that changes nothing. */
 const only = (value: number, what: string) => z.literal(value, `is not supported: ${what}`).nullish();
@@ -38,14 +38,19 @@ const responseFormat = z.discriminatedUnion('type', [
   jsonSchemaFormat,
 ]);
 
-const sampling = {
+/** Of every request. */
+export const commonFields = {
   model: z.string(),
   stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   temperature: z.number().min(0).max(100).nullish(),
   top_p: z.number().gt(0).max(1).nullish(),
   top_k: z.int().min(-1).max(1_000_000).nullish(),
   seed: seed.nullish(),
+};
+
+const sampling = {
+  ...commonFields,
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   stop,
   n: z.int().min(1).max(maxChoices).nullish(),
   response_format: responseFormat.nullish(),
@@ -86,14 +91,13 @@ const message = z.discriminatedUnion('role', [
   }),
   z.object({ role: z.literal('tool'), content, tool_call_id: z.string() }),
 ]);
-const tool = z.object({
-  type: z.literal('function'),
-  function: z.object({
-    name: z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores'),
-    description: z.string().nullish(),
-    parameters: z.record(z.string(), z.unknown()).nullish(),
-  }),
+/** A tool that the client has. */
+export const clientFunction = z.object({
+  name: z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores'),
+  description: z.string().nullish(),
+  parameters: z.record(z.string(), z.unknown()).nullish(),
 });
+const tool = z.object({ type: z.literal('function'), function: clientFunction });
 const namedTool = z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) });
 const toolChoice = z.union(
   [
@@ -170,17 +174,20 @@ export function parseCompletionRequest(body: unknown): CompletionRequest {
   return parse(completionRequest, body);
 }
 
-function parse<T>(schema: z.ZodType<T>, body: unknown): T {
-  const result = schema.safeParse(plainOptions(body), { reportInput: true });
+/**
+ * @param written keys of what is shown or followed as it was written, its numbers too
+ * @throws ApiError 400 that names the field.
+ */
+export function parse<T>(schema: z.ZodType<T>, body: unknown, written = ['tools', 'response_format']): T {
+  const result = schema.safeParse(plainOptions(body, written), { reportInput: true });
   if (result.success) return result.data;
   const { path, message } = result.error.issues[0];
   const param = path.join('.');
   throw badRequest(param ? `${param}: ${message}` : 'The body must be a JSON object.', param || undefined);
 }
 
-/** A body with the numbers of JavaScript but in its schemas, which are shown or followed as they were written. */
-function plainOptions(body: unknown): unknown {
+/** A body with the numbers of JavaScript but in its schemas. */
+function plainOptions(body: unknown, written: readonly string[]): unknown {
   if (!isObject(body)) return body;
-  const written = ['tools', 'response_format'];
   return mapObject(body, (key, value) => [key, written.includes(key) ? value : plainNumbers(value)]);
 }

@@ -1,5 +1,6 @@
 import type { LocalSampler } from '../engine/local/engine.ts';
 import type { Chat } from '../text/chat.ts';
+import type { loadChats } from '../text/loadChat.ts';
 import type { Vocabulary } from '../text/vocabulary.ts';
 import { ApiError } from './apiError.ts';
 import { LogprobFormat } from './logprobs.ts';
@@ -13,6 +14,9 @@ export class ServedModel {
   readonly parent?: string;
   /** By its weights as they are: another, when it gets new ones. */
   sampler: LocalSampler;
+  /** Thinking or not. */
+  readonly chats: ReturnType<typeof loadChats>;
+  /** Not thinking where it need not. */
   readonly chat: Chat;
   readonly vocabulary: Vocabulary;
   /** Most tokens of a prompt and its answer together. */
@@ -21,12 +25,13 @@ export class ServedModel {
   /** Unix time in seconds. */
   readonly created = Math.floor(Date.now() / 1000);
 
-  constructor(parts: Omit<ServedModel, 'logprobs' | 'created'>) {
+  constructor(parts: Omit<ServedModel, 'chat' | 'logprobs' | 'created'>) {
     this.name = parts.name;
     this.root = parts.root;
     this.parent = parts.parent;
     this.sampler = parts.sampler;
-    this.chat = parts.chat;
+    this.chats = parts.chats;
+    this.chat = parts.chats();
     this.vocabulary = parts.vocabulary;
     this.contextTokens = parts.contextTokens;
     this.logprobs = new LogprobFormat(parts.vocabulary);

@@ -1,8 +1,9 @@
+import type { Agent } from '../agent/agent.ts';
 import { configOf } from '../checkpoint/checkpoint.ts';
 import { LocalEngine, type LocalEngineOptions } from '../engine/local/engine.ts';
 import { UserError } from '../errors.ts';
 import { modelName } from '../modelName.ts';
-import { loadChat } from '../text/loadChat.ts';
+import { loadChats } from '../text/loadChat.ts';
 import { readVocabulary } from '../text/vocabulary.ts';
 import { type NamedAdapter, openAdapters, refuseAdapters } from './adapters.ts';
 import { Admission } from './admission.ts';
@@ -12,6 +13,8 @@ import { listen } from './listen.ts';
 import { ServerMetrics } from './metrics.ts';
 import { NewWeights } from './newWeights.ts';
 import { ReadingThread } from './readingThread.ts';
+import { outlineOf } from './responses/agent.ts';
+import { KeptResponses } from './responses/kept.ts';
 import { ServedModel } from './servedModel.ts';
 
 export interface ServeOptions {
@@ -35,6 +38,10 @@ export interface ServeOptions {
   weightsFrom?: string;
   /** Adapters over the checkpoint, as models beside it: its weights are there once, and all are sampled in one batch. */
   lora?: readonly NamedAdapter[];
+  /** What answers `/v1/responses` with tools of its own, which the caller closes. Default: the model alone. */
+  agent?: Agent;
+  /** Most turns of one answer of it: calls, and what is said behind the last of them. Default 16. */
+  maxTurns?: number;
   engine?: LocalEngineOptions;
   onError?: (error: Error) => void;
 }
@@ -44,6 +51,8 @@ export interface RunningServer {
   model: string;
   /** The names of the adapters over it. */
   adapters: readonly string[];
+  /** The names of the tools that run here. */
+  tools: readonly string[];
   /** Most tokens of a prompt and its answer. */
   contextTokens: number;
   /** Lets nobody in any more, gives answers under way so much time, then ends them and frees everything. */
@@ -58,18 +67,22 @@ const defaultBodyBytes = 1 << 20;
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   const engine = await LocalEngine.start(options.engine);
   let reading: ReadingThread | undefined;
+  const kept = new KeptResponses();
   const free = async () => {
+    kept.close();
     await reading?.close();
     await engine.close();
   };
   try {
     const { model, config } = await openModel(engine, options);
     const { contextTokens } = model;
-    const { checkpoint, weightsFrom } = options;
+    const { checkpoint, weightsFrom, agent } = options;
     const adapters = await openAdapters(engine, model, options.lora ?? []);
     const models = [model, ...adapters];
     const names = models.map(({ name }) => name);
-    reading = new ReadingThread({ checkpoint, names, contextTokens, vocabularySize: config.vocabSize });
+    const outline = agent && (await outlineOf(agent));
+    const { vocabSize: vocabularySize } = config;
+    reading = new ReadingThread({ checkpoint, names, contextTokens, vocabularySize, agent: outline });
     const maxBatch = options.engine?.maxBatch ?? 64;
     const admission = new Admission(maxBatch + (options.maxQueue ?? 256));
     const host = options.host ?? '127.0.0.1';
@@ -78,6 +91,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       reading,
       admission,
       metrics: new ServerMetrics(() => model.sampler.status()),
+      responses: { agent, origins: outline?.origins ?? new Map(), kept, maxTurns: options.maxTurns ?? 16 },
       newWeights: weightsFrom ? new NewWeights({ engine, model, config, admission, folder: weightsFrom }) : undefined,
       apiKey: options.apiKey,
       allowOrigins: options.allowOrigins ?? [],
@@ -92,6 +106,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       url,
       model: model.name,
       adapters: adapters.map(({ name }) => name),
+      tools: outline?.tools.map(tool => tool.function.name) ?? [],
       contextTokens,
       async close(graceMs = 10_000) {
         const closed = new Promise(resolve => server.close(resolve));
@@ -124,7 +139,7 @@ async function openModel(engine: LocalEngine, options: ServeOptions) {
     name,
     root: checkpoint,
     sampler,
-    chat: loadChat(checkpoint),
+    chats: loadChats(checkpoint),
     vocabulary: readVocabulary(checkpoint),
     contextTokens: Math.min(config.maxPositions, cacheTokens, options.maxContext ?? Number.POSITIVE_INFINITY),
   });

@@ -1,4 +1,4 @@
-import { readCheckpointFiles } from '../checkpoint/textFiles.ts';
+import { type CheckpointFiles, readCheckpointFiles } from '../checkpoint/textFiles.ts';
 import { UserError } from '../errors.ts';
 import { readCallFormat } from './callFormat.ts';
 import type { Chat } from './chat.ts';
@@ -9,7 +9,7 @@ import { formatToolCall } from './toolCall.ts';
 import { readTurnBoundary } from './turnBoundary.ts';
 import { TurnReader } from './turnReader.ts';
 import { CLOSE, OPEN } from './turnText.ts';
-import { vocabularyOf } from './vocabulary.ts';
+import { type Vocabulary, vocabularyOf } from './vocabulary.ts';
 
 export interface ChatOptions {
   /** Whether the model may think before it speaks: the template's `enable_thinking`. Default: it may not. */
@@ -25,10 +25,29 @@ export interface ChatOptions {
  *
  * Throws a UserError that names the file that is missing, damaged or not supported, or a model that cannot think if it is to.
  */
-export function loadChat(dir: string, { enableThinking = false }: ChatOptions = {}): Chat {
+export function loadChat(dir: string, options: ChatOptions = {}): Chat {
+  return loadChats(dir)(options);
+}
+
+/** The chats of one checkpoint, thinking or not, with one tokenizer. @throws as `loadChat` */
+export function loadChats(dir: string): (options?: ChatOptions) => Chat {
   const files = readCheckpointFiles(dir);
   const vocabulary = vocabularyOf(files.tokenizer);
   const tokenizer = new SealedTokenizer(files.tokenizer, files.config, files.tokenizerPath);
+  const chats = new Map<boolean, Chat>();
+  return ({ enableThinking = false } = {}) => {
+    const chat = chats.get(enableThinking) ?? makeChat(files, vocabulary, tokenizer, enableThinking);
+    chats.set(enableThinking, chat);
+    return chat;
+  };
+}
+
+function makeChat(
+  files: CheckpointFiles,
+  vocabulary: Vocabulary,
+  tokenizer: SealedTokenizer,
+  enableThinking: boolean,
+): Chat {
   const template = new ChatTemplate(files, tokenizer, enableThinking);
   const format = readCallFormat(template);
   const { endOfTurn, observation } = readTurnBoundary(template, tokenizer);

@@ -11,6 +11,8 @@ export interface JsonSchemaParameters {
   problem(args: Record<string, unknown>): string | undefined;
 }
 
+export type ToolOrigin = { kind: 'code'; argument: string } | { kind: 'mcp'; server: string };
+
 /** A tool the policy may call. `execute` gets validated arguments; what it throws becomes the observation. */
 export interface Tool<Parameters extends z.ZodObject | JsonSchemaParameters = z.ZodObject | JsonSchemaParameters> {
   name: string;
@@ -24,6 +26,8 @@ export interface Tool<Parameters extends z.ZodObject | JsonSchemaParameters = z.
   limitsTime?: boolean;
   /** The tool itself cuts what is too long. */
   limitsOutput?: boolean;
+  /** What it runs, for who shows calls: the code in one of its arguments, or a tool of an MCP server. Default: a function. */
+  origin?: ToolOrigin;
   /** Ends what the tool keeps for one trajectory, such as an interpreter. */
   close?(): Promise<void> | void;
 }

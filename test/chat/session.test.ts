@@ -36,6 +36,7 @@ test('text, call, observation and answer are told in turn, and kept', async () =
   expect(kinds).toEqual(['text', 'call', 'arguments', 'observation', 'text']);
   expect(events.find(({ kind }) => kind === 'observation')).toEqual({
     kind: 'observation',
+    call: 0,
     name: 'weather',
     observation: '31',
   });

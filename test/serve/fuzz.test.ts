@@ -34,6 +34,7 @@ interface Attack {
 const pick = <T>(random: Random, list: readonly T[]): T => list[random.below(list.length)];
 const chat = (body: unknown): Attack => ({ method: 'POST', path: '/v1/chat/completions', body: JSON.stringify(body) });
 const completion = (body: unknown): Attack => ({ method: 'POST', path: '/v1/completions', body: JSON.stringify(body) });
+const response = (body: unknown): Attack => ({ method: 'POST', path: '/v1/responses', body: JSON.stringify(body) });
 const nested = (depth: number, open: string, close: string) => open.repeat(depth) + close.repeat(depth);
 
 /** Values that no field of a request takes. */
@@ -114,6 +115,30 @@ const wrongOfCompletion: Record<string, unknown[]> = {
   prompt_logprobs: [-1, 21, 'x'],
   prompt_alternatives: [-1, 21, 'x'],
 };
+const wrongOfResponse: Record<string, unknown[]> = {
+  input: [
+    ...[undefined, null, 3, [], {}, [null], [3], [{}], [{ type: 'nothing' }], [{ role: 'king', content: 'x' }]],
+    ...[
+      [{ role: 'user' }],
+      [{ role: 'user', content: [{ type: 'input_image' }] }],
+      Array(5000).fill({ role: 'user', content: 'x' }),
+    ],
+    [{ type: 'function_call', call_id: 'a', name: 'weather', arguments: '{}' }],
+    [{ type: 'function_call_output', call_id: 'toString', output: 'x' }],
+    [{ type: 'code_interpreter_call', code: 'x' }],
+  ],
+  instructions: [3, {}],
+  previous_response_id: [3, '', 'x', '__proto__'],
+  max_output_tokens: [0, 1.5, 'x'],
+  tools: [[{ type: 'function' }], [weatherTool], [{ type: 'mcp', server_url: 'http://127.0.0.1' }]],
+  tool_choice: ['always', { type: 'function', name: 'nothing' }, { type: 'mcp', server_label: 'x' }],
+  text: [3, { format: { type: 'xml' } }, { format: { type: 'json_schema', schema: { pattern: 'a' } } }],
+  reasoning: [{ effort: 3 }, 3],
+  metadata: [3, { a: 1 }, Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`${i}`, 'x']))],
+  background: [true],
+  prompt: [{ id: 'x' }],
+  top_logprobs: [1],
+};
 
 const brackets: [string, string][] = [
   ['[', ']'],
@@ -125,6 +150,9 @@ const wrongFields: Attack[] = [
   ...Object.entries(wrong).flatMap(([field, values]) => values.map(value => chat({ ...good, [field]: value }))),
   ...Object.entries(wrongOfCompletion).flatMap(([field, values]) =>
     values.map(value => completion({ model: 'weather', prompt: 'x', max_tokens: 1, [field]: value })),
+  ),
+  ...Object.entries(wrongOfResponse).flatMap(([field, values]) =>
+    values.map(value => response({ model: 'weather', input: 'x', max_output_tokens: 1, [field]: value })),
   ),
 ];
 

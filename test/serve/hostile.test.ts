@@ -5,6 +5,7 @@ import { parseBody } from '../../src/serve/body.ts';
 import { readChat } from '../../src/serve/chatReading.ts';
 import { readCompletion } from '../../src/serve/completionReading.ts';
 import { PromptModel } from '../../src/serve/promptModel.ts';
+import { readResponse } from '../../src/serve/responses/reading.ts';
 import { weatherModel } from './weatherModel.ts';
 
 let model: PromptModel;
@@ -20,6 +21,7 @@ beforeAll(async () => {
 const readers: Record<Route, (body: unknown) => unknown> = {
   'chat/completions': body => readChat(model, body),
   completions: body => readCompletion(model, body),
+  responses: body => readResponse(model, body),
 };
 
 function millisecondsOf(route: Route, body: Uint8Array): number {

@@ -26,7 +26,14 @@ async function asked(body: string): Promise<{ prompt: string; options: SamplingO
       return { tokens: [token], logprobs: [0], stopReason: 'stop' };
     },
   } as unknown as ServedModel['sampler'];
-  const model = new ServedModel({ name: 'm', root: qwen3Dir, sampler, chat, vocabulary, contextTokens: 1e6 });
+  const model = new ServedModel({
+    name: 'm',
+    root: qwen3Dir,
+    sampler,
+    chats: () => chat,
+    vocabulary,
+    contextTokens: 1e6,
+  });
   const work = structuredClone(readChat(promptModel, parseBody(Buffer.from(body))));
   await answerChat(model, work).whole(new AbortController().signal, () => {});
   return request!;

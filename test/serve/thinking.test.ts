@@ -48,6 +48,37 @@ test('what a model thinks is reasoning_content, in one piece or streamed, where 
     const direct = await client.chat.completions.create(ask(false));
     expect(direct.choices[0].message).not.toHaveProperty('reasoning_content');
     expect(direct.choices[0].message.content).toBeTruthy();
+
+    const question = {
+      model: 'thinking',
+      temperature: 0,
+      max_output_tokens: 12,
+      reasoning: { effort: 'low' as const },
+      input: [
+        { role: 'user' as const, content: 'Hello.' },
+        {
+          type: 'reasoning' as const,
+          id: 'rs_1',
+          summary: [],
+          content: [{ type: 'reasoning_text' as const, text: 'A greeting.' }],
+        },
+        { role: 'assistant' as const, content: 'Hello!' },
+        { role: 'user' as const, content: 'How are you?' },
+      ],
+    };
+    const response = await client.responses.create(question);
+    expect(response).toMatchObject({
+      output: [
+        {
+          type: 'reasoning',
+          status: 'incomplete',
+          content: [{ type: 'reasoning_text', text: message.reasoning_content }],
+        },
+      ],
+      usage: { output_tokens: 12, output_tokens_details: { reasoning_tokens: 12 } },
+    });
+    const events = await client.responses.stream(question).finalResponse();
+    expect(events.output[0]).toEqual({ ...response.output[0], id: events.output[0].id });
   } finally {
     await server.close();
   }

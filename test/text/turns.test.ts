@@ -105,7 +105,7 @@ describe.each([
         return { tokens: turn, logprobs: [], stopReason: 'stop' };
       },
     } as unknown as ServedModel['sampler'];
-    const model = new ServedModel({ name: 'm', root: 'm', sampler, chat, vocabulary, contextTokens: 1e6 });
+    const model = new ServedModel({ name: 'm', root: 'm', sampler, chats: () => chat, vocabulary, contextTokens: 1e6 });
     const work = { request: { model: 'm', stop: [] }, prompt: chat.encode('x'), calls: true };
     const never = new AbortController().signal;
     for (const { text, content, calls } of writtenTurns) {

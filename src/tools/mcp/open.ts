@@ -103,6 +103,7 @@ class OpenServer {
       parameters,
       // What a call waits for its turn is not its own time.
       limitsTime: true,
+      origin: { kind: 'mcp', server: this.name },
       execute: (args, signal) => this.#call(lease, name, args, taskId, signal),
       close: () => lease.close(),
     }));

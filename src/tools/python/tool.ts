@@ -24,6 +24,7 @@ export function pythonTool(session: Interpreter, profile: ToolProfile = toolPres
     },
     limitsTime: true,
     limitsOutput: outputChars !== undefined,
+    origin: { kind: 'code', argument },
     close: () => session.close(),
   };
 }

@@ -12,6 +12,7 @@ import { isServerUrl } from '../serverUrl.ts';
 import type { McpServer } from '../tools/mcp/servers.ts';
 import { missingPackages } from '../tools/packages/store.ts';
 import type { ToolProfile } from '../tools/profile.ts';
+import { formatTracker } from '../trackers/schema.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import type { OnPolicyWork } from './clusterTime.ts';
 import { planData } from './dataPlan.ts';
@@ -66,6 +67,8 @@ export interface TrainingPlan {
   evaluations?: EvaluationsPlan;
   /** What ends or names a run that collapses; absent where nothing is sampled. */
   guard?: string;
+  /** Who is told of its metrics beside its folder. */
+  trackers: string[];
 }
 
 /** Sequences that are sampled at once beside each other on accelerators hold their keys and values in bf16. */
@@ -88,11 +91,12 @@ export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
     mcp: recipe.mcp ?? [],
     missingPackages: missingPackages(recipe.tool.packages ?? []),
     data: await planData(recipe),
+    trackers: (recipe.track ?? []).map(formatTracker),
   };
 }
 
 /** What depends on the kind of training. */
-type Plan = Omit<TrainingPlan, 'data' | 'tool' | 'mcp' | 'missingPackages' | 'lora'>;
+type Plan = Omit<TrainingPlan, 'data' | 'tool' | 'mcp' | 'missingPackages' | 'lora' | 'trackers'>;
 
 function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan {
   const { demonstrations, epochs, batchSize, maxTokens } = recipe.training;

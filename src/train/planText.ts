@@ -41,6 +41,7 @@ export function formatPlan(plan: TrainingPlan): string {
     ...(plan.work ? [simulated(plan.work)] : []),
     ['evaluations', plan.evaluations ? formatEvaluations(plan.evaluations) : 'none: see evaluate in docs/method.md'],
     ...(plan.guard ? [['guard', plan.guard] as [string, string]] : []),
+    ...plan.trackers.map((tracker): [string, string] => ['tracker', tracker]),
     ['downloads', downloads.length ? downloads.map(download).join(', ') : 'nothing'],
     ...(plan.data.length > 0 ? [['data', plan.data.join('; ')] as [string, string]] : []),
   ];

@@ -9,6 +9,7 @@ import { type Shaping, shapings } from '../rewards/shaping.ts';
 import { section } from '../schema.ts';
 import { serversSchema } from '../tools/mcp/servers.ts';
 import { toolSchema } from '../tools/profile.ts';
+import { trackersSchema } from '../trackers/schema.ts';
 import { engineSchema, policyServerSchema } from './engineSchema.ts';
 import { evaluateSchema } from './evaluateSchema.ts';
 import { guardSchema } from './guardSchema.ts';
@@ -102,6 +103,8 @@ const common = {
   save,
   /** Measures the policy while it is trained. */
   evaluate: evaluateSchema.optional(),
+  /** Who is told of its metrics beside `metrics.jsonl`. */
+  track: trackersSchema.optional(),
 };
 
 const sft = section({

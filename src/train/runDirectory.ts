@@ -6,6 +6,7 @@ import { removeUnfinished, replaceFolder, syncToDisk, temporaryFolder, writeFile
 import { lockFolder } from '../folderLock.ts';
 import { firstIssue } from '../schema.ts';
 import { explained, SystemRefusal } from '../systemErrors.ts';
+import { mlflowFile, tensorboardFolder } from '../trackers/schema.ts';
 import { pinnedToolsFile } from './pinnedTools.ts';
 import { formatRecipe, parseRecipe, type Recipe, readSection } from './recipe.ts';
 import {
@@ -42,6 +43,7 @@ export interface CheckpointKeeping {
  *     initial/              the fresh model, where the recipe asks for one
  *     checkpoints/<update>/ weights and optimizer state, and rollouts by older weights, to resume from
  *     evaluations/<iteration>/ the samples of evaluations on benchmarks
+ *     tensorboard/          event files, and in mlflow.json what its run on a server is called, where the recipe has trackers
  *     best/                 the model that did best in evaluations, if there were any
  *     final/                the trained model
  *
@@ -235,6 +237,8 @@ const namesOfStart = [
   'best',
   'initial',
   pinnedToolsFile,
+  tensorboardFolder,
+  mlflowFile,
   'recipe.yaml',
   'checkpoints',
 ];

@@ -9,6 +9,7 @@ import type { Method } from '../methods/method.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { refuseOtherTokens } from '../text/sameTokens.ts';
+import { openTrackers, type Trackers } from '../trackers/trackers.ts';
 import { openWorld } from '../worlds/open.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import type { World } from '../worlds/world.ts';
@@ -71,11 +72,16 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
         `${runDir} was started with another recipe, see ${runDir}/recipe.yaml: choose another folder, or delete this one`,
       );
     }
-    if (run.finished) return { ...resultOf(run, { finished: true, checkpoint: run.final }), alreadyFinished: true };
-
-    refuseServers(recipe, options.allowMcp);
     const onProgress = options.onProgress ?? (() => {});
     const onNotice = (notice: string) => onProgress({ kind: 'notice', notice });
+    const trackers = await openTrackers(recipe, { runDir, onNotice });
+    if (run.finished) {
+      const result = resultOf(run, { finished: true, checkpoint: run.final });
+      for (const line of result.metrics) trackers.tell(line);
+      return trackers.during(async () => ({ ...result, alreadyFinished: true }));
+    }
+
+    refuseServers(recipe, options.allowMcp);
     const control: DownloadControl = {
       onDownload: (file, doneBytes, totalBytes) => onProgress({ kind: 'download', file, doneBytes, totalBytes }),
       onNotice,
@@ -89,15 +95,9 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
       if (!options.world) pinTools(runDir, serverTools);
       const engine = options.engine ?? (await startEngine(fittedHere(recipe, method, checkpoints), onNotice));
       try {
-        const end = await runLearner(
-          recipe,
-          method,
-          checkpoints,
-          run,
-          engine,
-          { data, evaluation },
-          signal,
-          onProgress,
+        const opened = { data, evaluation, trackers };
+        const end = await trackers.during(() =>
+          runLearner(recipe, method, checkpoints, run, engine, opened, signal, onProgress),
         );
         return resultOf(run, end);
       } finally {
@@ -126,6 +126,9 @@ function resultOf(run: RunDirectory, end: LoopEnd): TrainResult {
   return { ...end, metrics, best: bestOf(metrics) };
 }
 
+/** What a run has open beside its models. */
+type Opened = Pick<OpenTrainingData, 'data' | 'evaluation'> & { trackers: Trackers };
+
 /** Opens the models, and trains. */
 async function runLearner(
   recipe: Recipe,
@@ -133,10 +136,11 @@ async function runLearner(
   checkpoints: Checkpoints,
   run: RunDirectory,
   engine: Engine,
-  { data, evaluation }: Pick<OpenTrainingData, 'data' | 'evaluation'>,
+  opened: Opened,
   signal: AbortSignal,
   onProgress: (event: TrainEvent) => void,
 ): Promise<LoopEnd> {
+  const { data } = opened;
   const onNotice = (notice: string) => onProgress({ kind: 'notice', notice });
   if (recipe.init && !existsSync(run.initial)) {
     onNotice("making a fresh model: its tokenizer is learned from an expert's dialogues");
@@ -151,7 +155,7 @@ async function runLearner(
     teacher = method?.teacher ? await openTeacher(checkpoints.teacher, base, engine, control) : undefined;
     const chat = loadChat(base, { enableThinking: recipe.thinking === 'on' });
     const parts = { run, trainer: served ?? trainer, teacher: teacher?.scorer, chat, ...control };
-    return await learn(recipe, method, parts, { data, evaluation }, base, onProgress);
+    return await learn(recipe, method, parts, opened, base, onProgress);
   } finally {
     await teacher?.close?.();
     await served?.close();
@@ -163,7 +167,7 @@ async function learn(
   recipe: Recipe,
   method: Method | undefined,
   parts: Omit<LearnerContext, 'onProgress'>,
-  { data, evaluation }: Pick<OpenTrainingData, 'data' | 'evaluation'>,
+  { data, evaluation, trackers }: Opened,
   base: string,
   onProgress: (event: TrainEvent) => void,
 ): Promise<LoopEnd> {
@@ -179,7 +183,7 @@ async function learn(
   const learner = learnerOf(recipe, method, context, data);
   const goToEnd = async () => {
     standing = await goOn(run, trainer, learner, onNotice);
-    const watch = new Watch({ recipe, run, iterations: learner.iterations, trainer, chat, evaluation });
+    const watch = new Watch({ recipe, run, iterations: learner.iterations, trainer, chat, evaluation, trackers });
     return iterate({ recipe, run, trainer, learner, watch, base, signal, onProgress }, standing);
   };
   try {

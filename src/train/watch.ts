@@ -1,6 +1,7 @@
 import type { Trainer } from '../engine/types.ts';
 import { keepEvaluations } from '../eval/keptEvaluations.ts';
 import type { Chat } from '../text/chat.ts';
+import type { Trackers } from '../trackers/trackers.ts';
 import type { MeasureControl, OpenEvaluation } from './evaluation.ts';
 import { bestOf, evaluationMetrics, evaluationOf } from './evaluationMetrics.ts';
 import { departures, formatDepartures } from './guard.ts';
@@ -16,6 +17,8 @@ export interface WatchOptions {
   trainer: Trainer;
   chat: Chat;
   evaluation?: OpenEvaluation;
+  /** They are told of every line, those that are there already included. */
+  trackers: Trackers;
 }
 
 /**
@@ -30,6 +33,7 @@ export class Watch {
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#history = readMetrics(options.run.path);
+    for (const line of this.#history) options.trackers.tell(line);
   }
 
   get history(): readonly Metrics[] {
@@ -50,7 +54,7 @@ export class Watch {
    * @throws AbortError when the signal fires.
    */
   async evaluate(progress: Progress, control: MeasureControl): Promise<Metrics> {
-    const { recipe, run, trainer, chat, evaluation } = this.#options;
+    const { recipe, run, trainer, chat, evaluation, trackers } = this.#options;
     const policy = { chat, sampler: await trainer.sampler() };
     const measured = await evaluation!.measure(policy, run.evaluation(progress.iteration), control);
     const told = { ...progress, evaluation: evaluationMetrics(measured) };
@@ -65,18 +69,20 @@ export class Watch {
     run.logMore(told);
     if (known) this.#history.pop();
     this.#history.push(line);
+    trackers.tell(line);
     return line;
   }
 
   /** Takes down an iteration. @returns its line, and what the guard says where a metric has left its band with it */
   log(metrics: Metrics): { line: Metrics; warning?: string } {
-    const { recipe, run } = this.#options;
+    const { recipe, run, trackers } = this.#options;
     const guard = 'guard' in recipe ? recipe.guard : undefined;
     const outside = guard ? departures([...this.#history, metrics], guard) : [];
     const before = guard ? departures(this.#history, guard) : [];
     const line = { ...metrics, ...(outside.length > 0 && { outOfBand: outside.map(({ metric }) => metric) }) };
     run.log(line);
     this.#history.push(line);
+    trackers.tell(line);
     const left = outside.filter(({ metric }) => !before.some(departure => departure.metric === metric));
     return { line, warning: left.length > 0 ? formatDepartures(left, metrics.iteration, guard!) : undefined };
   }

@@ -51,6 +51,16 @@ test.each(made)('%s, whose models other runs make, is planned as far as it is kn
   expect(formatPlan(inTheEnd)).toMatch(/memory here/);
 });
 
+test('the plan says who is told of metrics', async () => {
+  const track = ['tensorboard', { kind: 'mlflow', url: 'http://127.0.0.1:5000' }];
+  const plan = await planTraining(parseRecipe({ method: 'grpo', model: 'none', track }));
+  const said = formatPlan(plan).match(/^tracker .*$/gm);
+  expect(said).toEqual([
+    expect.stringMatching(/^tracker +TensorBoard's files in the run's folder$/),
+    expect.stringMatching(/^tracker +MLflow at http:\/\/127\.0\.0\.1:5000, experiment sod$/),
+  ]);
+});
+
 test('the plan counts what the paper did', async () => {
   const plan = await planTraining(await loadRecipe('recipes/qwen3-0.6b/sod.yaml'));
   expect(plan).toMatchObject({ iterations: 120, updates: 480, sequences: 120 * 64 * 16, maxTokens: 2560 + 20480 });

@@ -32,8 +32,8 @@ export interface Rollout {
   limits?: RolloutLimits;
   /** What the seed of each turn is derived from. */
   seed: number;
-  /** Judges the trajectory, whose own `reward` and `correct` are not known yet. */
-  judge: (trajectory: Trajectory) => Verdict | Promise<Verdict>;
+  /** Judges the trajectory, whose own `reward` and `correct` are not known yet; `tools` are those that it had. */
+  judge: (trajectory: Trajectory, tools: readonly Tool[]) => Verdict | Promise<Verdict>;
   signal?: AbortSignal;
 }
 
@@ -44,7 +44,7 @@ export interface Verdict {
 
 /**
  * Lets the policy solve a task: turn, tool call, observation, turn, … until a turn makes no call or a limit is reached, be it
- * that of the sampler, which then says nothing.
+ * that of the sampler, which then says nothing; or until a tool says that its call was the last.
  * Sampled ids are kept as they were sampled. A call that fails, or cannot even be read, is answered with what is wrong.
  * @throws the reason of `signal`.
  */
@@ -58,7 +58,7 @@ export async function rollout(request: Rollout): Promise<Trajectory> {
     const record = new Recording(prompt.slice(0, promptTokens));
     const judged = async (end: TrajectoryEnd) => {
       const trajectory = record.trajectory(task.id, end);
-      return Object.assign(trajectory, await request.judge(trajectory));
+      return Object.assign(trajectory, await request.judge(trajectory, tools));
     };
     if (prompt.length > promptTokens) return await judged('tokens');
     const conversation = await sampler.open(prompt);
@@ -88,6 +88,10 @@ export async function rollout(request: Rollout): Promise<Trajectory> {
           const { observation, error } = await answer(parsed, tools, request);
           step.observation = observation;
           step.error = error;
+          if (tools.some(tool => tool.endsTrajectory?.())) {
+            end = 'answer';
+            break;
+          }
           const tokens = chat.observation(observation);
           if (record.responseTokens + tokens.length >= responseTokens) end = 'tokens';
           else {

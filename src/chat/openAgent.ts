@@ -4,6 +4,7 @@ import { UserError } from '../errors.ts';
 import type { Message } from '../text/message.ts';
 import { openWorldServers } from '../worlds/mcp.ts';
 import { openKit, openWorld, type ToolOptions } from '../worlds/open.ts';
+import { tasksOf } from '../worlds/tasks.ts';
 import { openTools } from './openTools.ts';
 
 export interface AgentOptions {
@@ -35,7 +36,7 @@ export async function openAgent(options: AgentOptions, offered: ToolOptions): Pr
   try {
     if (name) {
       const { world } = keep(await openWorld(name, offered));
-      const task = world.task('test', index);
+      const [task] = await tasksOf(world, 'test', [index]);
       const rules = task.messages.filter(({ role }) => role === 'system');
       return { tools: async () => world.tools(task), messages: [...said, ...rules], task, close };
     }

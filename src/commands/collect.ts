@@ -4,6 +4,7 @@ import { UserError } from '../errors.ts';
 import { stringifyJson } from '../json.ts';
 import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
 import type { ToolOptions } from '../worlds/open.ts';
+import { parseTaskCount } from '../worlds/taskCount.ts';
 import { interruptible } from './interrupt.ts';
 import { number, positiveInteger } from './options.ts';
 import { openPolicy, type PolicyOptions, serverHelp, withPolicy } from './policyOptions.ts';
@@ -99,11 +100,11 @@ ${serverHelp}`,
     });
 
 async function openTaskRange(tasks: string, offered: ToolOptions) {
-  const [, name, count] = /^(.+):([1-9]\d*)$/.exec(tasks) ?? [];
-  if (!name) throw new UserError(`--tasks ${tasks}: give a world and a number, such as shop:1000`);
+  const { world: name, count } = parseTaskCount(tasks);
+  if (!name || !count) throw new UserError(`--tasks ${tasks}: give a world and a number, such as shop:1000`);
   const { openWorld } = await import('../worlds/open.ts');
   const { world, ...opened } = await openWorld(name, offered);
-  return { range: { world, split: 'train' as const, tasks: Number(count) }, source: name, ...opened };
+  return { range: { world, split: 'train' as const, tasks: count }, source: name, ...opened };
 }
 
 async function openProblems({ dataset, limit, equivalence }: Options, offered: ToolOptions) {

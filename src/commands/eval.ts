@@ -4,6 +4,7 @@ import { benchmarkNames } from '../eval/benchmarks.ts';
 import type { KeptEvaluation } from '../eval/keptEvaluations.ts';
 import { percentText } from '../report/numbers.ts';
 import { equivalences } from '../rewards/equivalences.ts';
+import { parseTaskCount } from '../worlds/taskCount.ts';
 import { evalBenchmarks } from './evalBenchmarks.ts';
 import type { EvalOptions } from './evalOptions.ts';
 import { interruptible } from './interrupt.ts';
@@ -82,8 +83,8 @@ async function keep(checkpoint: string, evaluations: KeptEvaluation[]): Promise<
 
 /** Measures a model on a world's held-out tasks and prints the result. */
 async function evalWorld({ engine, folder }: OpenPolicy, options: EvalOptions): Promise<KeptEvaluation[]> {
-  const [, worldName, count] = /^(.+?)(?::(\d+))?$/.exec(options.tasks) ?? [];
-  if (!worldName || count === '0')
+  const { world: worldName, count = 100 } = parseTaskCount(options.tasks);
+  if (!worldName || count === 0)
     throw new UserError(`--tasks ${options.tasks}: give a world and a number, such as shop:20`);
   const [{ evaluateCheckpoint }, { worldEvaluation }, { refuseTooMany }, { openWorld }] = await Promise.all([
     import('../eval/evaluateCheckpoint.ts'),
@@ -91,7 +92,7 @@ async function evalWorld({ engine, folder }: OpenPolicy, options: EvalOptions): 
     import('../eval/sampling.ts'),
     import('../worlds/open.ts'),
   ]);
-  const settings = { tasks: Number(count ?? 100), k: options.samples, ...trajectorySettings(options) };
+  const settings = { tasks: count, k: options.samples, ...trajectorySettings(options) };
   refuseTooMany(settings.tasks, settings.k);
   const { world, close } = await openWorld(worldName, await offeredOf(options, folder));
   const result = await interruptible(signal =>

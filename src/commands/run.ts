@@ -31,10 +31,11 @@ Examples:
 Prints the dialogue as it goes on: the prompt, each turn of the model, each tool's answer, and whether the result is right.`,
     )
     .action(async (checkpoint: string, options: Options) => {
-      const [{ LocalEngine }, { loadChat }, { openWorld }, { judge }, { rollout }] = await Promise.all([
+      const [{ LocalEngine }, { loadChat }, { openWorld }, { tasksOf }, { judge }, { rollout }] = await Promise.all([
         import('../engine/local/engine.ts'),
         import('../text/loadChat.ts'),
         import('../worlds/open.ts'),
+        import('../worlds/tasks.ts'),
         import('../worlds/judge.ts'),
         import('../agent/rollout.ts'),
       ]);
@@ -45,7 +46,7 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
         const { world, close } = await openWorld(options.world, await offeredOf(options, checkpoint));
         const print = (tokens: readonly number[]) => process.stdout.write(chat.decode(tokens));
         const { correct, answer } = await interruptible(async signal => {
-          const task = world.task('test', options.task);
+          const [task] = await tasksOf(world, 'test', [options.task], signal);
           const { correct } = await rollout({
             task,
             tools: () => world.tools(task),
@@ -58,8 +59,8 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
               responseTokens: options.maxTokens,
             },
             seed: options.seed,
-            judge: async trajectory => {
-              const { score, correct } = await judge(world, task, trajectory);
+            judge: async (trajectory, tools) => {
+              const { score, correct } = await judge(world, task, trajectory, tools);
               return { reward: score, correct };
             },
             signal,

@@ -9,6 +9,7 @@ import { lastBoxed } from '../rewards/math.ts';
 import { section } from '../schema.ts';
 import type { Chat } from '../text/chat.ts';
 import { refuseLongPrompts } from '../worlds/promptLength.ts';
+import { tasksOf } from '../worlds/tasks.ts';
 import type { World } from '../worlds/world.ts';
 import { majority, mean, passAtK } from './metrics.ts';
 import { judgedRollout } from './sampling.ts';
@@ -70,7 +71,8 @@ export async function evaluate(
   { onProgress, ...control }: EvaluationControl = {},
 ): Promise<Evaluation> {
   const { k, seed, firstTask = 0 } = settings;
-  const tasks = Array.from({ length: settings.tasks }, (_, index) => world.task('test', firstTask + index));
+  const indices = Array.from({ length: settings.tasks }, (_, index) => firstTask + index);
+  const tasks = await tasksOf(world, 'test', indices, control.signal);
   refuseLongPrompts(world, tasks, chat, settings.maxPromptTokens ?? defaultPromptTokens);
   const requests = tasks.flatMap((task, position) =>
     Array.from({ length: k }, (_, sample) =>

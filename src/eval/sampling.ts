@@ -93,6 +93,7 @@ export async function sampleMissing<T>(
     place => !journal.has(placeNumber(place, tasks, settings.samples)),
   );
   const indices = [...new Set(places.map(({ task }) => task))];
+  await world.prepare?.(split, indices, control.signal ?? new AbortController().signal);
   const asked = function* () {
     for (const index of indices) yield world.task(split, index);
   };
@@ -130,8 +131,8 @@ export function judgedRollout(
       responseTokens: settings.maxResponseTokens,
     },
     seed,
-    judge: async trajectory => {
-      const { score, correct } = await judge(world, task, trajectory);
+    judge: async (trajectory, tools) => {
+      const { score, correct } = await judge(world, task, trajectory, tools);
       return { reward: score, correct };
     },
   };

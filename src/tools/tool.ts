@@ -24,6 +24,8 @@ export interface Tool<Parameters extends z.ZodObject | JsonSchemaParameters = z.
    * a model sees then does not depend on how busy the machine is.
    */
   limitsTime?: boolean;
+  /** What the tool acts in has come to its end: the trajectory ends with the call that was made last. */
+  endsTrajectory?(): boolean;
   /** The tool itself cuts what is too long. */
   limitsOutput?: boolean;
   /** What it runs, for who shows calls: the code in one of its arguments, or a tool of an MCP server. Default: a function. */

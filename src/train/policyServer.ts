@@ -3,6 +3,7 @@ import type { ServedPolicy } from '../engine/openai/servedPolicy.ts';
 import type { Trainer } from '../engine/types.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { promptOf } from '../worlds/promptLength.ts';
+import { tasksOf } from '../worlds/tasks.ts';
 import type { World } from '../worlds/world.ts';
 import type { Recipe } from './recipe.ts';
 
@@ -24,7 +25,8 @@ export async function openServedPolicy(
   if (recipe.method === 'sft' || !recipe.rollout.server) return undefined;
   const { ServedPolicy } = await import('../engine/openai/servedPolicy.ts');
   const { server, concurrency } = recipe.rollout;
-  const prompt = promptOf(world, world.task('train', recipe.training.firstTask), loadChat(checkpoint));
+  const [task] = await tasksOf(world, 'train', [recipe.training.firstTask], control.signal);
+  const prompt = promptOf(world, task, loadChat(checkpoint));
   return ServedPolicy.open(trainer, {
     ...control,
     ...server,

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { hubName } from '../hubName.ts';
 import { isMethodModule, type MethodModule } from '../methods/module.ts';
 import { isServerUrl } from '../serverUrl.ts';
+import { isOpenEnv } from '../worlds/openenv/address.ts';
 import type { Recipe } from './recipeSchema.ts';
 
 /** A run must find its checkpoints again from any directory. */
@@ -20,7 +21,7 @@ export function atAbsolutePaths(recipe: Recipe): Recipe {
   if (result.dataset) result.dataset = located(result.dataset);
   if (result.datasets) result.datasets = result.datasets.map(located);
   if (isMethodModule(result.method)) result.method = resolve(result.method) as MethodModule;
-  if (/[./]/.test(result.world)) result.world = resolve(result.world);
+  if (/[./]/.test(result.world) && !isOpenEnv(result.world)) result.world = resolve(result.world);
   if (result.evaluate?.benchmark) {
     const benchmark = result.evaluate.benchmark.replaceAll(/(?<==)[^,]+/g, atAbsolutePath);
     result.evaluate = { ...result.evaluate, benchmark };

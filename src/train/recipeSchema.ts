@@ -81,7 +81,7 @@ const common = {
   init: initSchema.optional(),
   /** What the model was made from, such as hf:Qwen/Qwen3-0.6B: tells a dry run its shape before the folder exists. */
   base: z.string().min(1).optional(),
-  /** A world by name, or the path of a module that exports one … */
+  /** A world by name, the path of a module that exports one, or openenv: and the address of a server that has it … */
   world: z.string().min(1).default('shop'),
   /** … or the rows of a dataset, such as hf:Gen-Verse/Open-AgentRL-30K: problems, or for sft demonstrations. */
   dataset: datasetSchema.optional(),

@@ -3,6 +3,7 @@ import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Sampler } from '../engine/types.ts';
 import { Random } from '../random.ts';
+import type { Tool } from '../tools/tool.ts';
 import { judge } from '../worlds/judge.ts';
 import { refuseNonFinite } from './finite.ts';
 import type { SamplingContext } from './learner.ts';
@@ -40,8 +41,8 @@ export async function sampleGroups(
       sampling: { temperature, topP },
       limits: rolloutLimits(rollout),
       seed: Random.of(seed, 'rollout', batch, position, sample).uint32(),
-      judge: async (trajectory: Trajectory) => {
-        const { score, correct } = await judge(world, task, trajectory);
+      judge: async (trajectory: Trajectory, tools: readonly Tool[]) => {
+        const { score, correct } = await judge(world, task, trajectory, tools);
         return { reward: rewardOf(recipe, trajectory, score), correct };
       },
     })),

@@ -38,8 +38,9 @@ export async function trainingTasks(
   for (let start = 0; chosen.length < total; start += promptsPerIteration) {
     await setImmediate();
     signal.throwIfAborted();
-    for (const position of taskIndices(seed, start, promptsPerIteration, tasks)) {
-      const index = firstTask + position;
+    const indices = taskIndices(seed, start, promptsPerIteration, tasks).map(position => firstTask + position);
+    await world.prepare?.('train', indices, signal);
+    for (const index of indices) {
       if (!lengths.has(index)) lengths.set(index, promptLength(world, world.task('train', index), chat));
       const fits = lengths.get(index)! <= maxPromptTokens;
       if (fits) chosen.push(index);

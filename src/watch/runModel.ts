@@ -20,6 +20,7 @@ import { rolloutLimits } from '../train/rolloutLimits.ts';
 import { scoreTrajectories } from '../train/teacher.ts';
 import { openTrainingData, worldIn } from '../train/trainingData.ts';
 import { judge } from '../worlds/judge.ts';
+import { tasksOf } from '../worlds/tasks.ts';
 import type { World } from '../worlds/world.ts';
 import type { ChatAnswer, ChatRequest } from './api.ts';
 
@@ -91,7 +92,7 @@ interface Parts {
 
 async function answer(parts: Parts, question: Omit<ChatRequest, 'model'>, signal: AbortSignal): Promise<ChatAnswer> {
   const { recipe, chat, sampler, world, teacher } = parts;
-  const task = asked(question, world);
+  const task = await asked(question, world, signal);
   const trajectory = await rollout({
     task,
     tools: () => world?.tools(task) ?? [],
@@ -104,9 +105,9 @@ async function answer(parts: Parts, question: Omit<ChatRequest, 'model'>, signal
       promptTokens: Number.POSITIVE_INFINITY,
     },
     seed: question.seed ?? 0,
-    judge: async trajectory => {
+    judge: async (trajectory, tools) => {
       if (question.messages || !world) return { reward: 0, correct: false };
-      const { score, correct } = await judge(world, task, trajectory);
+      const { score, correct } = await judge(world, task, trajectory, tools);
       return { reward: recipe.method === 'sft' ? score : rewardOf(recipe, trajectory, score), correct };
     },
     signal,
@@ -123,11 +124,15 @@ async function answer(parts: Parts, question: Omit<ChatRequest, 'model'>, signal
 }
 
 /** A held-out task of the run's world; or a person's dialogue with the rules and the tools of one. */
-function asked({ task: index = 0, messages }: Omit<ChatRequest, 'model'>, world?: World): Task {
+async function asked(
+  { task: index = 0, messages }: Omit<ChatRequest, 'model'>,
+  world: World | undefined,
+  signal: AbortSignal,
+): Promise<Task> {
   if (!world && !messages)
     throw new UserError('this run learns from dialogues alone and has no tasks: ask it yourself');
   if (index >= (world?.size ?? Number.POSITIVE_INFINITY)) throw new UserError(`there are only ${world!.size} tasks`);
-  const task = world?.task('test', index) ?? { id: 'chat', answer: '', messages: [] };
+  const [task] = world ? await tasksOf(world, 'test', [index], signal) : [{ id: 'chat', answer: '', messages: [] }];
   if (!messages) return task;
   const rules = messages[0].role === 'system' ? [] : task.messages.filter(({ role }) => role === 'system');
   return { ...task, messages: [...rules, ...messages] };

@@ -8,6 +8,7 @@ import { PythonPool } from '../tools/python/pool.ts';
 import { interpreterOf, pythonTool } from '../tools/python/tool.ts';
 import type { Tool } from '../tools/tool.ts';
 import { withServers } from './mcp.ts';
+import { isOpenEnv, openEnvUrl } from './openenv/address.ts';
 import { type ShopName, shops } from './shop/order.ts';
 import { shopWorld } from './shop/world.ts';
 import type { World } from './world.ts';
@@ -28,7 +29,7 @@ const worlds: Record<string, WorldFactory> = Object.fromEntries(
 /** A world and the interpreters and servers behind its tools, which run until it is closed. */
 export interface OpenWorld {
   world: World;
-  /** What its MCP servers offer. */
+  /** What its MCP servers offer, and the one that it is on. */
   serverTools: ServerTools[];
   close(): Promise<void>;
 }
@@ -46,19 +47,40 @@ export interface ToolOptions {
 }
 
 /**
- * Opens a world by its name, or from the path of a module whose default export is a `WorldFactory`.
+ * Opens a world by its name, from the path of a module whose default export is a `WorldFactory`, or by `openenv:` and the address of
+ * an OpenEnv server that has it.
  * @throws UserError if there is no such world.
  */
 export async function openWorld(name: string, options: ToolOptions = {}): Promise<OpenWorld> {
+  const {
+    world: own,
+    serverTools,
+    close,
+  } = isOpenEnv(name) ? await openServed(name, options) : await openHere(name, options);
+  try {
+    const { world, servers } = await withServers(own, options.mcp, options.timeoutMs);
+    return {
+      world,
+      serverTools: [...serverTools, ...servers.lists],
+      close: async () => void (await Promise.all([servers.close(), close()])),
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Only what OpenEnv needs loads its protocol. */
+async function openServed(name: string, { timeoutMs }: ToolOptions): Promise<OpenWorld> {
+  const { openEnvironment } = await import('./openenv/world.ts');
+  return openEnvironment(openEnvUrl(name), timeoutMs);
+}
+
+async function openHere(name: string, options: ToolOptions): Promise<OpenWorld> {
   const factory = Object.hasOwn(worlds, name) ? worlds[name] : await importWorld(name);
   const { kit, close } = openKit(options);
   try {
-    const { world, servers } = await withServers(made(factory, kit, name), options.mcp, options.timeoutMs);
-    return {
-      world,
-      serverTools: servers.lists,
-      close: async () => void (await Promise.all([servers.close(), close()])),
-    };
+    return { world: made(factory, kit, name), serverTools: [], close };
   } catch (error) {
     await close();
     throw error;

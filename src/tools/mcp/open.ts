@@ -1,6 +1,6 @@
-import type { JsonSchemaType, Tool as ToolDefinition } from '@modelcontextprotocol/client';
-import { AjvJsonSchemaValidator } from '@modelcontextprotocol/client/validators/ajv';
+import type { Tool as ToolDefinition } from '@modelcontextprotocol/client';
 import { UserError } from '../../errors.ts';
+import { jsonSchemaParameters } from '../jsonSchema.ts';
 import { type JsonSchemaParameters, type Tool, ToolError } from '../tool.ts';
 import { Connection, ConnectionLost } from './connection.ts';
 import { textOf } from './content.ts';
@@ -145,12 +145,9 @@ function chosen({ name, tools }: McpServer, offered: readonly ToolDefinition[]):
   });
 }
 
-const validator = new AjvJsonSchemaValidator();
-
-function parametersOf(server: McpServer, { name, inputSchema: jsonSchema }: ToolDefinition): JsonSchemaParameters {
+function parametersOf(server: McpServer, { name, inputSchema }: ToolDefinition): JsonSchemaParameters {
   try {
-    const check = validator.getValidator(jsonSchema as JsonSchemaType);
-    return { jsonSchema, problem: args => check(args).errorMessage };
+    return jsonSchemaParameters(inputSchema);
   } catch (error) {
     throw new UserError(
       `MCP server ${server.name}: the schema of its tool ${name} cannot be read (${(error as Error).message}); ` +

@@ -5,6 +5,7 @@ import {
   ProtocolError,
   SdkError,
   SdkErrorCode,
+  SdkHttpError,
   StreamableHTTPClientTransport,
   type Tool as ToolDefinition,
 } from '@modelcontextprotocol/client';
@@ -12,6 +13,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { abortable } from '../../abortable.ts';
 import { version } from '../../version.ts';
 import { ToolError, ToolLost } from '../tool.ts';
+import { isBusy, patientFetch } from './patientFetch.ts';
 import { Secrets } from './secrets.ts';
 import type { McpServer } from './servers.ts';
 
@@ -106,7 +108,7 @@ export class Connection {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ProtocolError) throw new ToolError('exception', `Error: ${this.hidden(error.message)}`);
-      if (error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout) {
+      if (isTooSlow(error)) {
         throw new ToolError('timeout', `Error: ${name} did not answer within ${timeoutMs / 1000} s.`);
       }
       this.#hasEnded = true;
@@ -135,9 +137,10 @@ export class Connection {
   }
 
   #makeTransport(): StdioClientTransport | StreamableHTTPClientTransport {
-    const { command, args, env, url, headers } = this.#server;
+    const { command, args, env, url, headers, timeoutMs = startTimeoutMs } = this.#server;
     if (!command) {
       return new StreamableHTTPClientTransport(new URL(url!), {
+        fetch: patientFetch(timeoutMs),
         requestInit: { headers: this.#secrets.filledIn(headers) },
       });
     }
@@ -155,6 +158,12 @@ export class Connection {
     const last = this.#words.trim().split('\n').at(-1);
     return this.hidden(last ? `${why}; it said: ${last}` : why);
   }
+}
+
+/** Whether a server let the time of a call pass, be it by saying that it is busy. */
+function isTooSlow(error: unknown): boolean {
+  if (error instanceof SdkHttpError) return isBusy(error.status);
+  return error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout;
 }
 
 /** Processes that must not outlive this one, however it exits. */

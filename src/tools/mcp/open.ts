@@ -31,7 +31,9 @@ export interface OpenServers {
  * @throws UserError that names the server which is not there, has no such tool, or describes one that cannot be understood.
  */
 export async function openServers(servers: readonly McpServer[], timeoutMs = defaultTimeoutMs): Promise<OpenServers> {
-  const opened = await Promise.allSettled(servers.map(server => OpenServer.open(server, timeoutMs)));
+  const opened = await Promise.allSettled(
+    servers.map(server => OpenServer.open({ ...server, timeoutMs: server.timeoutMs ?? timeoutMs })),
+  );
   const there = opened.flatMap(result => (result.status === 'fulfilled' ? result.value : []));
   const close = async () => void (await Promise.all(there.map(server => server.close())));
   const failed = opened.find(result => result.status === 'rejected');
@@ -56,15 +58,15 @@ export async function openServers(servers: readonly McpServer[], timeoutMs = def
   };
 }
 
+type TimedServer = McpServer & { timeoutMs: number };
+
 class OpenServer {
-  readonly #server: McpServer;
-  readonly #timeoutMs: number;
+  readonly #server: TimedServer;
   readonly #source: Source;
   readonly #definitions: (ToolDefinition & { parameters: JsonSchemaParameters })[];
 
-  private constructor(server: McpServer, timeoutMs: number, first: Connection, definitions: readonly ToolDefinition[]) {
+  private constructor(server: TimedServer, first: Connection, definitions: readonly ToolDefinition[]) {
     this.#server = server;
-    this.#timeoutMs = server.timeoutMs ?? timeoutMs;
     this.#definitions = definitions.map(definition => ({
       ...definition,
       parameters: parametersOf(server, definition),
@@ -72,10 +74,10 @@ class OpenServer {
     this.#source = sourceOf(server, first);
   }
 
-  static async open(server: McpServer, timeoutMs: number): Promise<OpenServer> {
+  static async open(server: TimedServer): Promise<OpenServer> {
     const first = await Connection.open(server);
     try {
-      return new OpenServer(server, timeoutMs, first, chosen(server, first.tools));
+      return new OpenServer(server, first, chosen(server, first.tools));
     } catch (error) {
       await first.close();
       throw error;
@@ -123,7 +125,7 @@ class OpenServer {
     const connection = await lease.connection(signal);
     const meta = taskId === undefined ? undefined : { [taskKey]: taskId };
     try {
-      const result = await connection.call(name, args, { timeoutMs: this.#timeoutMs, signal, meta });
+      const result = await connection.call(name, args, { timeoutMs: this.#server.timeoutMs, signal, meta });
       const text = connection.hidden(textOf(result));
       if (!result.isError) return text;
       throw new ToolError('exception', /^error\b/i.test(text) ? text : `Error: ${text}`);

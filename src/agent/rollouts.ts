@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
+import { ToolUnreachable } from '../tools/tool.ts';
 import { type Rollout, rollout } from './rollout.ts';
 import type { Trajectory } from './trajectory.ts';
 
@@ -8,6 +9,9 @@ export interface RolloutsOptions {
   concurrency?: number;
   signal?: AbortSignal;
 }
+
+/** So often a rollout is begun whose tools cannot be reached; each try is as long as they are waited for. */
+const mostTries = 5;
 
 /**
  * Runs many rollouts side by side; the trajectories come in the order of the requests.
@@ -48,7 +52,7 @@ export async function eachRollout(
     try {
       for (let request = waiting.next(); !request.done; request = waiting.next()) {
         const index = next++;
-        take(await rollout({ ...request.value, signal: stop }), index);
+        take(await repeated({ ...request.value, signal: stop }), index);
       }
     } catch (error) {
       failure.abort(error);
@@ -57,4 +61,15 @@ export async function eachRollout(
   };
   const ends = await Promise.allSettled(Array.from({ length: concurrency }, lane));
   if (ends.some(({ status }) => status === 'rejected')) throw stop.reason;
+}
+
+/** A rollout, from its beginning again where a tool could not be reached: by the same seeds it says the same. */
+async function repeated(request: Rollout): Promise<Trajectory> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await rollout(request);
+    } catch (error) {
+      if (!(error instanceof ToolUnreachable) || tries === mostTries) throw error;
+    }
+  }
 }

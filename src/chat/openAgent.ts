@@ -2,8 +2,9 @@ import type { Agent } from '../agent/agent.ts';
 import type { Task } from '../data/task.ts';
 import { UserError } from '../errors.ts';
 import type { Message } from '../text/message.ts';
+import { openKit, type ToolOptions } from '../worlds/kit.ts';
 import { openWorldServers } from '../worlds/mcp.ts';
-import { openKit, openWorld, type ToolOptions } from '../worlds/open.ts';
+import { openWorld } from '../worlds/open.ts';
 import { tasksOf } from '../worlds/tasks.ts';
 import { openTools } from './openTools.ts';
 
@@ -40,7 +41,7 @@ export async function openAgent(options: AgentOptions, offered: ToolOptions): Pr
       const rules = task.messages.filter(({ role }) => role === 'system');
       return { tools: async () => world.tools(task), messages: [...said, ...rules], task, close };
     }
-    const { kit } = keep(openKit(offered));
+    const { kit } = keep(await openKit(offered));
     const own = keep(await openTools(options.tools ?? [], kit));
     const servers = keep(await openWorldServers(offered.mcp ?? []));
     return { tools: async () => servers.tools(await own.fresh()), messages: said, close };

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { importDefault } from '../importModule.ts';
 import type { Tool } from '../tools/tool.ts';
-import type { WorldKit } from '../worlds/open.ts';
+import type { WorldKit } from '../worlds/kit.ts';
 
 /** The tools of a list, until they are closed. */
 export interface OpenTools {

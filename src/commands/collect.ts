@@ -3,7 +3,7 @@ import { parseDataset } from '../data/dataset.ts';
 import { UserError } from '../errors.ts';
 import { stringifyJson } from '../json.ts';
 import { type Equivalence, equivalences } from '../rewards/equivalences.ts';
-import type { ToolOptions } from '../worlds/open.ts';
+import type { ToolOptions } from '../worlds/kit.ts';
 import { parseTaskCount } from '../worlds/taskCount.ts';
 import { interruptible } from './interrupt.ts';
 import { number, positiveInteger } from './options.ts';
@@ -61,7 +61,11 @@ ${serverHelp}`,
     .action(async (checkpoint: string, options: Options) => {
       if (!options.tasks === !options.dataset)
         throw new UserError('give either --tasks, such as shop:1000, or --dataset, such as problems.jsonl');
-      const [{ collect }, { existsSync }] = await Promise.all([import('../collect/collect.ts'), import('node:fs')]);
+      const [{ collect }, { existsSync }, { withoutAddress }] = await Promise.all([
+        import('../collect/collect.ts'),
+        import('node:fs'),
+        import('../tools/profile.ts'),
+      ]);
       const { out, minScore, samples } = options;
       if (existsSync(out)) throw new UserError(`${out} already exists: choose another file or remove it`);
       const { engine, folder, servedAs } = await openPolicy(checkpoint, options);
@@ -80,7 +84,7 @@ ${serverHelp}`,
               {
                 out,
                 minScore,
-                source: [source, offered.tool, ...serverTools]
+                source: [source, withoutAddress(offered.tool), ...serverTools]
                   .map(part => (typeof part === 'string' ? part : stringifyJson(part)))
                   .join(', '),
                 servedAs,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { McpServer } from '../tools/mcp/servers.ts';
 import type { ToolProfile } from '../tools/profile.ts';
-import type { ToolOptions } from '../worlds/open.ts';
+import type { ToolOptions } from '../worlds/kit.ts';
 import { collect } from './options.ts';
 
 export interface ToolOption {
@@ -53,8 +53,8 @@ export async function offeredOf(
   options: ToolsOption,
   checkpoint: string,
   preset?: 'python' | 'paper',
-): Promise<Required<Pick<ToolOptions, 'tool' | 'mcp'>>> {
-  return { tool: await toolOf(options, checkpoint, preset), mcp: await serversOf(options) };
+): Promise<Required<Pick<ToolOptions, 'tool' | 'mcp' | 'onNotice'>>> {
+  return { tool: await toolOf(options, checkpoint, preset), mcp: await serversOf(options), onNotice: console.error };
 }
 
 /**

@@ -37,7 +37,8 @@ export class Measuring {
     const kept = readMeasurement(file);
     const asked = { ...settings, ...(this.#recipe.thinking === 'on' && { thinking: true }) };
     if (kept && isDeepStrictEqual(kept.settings, asked)) return kept.evaluation;
-    this.#opened ??= await openWorld(this.#recipe.world, { mcp: this.#recipe.mcp });
+    const { tool, mcp } = this.#recipe;
+    this.#opened ??= await openWorld(this.#recipe.world, { tool, mcp });
     const engine = await startEngine(this.#recipe);
     try {
       const evaluation = await evaluateCheckpoint(engine, checkpoint, this.#opened.world, asked, control);

@@ -3,7 +3,7 @@ import type { DownloadControl } from '../data/dataset.ts';
 import type { PromptTemplates } from '../data/prompts.ts';
 import type { Equivalence } from '../rewards/equivalences.ts';
 import type { McpServer } from '../tools/mcp/servers.ts';
-import type { ToolProfile } from '../tools/profile.ts';
+import { type ToolProfile, withoutAddress } from '../tools/profile.ts';
 import { type DatasetWorld, openDatasetWorld } from '../worlds/dataset.ts';
 import type { Benchmark } from './benchmarks.ts';
 import type { Result } from './benchmarkTable.ts';
@@ -100,7 +100,7 @@ export async function measure(
   const { world, digest, hasTests, serverTools, sameAnswer } = problems;
   const { equivalence, testTimeoutMs, tool } = options;
   openSamplesFolder(folder, {
-    ...{ model, problems: digest, equivalence, testTimeoutMs, ...settings, tool },
+    ...{ model, problems: digest, equivalence, testTimeoutMs, ...settings, tool: withoutAddress(tool) },
     ...(serverTools.length > 0 && { serverTools }),
   });
   const total = settings.runs * world.size * settings.samples;

@@ -1,4 +1,5 @@
 import type { CodeTests, Task } from '../data/task.ts';
+import type { SandboxFusion } from '../tools/sandboxFusion/server.ts';
 import type { CodeGrader } from './code/grader.ts';
 import type { MathComparer } from './equivalence/comparer.ts';
 import type { Equivalence } from './equivalences.ts';
@@ -11,6 +12,8 @@ export interface GraderOptions {
   untilFailure?: boolean;
   /** Of one test of a program. */
   testTimeoutMs?: number;
+  /** Runs programs in the place of the sandbox here. */
+  server?: SandboxFusion;
 }
 
 /** Judges answers to the problems of datasets: by their boxes, or as programs that are run. */
@@ -45,8 +48,8 @@ export class Grader {
   }
 
   async #run(answer: string, tests: CodeTests): Promise<Judgement> {
-    const { untilFailure, testTimeoutMs } = this.#options;
-    this.#code ??= import('./code/grader.ts').then(({ CodeGrader }) => new CodeGrader({ timeoutMs: testTimeoutMs }));
+    const { untilFailure, testTimeoutMs: timeoutMs, server } = this.#options;
+    this.#code ??= import('./code/grader.ts').then(({ CodeGrader }) => new CodeGrader({ timeoutMs, server }));
     return (await this.#code).grade(answer, tests, { untilFailure });
   }
 }

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { readJson } from '../documents.ts';
 import { currentFolder, writeFileWhole } from '../files.ts';
 import { isObject } from '../json.ts';
-import { parseToolProfile, type ToolProfile } from './profile.ts';
+import { parseToolProfile, type ToolProfile, withoutPlace } from './profile.ts';
 
 const agentFile = 'agent.json';
 
 export function writeAgentFile(folder: string, tool: ToolProfile): void {
-  writeFileWhole(join(folder, agentFile), `${JSON.stringify({ tool }, null, 2)}\n`);
+  writeFileWhole(join(folder, agentFile), `${JSON.stringify({ tool: withoutPlace(tool) }, null, 2)}\n`);
 }
 
 /**
@@ -21,5 +21,5 @@ export function toolOfModel(checkpoint: string): ToolProfile | undefined {
   const file = join(currentFolder(checkpoint), agentFile);
   if (!existsSync(file)) return undefined;
   const agent = readJson(file);
-  return parseToolProfile(isObject(agent) ? agent.tool : undefined, `${file}: tool`);
+  return withoutPlace(parseToolProfile(isObject(agent) ? agent.tool : undefined, `${file}: tool`));
 }

@@ -1,4 +1,4 @@
-/** How the code tool looks to the model, and how it runs what it is given. */
+/** How the code tool looks to the model, and how and where it runs what it is given. */
 import { z } from 'zod';
 import { readYaml } from '../documents.ts';
 import { UserError } from '../errors.ts';
@@ -29,7 +29,22 @@ const options = {
   packages: z.array(z.string().regex(/^[A-Za-z0-9][\w.-]*$/, 'must be the name of a package')).optional(),
 };
 
-const profile = section(options);
+/** A server of SandboxFusion runs 34 programs at the same time, where nobody has told it otherwise. */
+export const defaultConcurrency = 32;
+
+/** Where code runs. */
+const place = {
+  /** In the sandbox here, or by a server of SandboxFusion. Default: here. */
+  kind: z.enum(['local', 'sandbox-fusion']).optional(),
+  /** Of the server. */
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be the address of a server, such as http://127.0.0.1:8080' })
+    .optional(),
+  /** Calls that are under way there at the same time. Default 32. */
+  concurrency: count.max(4096).optional(),
+};
+
+const profile = section({ ...options, ...place });
 export type ToolProfile = z.output<typeof profile>;
 
 export const toolPresets = {
@@ -58,6 +73,14 @@ export const toolPresets = {
   },
 } satisfies Record<string, ToolProfile>;
 
+/** What is other than in the preset `python` where every call is a process of its own, with the packages of a server. */
+const served = {
+  state: 'fresh',
+  description:
+    'Runs Python code and returns what it prints and the value of its final expression. ' +
+    'Every call is a program of its own: nothing is kept between calls.',
+} satisfies Partial<ToolProfile>;
+
 export type ToolPreset = keyof typeof toolPresets;
 const presetNames = Object.keys(toolPresets) as ToolPreset[];
 
@@ -67,7 +90,41 @@ export const toolSchema = z
     z.enum(presetNames).transform(preset => ({ preset })),
     section({ preset: z.enum(presetNames).default('python'), ...profile.partial().shape }),
   ])
-  .transform(({ preset, ...own }): ToolProfile => ({ ...toolPresets[preset], ...own }));
+  .transform(({ preset, ...own }: { preset: ToolPreset } & Partial<ToolProfile>): ToolProfile => {
+    const isServed = own.kind === 'sandbox-fusion' && preset === 'python';
+    return { ...toolPresets[preset], ...(isServed && served), ...own };
+  })
+  .superRefine((tool, context) => {
+    const problem = misplaced(tool);
+    if (problem) context.addIssue({ code: 'custom', ...problem });
+  });
+
+/** What does not go with where the code runs. */
+function misplaced(tool: ToolProfile): { path: string[]; message: string } | undefined {
+  if (tool.kind !== 'sandbox-fusion') {
+    const key = (['url', 'concurrency'] as const).find(key => tool[key] !== undefined);
+    return key && { path: [key], message: 'is for kind: sandbox-fusion' };
+  }
+  if (!tool.url) return { path: ['url'], message: 'is required, such as http://127.0.0.1:8080' };
+  const { username, password, search } = new URL(tool.url);
+  if (username || password || search) {
+    return { path: ['url'], message: 'must hold no key, password or query, as runs keep it' };
+  }
+  if (tool.state === 'kept') {
+    return { path: ['state'], message: 'must be fresh: SandboxFusion keeps nothing between calls' };
+  }
+  return tool.packages && { path: ['packages'], message: 'is for kind: local; a server has packages of its own' };
+}
+
+/** What tells samples from others: the same server may be at another address. */
+export function withoutAddress({ url: _, concurrency: __, ...profile }: ToolProfile): ToolProfile {
+  return profile;
+}
+
+/** What a model remembers: where code runs is for those to say who run it. */
+export function withoutPlace({ kind: _, ...profile }: ToolProfile): ToolProfile {
+  return withoutAddress(profile);
+}
 
 /**
  * A profile by the name of a preset, or from a YAML file that says what a recipe's `tool` would.
@@ -96,6 +153,9 @@ export function formatToolProfile(tool: ToolProfile): string {
   const { name, argument, state, results, cut, outputChars, timeoutMs, memoryMiB, packages = [] } = tool;
   const parts = [
     `${name}(${argument})`,
+    tool.kind === 'sandbox-fusion'
+      ? `run by SandboxFusion at ${tool.url}, as tests of programs are, ${tool.concurrency ?? defaultConcurrency} at once`
+      : undefined,
     state === 'fresh' ? 'a fresh interpreter a call' : 'variables kept between calls',
     results === 'value' ? 'final values shown' : 'only what is printed',
     outputChars === undefined ? undefined : `observations of ${outputChars} characters, cut at the ${cut}`,

@@ -50,6 +50,11 @@ export class ToolLost extends UserError {
   override name = 'ToolLost';
 }
 
+/** What runs a tool cannot be reached for now: whoever called may begin again. */
+export class ToolUnreachable extends ToolLost {
+  override name = 'ToolUnreachable';
+}
+
 /** A tool whose `execute` takes exactly what its `parameters` describe. */
 export function defineTool<Parameters extends z.ZodObject>(tool: {
   name: string;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { hubName } from '../hubName.ts';
 import { loadChat } from '../text/loadChat.ts';
+import { withoutPlace } from '../tools/profile.ts';
 import { promptLength } from '../worlds/promptLength.ts';
 import type { World } from '../worlds/world.ts';
 import { missingImports } from './importsPlan.ts';
@@ -18,7 +19,7 @@ export async function planData(recipe: Recipe): Promise<string[]> {
   if (datasets.length === 0 || !areHere) return [];
   const notices: string[] = [];
   // Nothing is run: packages that its code would need may be missing, and servers.
-  const unarmed = { ...recipe, mcp: [], tool: { ...recipe.tool, packages: [] } };
+  const unarmed = { ...recipe, mcp: [], tool: { ...withoutPlace(recipe.tool), packages: [] } };
   const { data, close } = await openTrainingData(unarmed, { onNotice: notice => notices.push(notice) });
   try {
     if ('demonstrations' in data) {

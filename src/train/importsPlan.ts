@@ -7,6 +7,8 @@ import type { Demonstrations } from './demonstrations.ts';
 
 /** In a line what is missing and what to do; nothing where all is there. */
 export async function missingImports(demonstrations: Demonstrations, tool: ToolProfile): Promise<string[]> {
+  // What a server has is not known without asking it.
+  if (tool.kind === 'sandbox-fusion') return [];
   const counts = await importCounts(demonstrations, tool);
   const absent = await notFound([...counts.keys()], tool.packages ?? []);
   if (absent.length === 0) return [];

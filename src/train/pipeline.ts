@@ -10,6 +10,7 @@
  */
 import { abortable } from '../abortable.ts';
 import type { Task } from '../data/task.ts';
+import { Turnstile } from '../turnstile.ts';
 import { type KeptRollouts, keepRollouts, readRollouts } from './keptRollouts.ts';
 import type { Ahead, OnPolicyContext } from './learner.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
@@ -19,7 +20,6 @@ import { readMetrics } from './runDirectory.ts';
 import { sampleGroups } from './sampleGroups.ts';
 import type { Timeline } from './timeline.ts';
 import { batchOfTasks, trainingTasks } from './trainingTasks.ts';
-import { Turnstile } from './turnstile.ts';
 
 /** Groups that a teacher is asked about at once: while one is on its way, another is computed. */
 const scoredAtOnce = 4;

@@ -2,12 +2,12 @@ import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Scores } from '../engine/types.ts';
 import type { Teacher } from '../methods/method.ts';
+import type { Turnstile } from '../turnstile.ts';
 import type { SamplingContext } from './learner.ts';
 import type { RefilledGroups } from './refill.ts';
 import type { SamplingListener } from './sampleGroups.ts';
 import { scoreGroup } from './teacher.ts';
 import type { Timeline } from './timeline.ts';
-import type { Turnstile } from './turnstile.ts';
 
 /** The groups that an iteration learns from. */
 export interface Sampled extends RefilledGroups {

@@ -4,7 +4,8 @@ import { openDemonstrations } from '../data/tasks.ts';
 import { UserError } from '../errors.ts';
 import type { ServerTools } from '../tools/mcp/open.ts';
 import { openDatasetWorld } from '../worlds/dataset.ts';
-import { type OpenWorld, openWorld, type ToolOptions } from '../worlds/open.ts';
+import type { ToolOptions } from '../worlds/kit.ts';
+import { type OpenWorld, openWorld } from '../worlds/open.ts';
 import type { World } from '../worlds/world.ts';
 import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from './demonstrations.ts';
 import { type OpenEvaluation, openEvaluation } from './evaluation.ts';
@@ -78,7 +79,8 @@ async function openOnPolicy(recipe: OnPolicyRecipe, control: DownloadControl, op
   const { data, prompts, rollout, reward } = recipe;
   const datasets = datasetsOf(recipe);
   const { tool, mcp } = recipe;
-  const limits = { tool, mcp, timeoutMs: rollout.toolTimeoutMs, maxOutputChars: rollout.toolOutputChars };
+  const { toolTimeoutMs: timeoutMs, toolOutputChars: maxOutputChars } = rollout;
+  const limits = { tool, mcp, timeoutMs, maxOutputChars, onNotice: control.onNotice };
   if (datasets.length === 0) {
     const { world, ...opened } = await worldOf(recipe, open, limits);
     return { data: { world }, ...opened };

@@ -3,12 +3,12 @@ import { Mixture, type WeightedDataset } from '../data/mixture.ts';
 import { openTasks, type TaskOptions } from '../data/tasks.ts';
 import { Grader, type GraderOptions } from '../rewards/grader.ts';
 import type { ServerTools } from '../tools/mcp/open.ts';
+import { openKit, type ToolOptions } from './kit.ts';
 import { withServers } from './mcp.ts';
-import { openKit, type ToolOptions } from './open.ts';
 import type { World } from './world.ts';
 
 export interface DatasetWorldOptions
-  extends GraderOptions,
+  extends Omit<GraderOptions, 'server'>,
     Pick<TaskOptions, 'name' | 'prompts' | 'limit' | 'maxSkipped'> {
   offered?: ToolOptions;
 }
@@ -39,11 +39,14 @@ export async function openDatasetWorld(
   const references = 'source' in datasets ? [datasets] : datasets;
   const reading = { ...control, prompts, limit, maxSkipped, toolName: offered.tool?.name };
   const isMixed = references.length > 1;
+  const { kit, server, close: closeKit } = await openKit({ onNotice: control.onNotice, ...offered });
   const tasks = await Mixture.of(references, (reference, title) =>
     openTasks(reference, { ...reading, name: name ?? (isMixed ? title : reference.source) }),
-  );
-  const grader = new Grader(grading);
-  const { kit, close: closeKit } = openKit(offered);
+  ).catch(async error => {
+    await closeKit();
+    throw error;
+  });
+  const grader = new Grader({ ...grading, server });
   const close = async () => {
     await Promise.all([closeKit(), grader.close()]);
     tasks.close();

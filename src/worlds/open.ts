@@ -1,23 +1,12 @@
 import { UserError } from '../errors.ts';
 import { importDefault } from '../importModule.ts';
 import type { ServerTools } from '../tools/mcp/open.ts';
-import type { McpServer } from '../tools/mcp/servers.ts';
-import { packagesOf } from '../tools/packages/store.ts';
-import { type ToolProfile, toolPresets } from '../tools/profile.ts';
-import { PythonPool } from '../tools/python/pool.ts';
-import { interpreterOf, pythonTool } from '../tools/python/tool.ts';
-import type { Tool } from '../tools/tool.ts';
+import { openKit, type ToolOptions, type WorldKit } from './kit.ts';
 import { withServers } from './mcp.ts';
 import { isOpenEnv, openEnvUrl } from './openenv/address.ts';
 import { type ShopName, shops } from './shop/order.ts';
 import { shopWorld } from './shop/world.ts';
 import type { World } from './world.ts';
-
-/** What a world may build its tools from. */
-export interface WorldKit {
-  /** A fresh Python interpreter for one trajectory, as a tool: `python`, or what its profile calls it. */
-  python: () => Tool;
-}
 
 /** What a world's module exports as default. */
 export type WorldFactory = (kit: WorldKit) => World;
@@ -35,17 +24,6 @@ export interface OpenWorld {
 }
 
 /**
- * How Python is offered, and whose tools beside it; of one call its time, and how much of its output is kept, where the profile does
- * not say.
- */
-export interface ToolOptions {
-  tool?: ToolProfile;
-  /** MCP servers, beside those that a world has. */
-  mcp?: readonly McpServer[];
-  timeoutMs?: number;
-  maxOutputChars?: number;
-}
-
 /**
  * Opens a world by its name, from the path of a module whose default export is a `WorldFactory`, or by `openenv:` and the address of
  * an OpenEnv server that has it.
@@ -78,7 +56,7 @@ async function openServed(name: string, { timeoutMs }: ToolOptions): Promise<Ope
 
 async function openHere(name: string, options: ToolOptions): Promise<OpenWorld> {
   const factory = Object.hasOwn(worlds, name) ? worlds[name] : await importWorld(name);
-  const { kit, close } = openKit(options);
+  const { kit, close } = await openKit(options);
   try {
     return { world: made(factory, kit, name), serverTools: [], close };
   } catch (error) {
@@ -97,20 +75,6 @@ function made(factory: WorldFactory, kit: WorldKit, name: string): World {
   }
   if (typeof world?.task === 'function' && typeof world.tools === 'function') return world as World;
   throw new UserError(`${name}: its function (kit) => World must give a world, with task and tools`);
-}
-
-/** Interpreters for a world's tools, which run until it is closed. @throws UserError where a package of the tool is missing. */
-export function openKit(options: ToolOptions): { kit: WorldKit; close(): Promise<void> } {
-  const { tool = toolPresets.python as ToolProfile } = options;
-  const { timeoutMs = options.timeoutMs, memoryMiB, outputChars, packages = [] } = tool;
-  const pool = new PythonPool({
-    timeoutMs,
-    memoryBytes: memoryMiB && memoryMiB * 2 ** 20,
-    packages: packagesOf(packages),
-    // The tool cuts its output by its profile: both of its ends are needed.
-    maxOutputChars: outputChars === undefined ? options.maxOutputChars : 4 * outputChars + 1024,
-  });
-  return { kit: { python: () => pythonTool(interpreterOf(pool, tool), tool) }, close: () => pool.close() };
 }
 
 async function importWorld(path: string): Promise<WorldFactory> {

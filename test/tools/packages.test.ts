@@ -17,7 +17,7 @@ import { importsOf } from '../../src/train/importsPlan.ts';
 import { planTraining } from '../../src/train/plan.ts';
 import { formatPlan } from '../../src/train/planText.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
-import { openKit } from '../../src/worlds/open.ts';
+import { openKit } from '../../src/worlds/kit.ts';
 import { cli } from '../cli.ts';
 
 const { XDG_CACHE_HOME } = process.env;
@@ -151,8 +151,8 @@ importlib.resources.files('tiny_thing').joinpath('words.txt').read_text()`;
   });
 });
 
-test('a profile whose packages were not added is refused, with what to do', () => {
-  expect(() => openKit({ tool: { ...toolPresets.python, packages: ['tiny-thing', 'numpy'] } })).toThrow(
+test('a profile whose packages were not added is refused, with what to do', async () => {
+  await expect(openKit({ tool: { ...toolPresets.python, packages: ['tiny-thing', 'numpy'] } })).rejects.toThrow(
     "the code tool's profile names the package numpy, which the sandbox has not: run sod packages add numpy",
   );
 });

@@ -5,10 +5,16 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { toolOfModel, writeAgentFile } from '../../src/tools/agentFile.ts';
 import { callTool } from '../../src/tools/call.ts';
-import { readToolProfile, type ToolProfile, toolPresets } from '../../src/tools/profile.ts';
+import {
+  formatToolProfile,
+  parseToolProfile,
+  readToolProfile,
+  type ToolProfile,
+  toolPresets,
+} from '../../src/tools/profile.ts';
 import { toolSchema } from '../../src/tools/schema.ts';
 import { formatRecipe, parseRecipe } from '../../src/train/recipe.ts';
-import { openKit } from '../../src/worlds/open.ts';
+import { openKit } from '../../src/worlds/kit.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sod-profile-'));
 const own: ToolProfile = {
@@ -20,7 +26,9 @@ const own: ToolProfile = {
   outputChars: 10,
   cut: 'start',
 };
-const [paper, kept, mine] = [toolPresets.paper, toolPresets.python, own].map(tool => openKit({ tool }));
+const [paper, kept, mine] = await Promise.all(
+  [toolPresets.paper, toolPresets.python, own].map(tool => openKit({ tool })),
+);
 afterAll(() => Promise.all([paper, kept, mine].map(({ close }) => close())));
 
 describe("the paper's tool", () => {
@@ -82,6 +90,44 @@ test('a recipe names a preset, or what is other than in one, and is written out 
   expect(() => recipe('papr')).toThrow(/^recipe: tool: /);
 });
 
+describe('code that a server runs', () => {
+  const url = 'http://gpu-7:8080';
+  const tool = (own: object) => parseToolProfile({ kind: 'sandbox-fusion', ...own }, 'recipe: tool');
+
+  test('has nothing that lasts, and the model is told so', () => {
+    expect(tool({ url })).toMatchObject({ name: 'python', state: 'fresh', url });
+    expect(tool({ url }).description).toContain('nothing is kept between calls');
+    expect(tool({ url, preset: 'paper' })).toEqual({ ...toolPresets.paper, kind: 'sandbox-fusion', url });
+    expect(parseToolProfile(tool({ url }), 'again')).toEqual(tool({ url }));
+  });
+
+  test('is named in plans', () => {
+    expect(formatToolProfile(tool({ url, concurrency: 8 }))).toBe(
+      'python(code), run by SandboxFusion at http://gpu-7:8080, as tests of programs are, 8 at once, ' +
+        'a fresh interpreter a call, final values shown',
+    );
+  });
+
+  test.each([
+    [{}, 'url: is required, such as http://127.0.0.1:8080'],
+    [{ url: 'gpu-7:8080' }, 'url: must be the address of a server'],
+    [{ url: 'http://me:secret@gpu-7' }, 'url: must hold no key, password or query'],
+    [{ url, state: 'kept' }, 'state: must be fresh: SandboxFusion keeps nothing between calls'],
+    [{ url, packages: ['numpy'] }, 'packages: is for kind: local; a server has packages of its own'],
+    [{ kind: 'local', url }, 'url: is for kind: sandbox-fusion'],
+  ])('%j is refused', (own, message) => {
+    expect(() => tool(own)).toThrow(`recipe: tool: ${message}`);
+  });
+
+  test('is no matter of the model, that remembers how its tool looks', () => {
+    writeAgentFile(folder, tool({ url, concurrency: 8 }));
+    const { kind: _, url: __, ...look } = tool({ url });
+    expect(toolOfModel(folder)).toEqual(look);
+    writeFileSync(join(folder, 'agent.json'), JSON.stringify({ tool: tool({ url: 'http://elsewhere.example' }) }));
+    expect(toolOfModel(folder)).toEqual(look);
+  });
+});
+
 test('commands take a preset or a file', () => {
   const file = join(folder, 'tool.yaml');
   writeFileSync(file, 'preset: paper\nstate: kept\n');
@@ -93,7 +139,7 @@ test('commands take a preset or a file', () => {
 });
 
 test('a model remembers its tool', () => {
-  expect(toolOfModel(folder)).toBeUndefined();
+  expect(toolOfModel(mkdtempSync(join(tmpdir(), 'sod-profile-')))).toBeUndefined();
   writeAgentFile(folder, own);
   expect(toolOfModel(folder)).toEqual(own);
   writeFileSync(join(folder, 'agent.json'), '{"tool": {"name": ""}}');

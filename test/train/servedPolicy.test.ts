@@ -12,8 +12,8 @@ import { formatRecipe, parseRecipe, type Recipe } from '../../src/train/recipe.t
 import { readMetrics, readTrajectories } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
 import { cli } from '../cli.ts';
-import { faultyProxy, sometimes } from '../engine/openai/faultyProxy.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+import { faultyProxy, sometimes } from '../http/faultyProxy.ts';
 import { smallModels } from '../madeOnce.ts';
 
 const folder = temporaryFolder(afterAll);

@@ -13,8 +13,8 @@ import { newestTrajectory, readMetrics } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
 import type { TrainEvent } from '../../src/train/trainEvent.ts';
 import { openWorld } from '../../src/worlds/open.ts';
-import { faultyProxy, sometimes } from '../engine/openai/faultyProxy.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+import { faultyProxy, sometimes } from '../http/faultyProxy.ts';
 import { smallModels } from '../madeOnce.ts';
 
 const key = 'a-key-that-nobody-may-read';

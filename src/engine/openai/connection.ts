@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import type { Agent } from 'node:http';
 import { UserError } from '../../errors.ts';
-import { type Answer, agentFor, exchange } from '../exchange.ts';
-import { mayPass, Passing, Patience, type PatienceOptions, passing, wordsOf } from '../patience.ts';
+import { type Answer, agentFor, exchange } from '../../http/exchange.ts';
+import { broken, mayPass, Passing, Patience, type PatienceOptions, passing, wordsOf } from '../../http/patience.ts';
 
 export interface ConnectionOptions extends PatienceOptions {
   /** Most requests under way at the same time; further ones wait for their turn. Default 256. */
@@ -76,18 +76,10 @@ export class Connection {
     if (this.#isClosed) throw closedError();
     const request = { url: this.#url + call.path, agent: this.#agent, headers, body, signal, silenceMs };
     const answer = await exchange(request).catch(error => {
-      throw this.#isClosed ? closedError() : explained(error);
+      throw this.#isClosed ? closedError() : broken(error);
     });
     return call.read(contentOf(answer, call, this.#apiKey !== undefined));
   }
-}
-
-/** What broke a connection: the network, which may pass, or certificates and the like, which do not. */
-function explained(error: NodeJS.ErrnoException): Error {
-  if (error.name === 'AbortError' || error instanceof UserError) return error;
-  const what = `cannot be reached (${error.code ?? error.message})`;
-  const isPassing = error.code === undefined || /^(E(?!RR_|PROTO)|HPE_)/.test(error.code);
-  return isPassing ? new Passing(what) : new UserError(what);
 }
 
 function contentOf({ status, headers, body }: Answer, call: Call<unknown>, hasKey: boolean): unknown {

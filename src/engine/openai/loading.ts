@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../../errors.ts';
-import { Passing } from '../patience.ts';
+import { Passing } from '../../http/patience.ts';
 import type { Call } from './connection.ts';
 import { understood } from './dialect.ts';
 

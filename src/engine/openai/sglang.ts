@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Passing } from '../patience.ts';
+import { Passing } from '../../http/patience.ts';
 import type { Completion, TokenIds } from '../types.ts';
 import {
   alternativesOf,

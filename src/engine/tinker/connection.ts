@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import type { Agent } from 'node:http';
 import { UserError } from '../../errors.ts';
-import { agentFor, exchange, Silence } from '../exchange.ts';
-import { mayPass, Passing, Patience, type PatienceOptions, passing, wordsOf } from '../patience.ts';
+import { agentFor, exchange, Silence } from '../../http/exchange.ts';
+import { mayPass, Passing, Patience, type PatienceOptions, passing, wordsOf } from '../../http/patience.ts';
 import { protobufType } from './messages.ts';
 
 export interface ConnectionOptions extends PatienceOptions {

@@ -7,7 +7,7 @@ import { adapterFiles } from '../../checkpoint/adapter.ts';
 import { readCheckpoint, writeCheckpoint } from '../../checkpoint/checkpoint.ts';
 import { mergeAdapter } from '../../checkpoint/mergeAdapter.ts';
 import { replaceFolder, temporaryFolder } from '../../files.ts';
-import { Passing } from '../patience.ts';
+import { Passing } from '../../http/patience.ts';
 import type { Connection } from './connection.ts';
 import { checkpointRoute } from './savedPlace.ts';
 

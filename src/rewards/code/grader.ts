@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { CodeTests } from '../../data/task.ts';
 import { PythonPool, type PythonResult } from '../../tools/python/pool.ts';
+import { ServedPrograms } from '../../tools/sandboxFusion/interpreter.ts';
+import type { SandboxFusion } from '../../tools/sandboxFusion/server.ts';
 import type { Judgement } from '../judgement.ts';
 import { callOf, checkOf, programOf, syntaxCheck } from './harness.ts';
 import { lastPythonBlock } from './pythonBlock.ts';
@@ -9,12 +11,14 @@ import { sameOutput } from './sameOutput.ts';
 import { sameValue } from './sameValue.ts';
 
 export interface CodeGraderOptions {
-  /** Tests that run at the same time. Default: one a core. */
+  /** Tests that run at the same time. Default: one a core; of a server, as many as it is asked for at once. */
   workers?: number;
   /** Of a test, its own running alone. Default 10,000: WebAssembly is several times slower than Python on the machine itself. */
   timeoutMs?: number;
-  /** Of a test. Default 512 MiB. */
+  /** Of a test in the sandbox here. Default 512 MiB. */
   memoryBytes?: number;
+  /** Runs them in the place of the sandbox here, in the memory that it has for a program. */
+  server?: SandboxFusion;
 }
 
 /** What became of a test; `skipped`: it was not run any more. */
@@ -40,24 +44,28 @@ const MOST_TIMEOUTS = 3;
 
 const NO_PROGRAM: CodeScore = { score: -1, correct: false, verdicts: [] };
 
-/** Runs programs that a model wrote in the sandbox, against tests; the outputs of examples never go in there. */
+/** Runs programs that a model wrote in the sandbox, or on a server, against tests; the outputs of examples never go in there. */
 export class CodeGrader {
-  readonly #pool: PythonPool;
+  readonly #programs: Pick<PythonPool, 'runProgram' | 'close'>;
   readonly #workers: number;
 
   constructor({
-    workers = availableParallelism(),
+    server,
+    workers = server?.concurrency ?? availableParallelism(),
     timeoutMs = 10_000,
     memoryBytes = 512 * 2 ** 20,
   }: CodeGraderOptions = {}) {
     this.#workers = workers;
-    this.#pool = new PythonPool({ workers, timeoutMs, memoryBytes, maxOutputChars: MAX_OUTPUT_CHARS });
+    this.#programs = server
+      ? new ServedPrograms(server, timeoutMs)
+      : new PythonPool({ workers, timeoutMs, memoryBytes, maxOutputChars: MAX_OUTPUT_CHARS });
   }
 
-  /** Grades the last Python block of an answer. @throws the reason of `signal`. */
+  /** Grades the last Python block of an answer. @throws the reason of `signal`; ToolLost where the server fails or refuses. */
   async grade(answer: string, tests: CodeTests, options: GradeOptions = {}): Promise<CodeScore> {
     const code = lastPythonBlock(answer);
-    if (code === undefined || (await this.#pool.runProgram(syntaxCheck, code, options.signal)).error) return NO_PROGRAM;
+    if (code === undefined || (await this.#programs.runProgram(syntaxCheck, code, options.signal)).error)
+      return NO_PROGRAM;
     const verdicts = await this.#verdicts(code, tests, options);
     const passed = verdicts.filter(verdict => verdict === 'passed').length;
     return { score: passed / verdicts.length, correct: passed === verdicts.length, verdicts };
@@ -65,7 +73,7 @@ export class CodeGrader {
 
   /** Ends all interpreters; what is running fails. */
   async close(): Promise<void> {
-    await this.#pool.close();
+    await this.#programs.close();
   }
 
   /** As many tests at once as there are workers; what counts does not depend on how many those are. */
@@ -83,7 +91,7 @@ export class CodeGrader {
 
   async #test(code: string, tests: CodeTests, i: number, signal?: AbortSignal): Promise<Verdict> {
     const { program, input, isRight } = runOf(code, tests, i);
-    const { output, error }: PythonResult = await this.#pool.runProgram(program, input, signal);
+    const { output, error }: PythonResult = await this.#programs.runProgram(program, input, signal);
     if (error) return error === 'timeout' ? 'timeout' : 'error';
     return isRight(output) ? 'passed' : 'wrong';
   }

@@ -7,7 +7,7 @@ import { type Tool, ToolError } from '../tool.ts';
 import type { PythonPool, PythonResult, PythonSession } from './pool.ts';
 
 /** What runs the code of one trajectory. */
-type Interpreter = Pick<PythonSession, 'run' | 'close'>;
+export type Interpreter = Pick<PythonSession, 'run' | 'close'>;
 
 /** The code interpreter as a tool of one trajectory, with the pool's time limit; closing the tool closes the session. */
 export function pythonTool(session: Interpreter, profile: ToolProfile = toolPresets.python): Tool {

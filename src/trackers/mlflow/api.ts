@@ -1,8 +1,8 @@
 import type { Agent } from 'node:http';
 import { z } from 'zod';
-import { agentFor, exchange } from '../../engine/exchange.ts';
-import { wordsOf } from '../../engine/patience.ts';
 import { UserError } from '../../errors.ts';
+import { agentFor, exchange } from '../../http/exchange.ts';
+import { wordsOf } from '../../http/patience.ts';
 import { isServerUrl } from '../../serverUrl.ts';
 
 /** MLflow's REST API, version 2.0: https://mlflow.org/docs/latest/api_reference/rest-api.html */

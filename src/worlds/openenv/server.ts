@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { agentFor, exchange } from '../../engine/exchange.ts';
 import { UserError } from '../../errors.ts';
+import { agentFor, exchange } from '../../http/exchange.ts';
 import {
   countSchema,
   metadataSchema,

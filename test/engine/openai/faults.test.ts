@@ -6,8 +6,8 @@ import { ServedModel } from '../../../src/engine/openai/servedModel.ts';
 import { UserError } from '../../../src/errors.ts';
 import { Random } from '../../../src/random.ts';
 import { type RunningServer, serve } from '../../../src/serve/server.ts';
+import { type FaultyProxy, faults, faultyProxy, sometimes } from '../../http/faultyProxy.ts';
 import { weatherModel } from '../../serve/weatherModel.ts';
-import { type FaultyProxy, faults, faultyProxy, sometimes } from './faultyProxy.ts';
 
 let checkpoint: string;
 let server: RunningServer;

@@ -7,7 +7,7 @@ import { openAgent } from '../../../src/chat/openAgent.ts';
 import { type RunningServer, serve } from '../../../src/serve/server.ts';
 import { toolPresets } from '../../../src/tools/profile.ts';
 import { defineTool, type Tool } from '../../../src/tools/tool.ts';
-import { openKit } from '../../../src/worlds/open.ts';
+import { openKit } from '../../../src/worlds/kit.ts';
 import { testServer } from '../../tools/mcp/servers.ts';
 import { weather, weatherModel, weatherTool } from '../weatherModel.ts';
 
@@ -170,7 +170,7 @@ test('MCP servers: their tools are called under their names', async () => {
 
 /** The code tool under the name that the model knows; in front of the code, which is a city, stands what gives it a value. */
 function pythonWeather(prelude: string) {
-  const { kit, close } = openKit({ tool: { ...toolPresets.python, name, description, argument: 'city' } });
+  const { kit, close } = await openKit({ tool: { ...toolPresets.python, name, description, argument: 'city' } });
   opened.push({ close });
   return async (): Promise<Tool[]> => {
     const python = kit.python();

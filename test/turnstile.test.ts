@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Turnstile } from '../../src/train/turnstile.ts';
+import { Turnstile } from '../src/turnstile.ts';
 
 test('lets so many in at a time, in their order, also where some fail', async () => {
   const turnstile = new Turnstile(2);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { UserError } from '../errors.ts';
 import { SystemRefusal } from '../systemErrors.ts';
 
 /** What FastAPI says of a request that is not as it should be. */
@@ -87,6 +88,14 @@ export class Patience {
     }
     await sleep(Math.max(Math.min(retryAfterMs, longestPauseMs), growing), undefined, { signal });
   }
+}
+
+/** What broke a connection: the network, which may pass, or certificates and the like, which do not. */
+export function broken(error: NodeJS.ErrnoException): Error {
+  if (error.name === 'AbortError' || error instanceof UserError) return error;
+  const what = `cannot be reached (${error.code ?? error.message})`;
+  const isPassing = error.code === undefined || /^(E(?!RR_|PROTO)|HPE_)/.test(error.code);
+  return isPassing ? new Passing(what) : new UserError(what);
 }
 
 /** Whether a refusal may pass: requests that took too long or came too often, and errors of the server's own. */

@@ -1,6 +1,6 @@
 import { createServer, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Random } from '../../../src/random.ts';
+import type { Random } from '../../src/random.ts';
 
 export const faults = ['busy', 'failed', 'unavailable', 'refused', 'cut before', 'cut within', 'garbage'] as const;
 export type Fault = (typeof faults)[number];

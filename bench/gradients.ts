@@ -86,9 +86,10 @@ const { world, close } = await openWorld(recipe.world);
 const engine = await LocalEngine.start();
 try {
   const trainer = await engine.trainer(recipe.model!);
+  const teacher = await engine.scorer(recipe.teacher!);
   const context = {
     trainer,
-    teacher: await engine.scorer(recipe.teacher!),
+    teacher: () => teacher,
     chat: loadChat(recipe.model!),
     world,
     signal: new AbortController().signal,

@@ -4,7 +4,7 @@ import { frontMatter } from './frontMatter.ts';
 import { approximately, cell, hubLink } from './markdown.ts';
 import { methodLabel } from './methodText.ts';
 import { baseOnHub, stagesOf } from './origin.ts';
-import { describe, pipelineSection } from './pipeline.ts';
+import { describe, describeAll, pipelineSection } from './pipeline.ts';
 import { resultsSection } from './results.ts';
 import { usageSection } from './usage.ts';
 
@@ -38,10 +38,10 @@ function introduction({ model, origin }: CardFacts): string {
 function overview({ model, origin, adapter, license }: CardFacts): string {
   const { stages } = stagesOf(origin);
   const base = baseOnHub(origin);
-  const teacher = stages.at(-1)?.teacher;
+  const teachers = stages.at(-1)?.teachers;
   const rows = [
     ['Base model', base ? hubLink(base) : stages.length ? describe(stagesOf(origin).root) : undefined],
-    ['Teacher', teacher === 'self' ? 'the model itself, before the last stage' : teacher && describe(teacher)],
+    ['Teacher', teachers === 'self' ? 'the model itself, before the last stage' : teachers && describeAll(teachers)],
     ['Adapters', adapter && adaptersText(adapter)],
     ['Stages', stages.map(({ recipe }) => methodLabel(recipe.method)).join(' → ') || undefined],
     ['Parameters', `${approximately(model.parameters)} (${model.parameters.toLocaleString('en-US')})`],

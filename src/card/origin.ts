@@ -7,6 +7,7 @@ import { isServerUrl } from '../serverUrl.ts';
 import { bestOf } from '../train/evaluationMetrics.ts';
 import type { Init, Recipe } from '../train/recipe.ts';
 import { readMetrics, readRecipe } from '../train/runDirectory.ts';
+import { teachersOf } from '../train/teachers.ts';
 
 /** Where a model comes from, as far as what lies beside it tells. */
 export type Origin =
@@ -26,8 +27,8 @@ export interface Stage {
   updates?: number;
   /** The checkpoint of a run that had not come to its end. */
   isIntermediate: boolean;
-  /** Another model, the same one with a privileged prompt, or nobody. */
-  teacher?: Origin | 'self';
+  /** Other models, or the same one with a privileged prompt; none where it had nobody, or that is not known. */
+  teachers?: readonly Origin[] | 'self';
 }
 
 /** Follows a model to what it was made from; `base` is what is said of it elsewhere. @throws UserError if a recipe is not valid. */
@@ -51,15 +52,16 @@ export function originOf(reference: string, base?: string, followed: readonly st
       recipe,
       updates: place.updates ?? (place.isBest ? bestOf(readMetrics(place.run)) : readMetrics(place.run).at(-1))?.update,
       isIntermediate: place.updates !== undefined || place.isBest,
-      teacher: teacherOf(recipe, follow),
+      teachers: taughtBy(recipe, follow),
     },
     model: recipe.init ? { kind: 'fresh', init: recipe.init } : follow(recipe.model!, recipe.base),
   };
 }
 
-function teacherOf(recipe: Recipe, follow: (from: string) => Origin): Stage['teacher'] {
+function taughtBy(recipe: Recipe, follow: (from: string) => Origin): Stage['teachers'] {
   if (recipe.method === 'sft') return undefined;
-  if (recipe.teacher) return follow(recipe.teacher);
+  const teachers = teachersOf(recipe);
+  if (teachers.length > 0) return teachers.map(({ place }) => follow(place));
   // A module is not run to be described: whether it has a teacher without another model is not known.
   if (isMethodModule(recipe.method)) return undefined;
   return methods[recipe.method].teacher ? 'self' : undefined;

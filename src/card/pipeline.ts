@@ -14,16 +14,16 @@ export function pipelineSection({ origin }: CardFacts): string {
   const { root, stages } = stagesOf(origin);
   if (stages.length === 0) return '';
   const parts = [`## Training`, `It began with ${describe(root)}.`, ...stages.map(stageText)];
-  const teachers = stages.flatMap(({ teacher }) => (teacher && teacher !== 'self' ? [teacher] : []));
+  const teachers = stages.flatMap(({ teachers }) => (teachers && teachers !== 'self' ? teachers : []));
   const trained = new Set(teachers.filter(({ kind }) => kind === 'run').map(teacherText));
   return [...parts, ...(trained.size ? ['### The teacher', ...trained] : [])].join('\n\n');
 }
 
 function stageText(stage: Stage, index: number): string {
-  const { recipe, teacher } = stage;
+  const { recipe, teachers } = stage;
   return [
     `### ${index + 1}. ${methodTitle(recipe.method)}`,
-    `${[dataOf(recipe), updatesOf(stage), teacherOf(teacher)].filter(Boolean).join('; ')}.`,
+    `${[dataOf(recipe), updatesOf(stage), taughtBy(teachers)].filter(Boolean).join('; ')}.`,
     `\`\`\`yaml\n${stringify(hyperparameters(recipe), { lineWidth: 0 }).trimEnd()}\n\`\`\``,
   ].join('\n\n');
 }
@@ -32,7 +32,7 @@ function stageText(stage: Stage, index: number): string {
 function teacherText(teacher: Origin): string {
   const { root, stages } = stagesOf(teacher);
   const lines = stages.map((stage, i) => {
-    const facts = [dataOf(stage.recipe), updatesOf(stage), teacherOf(stage.teacher)].filter(Boolean);
+    const facts = [dataOf(stage.recipe), updatesOf(stage), taughtBy(stage.teachers)].filter(Boolean);
     return `${i + 1}. ${methodTitle(stage.recipe.method)}. ${facts.join('; ')}.`;
   });
   return `It began with ${describe(root)}.\n\n${lines.join('\n')}`;
@@ -63,6 +63,11 @@ export function describe(origin: Origin): string {
   }
 }
 
+/** Several of the same kind are told once. */
+export function describeAll(origins: readonly Origin[]): string {
+  return [...new Set(origins.map(describe))].join(' and ');
+}
+
 function dataOf(recipe: Recipe): string {
   const { world, training } = recipe;
   const datasets = datasetsOf(recipe);
@@ -91,9 +96,9 @@ function updatesOf({ recipe, updates, isIntermediate }: Stage): string {
   return `${count(updates, 'update')}${ahead}, with ${promptsPerIteration} prompts an iteration and ${groupSize} responses a prompt`;
 }
 
-function teacherOf(teacher: Stage['teacher']): string {
-  if (teacher === undefined) return '';
-  return teacher === 'self' ? 'the model is its own teacher' : `taught by ${describe(teacher)}`;
+function taughtBy(teachers: Stage['teachers']): string {
+  if (teachers === undefined) return '';
+  return teachers === 'self' ? 'the model is its own teacher' : `taught by ${describeAll(teachers)}`;
 }
 
 /** What a recipe says of the training itself: neither where things lie nor what the machine is like. */

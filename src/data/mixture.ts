@@ -37,7 +37,7 @@ export class Mixture<T> {
     datasets: readonly WeightedDataset[],
     open: (dataset: WeightedDataset, name: string) => Promise<Spool<T>>,
   ): Promise<Mixture<T>> {
-    const names = namesOf(datasets);
+    const names = datasetNames(datasets);
     const spools: Spool<T>[] = [];
     try {
       for (const [i, dataset] of datasets.entries()) spools.push(await open(dataset, names[i]));
@@ -95,7 +95,7 @@ function round(sizes: readonly number[], weights: readonly number[]): [number, n
 }
 
 /** Names for people: of the Hub, or of the file; with a number where two would be the same. */
-function namesOf(datasets: readonly DatasetReference[]): string[] {
+export function datasetNames(datasets: readonly DatasetReference[]): string[] {
   const names = datasets.map(({ source, file }) => {
     const name = source.startsWith('hf:') ? source : basename(source);
     return file ? `${name}/${file}` : name;

@@ -24,7 +24,11 @@ export function iterationMetrics(updates: readonly UpdateMetrics[], outcome: Ite
   };
 }
 
-function distillationMetrics(scores: Scores[], { trajectories, steps, epsilon }: IterationOutcome) {
+/** What teachers thought of trajectories, and what that made their steps count. */
+export function distillationMetrics(
+  scores: Scores[],
+  { trajectories, steps, epsilon }: Omit<IterationOutcome, 'scores'>,
+) {
   const teacherLogprobs = scores.map(({ logprobs }) => logprobs);
   const entropies = scores.map(({ entropies }) => entropies);
   return {

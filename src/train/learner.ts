@@ -1,13 +1,17 @@
+import type { Task } from '../data/task.ts';
 import type { Scorer, Trainer } from '../engine/types.ts';
 import type { Chat } from '../text/chat.ts';
 import type { World } from '../worlds/world.ts';
 import type { Metrics, RunDirectory } from './runDirectory.ts';
 
+/** Who scores the trajectories of a task. */
+export type TeacherOf = (task: Task) => Scorer;
+
 /** What a run works with, beside its recipe. */
 export interface LearnerContext {
   run: RunDirectory;
   trainer: Trainer;
-  teacher?: Scorer;
+  teacher?: TeacherOf;
   chat: Chat;
   /** Fires when the person wants the run to end; what has not touched the weights may be dropped. */
   signal: AbortSignal;

@@ -20,7 +20,7 @@ import { lossWeights } from '../methods/aggregation.ts';
 import { rolloutDiagnostics } from '../methods/diagnostics.ts';
 import type { GroupAdvantages, Method } from '../methods/method.ts';
 import { Clock } from './clock.ts';
-import { iterationMetrics } from './iterationMetrics.ts';
+import { distillationMetrics, iterationMetrics } from './iterationMetrics.ts';
 import { keptTrajectories } from './keptTrajectories.ts';
 import type { Learner, OnPolicyContext, Phase } from './learner.ts';
 import { Pipeline } from './pipeline.ts';
@@ -28,6 +28,7 @@ import type { OnPolicyRecipe } from './recipe.ts';
 import type { Sampled } from './round.ts';
 import { bySource } from './sources.ts';
 import { presentGroups, staleMetrics, weightedByRatios } from './staleness.ts';
+import { requiredTeacher, teachersOf } from './teachers.ts';
 import { Timeline } from './timeline.ts';
 import { type UpdateMetrics, update } from './update.ts';
 
@@ -75,6 +76,7 @@ export function onPolicy(recipe: OnPolicyRecipe, method: Method, context: OnPoli
       return {
         ...iterationMetrics(updates, outcome),
         ...sourceMetrics(tasks, groups),
+        ...(recipe.teachers && scores && { teachers: teacherMetrics(recipe, { tasks, groups, scores, learned }) }),
         ...(rollout.refill > 0 && { refill: refillMetrics(sampled) }),
         ...(rollout.ahead > 0 && { ahead: staleMetrics(present) }),
         seconds: { ...clock.seconds, engines: timeline.times() },
@@ -93,6 +95,27 @@ function sourceMetrics(tasks: readonly Task[], groups: readonly Trajectory[][]) 
   const sources = tasks.flatMap(({ source }) => source ?? []);
   if (sources.length === 0) return {};
   return { sources: bySource(sources, places => rolloutDiagnostics(places.flatMap(place => groups[place]))) };
+}
+
+/** What each teacher thought of the tasks that are its own: [P] and [P][G]. */
+function teacherMetrics(recipe: OnPolicyRecipe, { tasks, groups, scores, learned }: Scored) {
+  const teachers = teachersOf(recipe);
+  const choice = requiredTeacher(recipe);
+  const names = tasks.map(task => teachers[choice(task)].name!);
+  return bySource(names, places => {
+    const trajectories = places.flatMap(place => groups[place]);
+    const steps = places.flatMap(place => learned[place].steps ?? []);
+    const own = places.flatMap(place => scores[place]);
+    const { epsilon } = recipe.report;
+    return { trajectories: trajectories.length, ...distillationMetrics(own, { trajectories, steps, epsilon }) };
+  });
+}
+
+interface Scored {
+  tasks: readonly Task[];
+  groups: readonly Trajectory[][];
+  scores: readonly Scores[][];
+  learned: readonly GroupAdvantages[];
 }
 
 function logprobsOf(scores: readonly Scores[]): Float32Array[] {

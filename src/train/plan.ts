@@ -23,7 +23,18 @@ import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
 import { missingMetrics, type PolicyPlan, planPolicy } from './policyPlan.ts';
 import { datasetsOf, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
-import { planRunMemory, sharesBase } from './runMemory.ts';
+import { planRunMemory, type RunModels, sharesBase } from './runMemory.ts';
+import { teachersOf } from './teachers.ts';
+
+/** Who scores what is sampled. */
+export interface PlannedTeacher {
+  /** By its tasks, where there are several. */
+  name?: string;
+  /** Its folder or address; absent where the model is its own teacher. */
+  place?: string;
+  /** Where it is computed here, and known. */
+  config?: ModelConfig;
+}
 
 /** What a run will take, as far as it is known before it starts. All counts of tokens are the most that can be. */
 export interface TrainingPlan {
@@ -34,13 +45,11 @@ export interface TrainingPlan {
   sequences: number;
   maxTokens: number;
   model?: ModelConfig;
-  teacher?: ModelConfig;
+  teachers: PlannedTeacher[];
   /** Adapters that are trained over the model. */
   lora?: LoraShape;
   /** Models that are not there yet: what depends on their shapes is not known, and left out. */
   missing: string[];
-  /** The address of a teacher that another machine computes. */
-  servedTeacher?: string;
   /** Of the whole run, at most. */
   flops: { what: string; flops: number }[];
   /** Bytes on a machine of this engine's kind … */
@@ -109,6 +118,7 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan
     sequences,
     maxTokens,
     model,
+    teachers: [],
     missing: model ? [] : [recipe.model!],
     ...(model
       ? {
@@ -136,10 +146,12 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan
 
 function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig | undefined, method: Method): Plan {
   const { training, rollout } = recipe;
-  const servedTeacher = recipe.teacher && isServerUrl(recipe.teacher) ? recipe.teacher : undefined;
-  const isOther = method.teacher === 'model' && !servedTeacher;
-  const teacher = isOther ? shapeOf(recipe.teacher!) : servedTeacher || !method.teacher ? undefined : model;
-  const missing = [...(model ? [] : [recipe.model!]), ...(isOther && !teacher ? [recipe.teacher!] : [])];
+  const teachers = plannedTeachers(recipe, model, method);
+  const missing = [
+    ...(model ? [] : [recipe.model!]),
+    ...teachers.flatMap(({ place, config }) => (place && !config && !isServerUrl(place) ? place : [])),
+  ];
+  const isScoredHere = teachers.some(({ place }) => place === undefined || !isServerUrl(place));
   const sequences = training.iterations * training.promptsPerIteration * rollout.groupSize;
   const maxTokens = rollout.maxPromptTokens + rollout.maxResponseTokens;
   const targets = sequences * rollout.maxResponseTokens;
@@ -150,11 +162,10 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig | undefined, me
     sequences,
     maxTokens,
     model,
-    teacher,
+    teachers,
     missing,
-    servedTeacher,
-    ...(model && missing.length === 0 ? onPolicySizes(recipe, model, teacher) : unknownSizes),
-    downloads: downloads(recipe, model, teacher),
+    ...(model && missing.length === 0 ? onPolicySizes(recipe, model, scorersOf(teachers)) : unknownSizes),
+    downloads: downloads(recipe, model, teachers),
     evaluations: planEvaluations(recipe, training.iterations),
     guard: describeGuard(recipe.guard),
     ahead: rollout.ahead,
@@ -162,25 +173,44 @@ function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig | undefined, me
       sampled: targets,
       // Each turn is asked for with all that came before it.
       prompts: sequences * (rollout.maxPromptTokens + ((rollout.maxTurns - 1) / 2) * rollout.maxResponseTokens),
-      scored: ((method.teacher && !servedTeacher ? sequences : 0) + staleSequences(recipe)) * maxTokens,
-      scoredElsewhere: servedTeacher ? sequences * maxTokens : 0,
+      scored: ((isScoredHere ? sequences : 0) + staleSequences(recipe)) * maxTokens,
+      scoredElsewhere: teachers.length > 0 && !isScoredHere ? sequences * maxTokens : 0,
       trained: sequences * maxTokens,
     }),
     missingMetrics: missingMetrics(recipe),
   };
 }
 
+function plannedTeachers(recipe: OnPolicyRecipe, model: ModelConfig | undefined, method: Method): PlannedTeacher[] {
+  if (!method.teacher) return [];
+  if (method.teacher !== 'model') return [{ config: model }];
+  return teachersOf(recipe).map(teacher => ({
+    ...teacher,
+    config: isServerUrl(teacher.place) ? undefined : shapeOf(teacher.place),
+  }));
+}
+
+type Scoring = NonNullable<RunModels['scorers']>;
+
+/** Those that are computed here, each model once. */
+function scorersOf(teachers: readonly PlannedTeacher[]): Scoring {
+  const byPlace = new Map(teachers.map(({ place, config }) => [place, config]));
+  return [...byPlace].flatMap(([place, config]) => (config ? { place, config } : []));
+}
+
 /** What depends on the shapes of models. */
 type Sizes = Pick<TrainingPlan, 'flops' | 'memory' | 'acceleratorMemory' | 'work' | 'policy'>;
 const unknownSizes: Sizes = { flops: [], memory: [], acceleratorMemory: [] };
 
-function onPolicySizes(recipe: OnPolicyRecipe, model: ModelConfig, teacher: ModelConfig | undefined): Sizes {
+function onPolicySizes(recipe: OnPolicyRecipe, model: ModelConfig, scorers: Scoring): Sizes {
   const { training, rollout } = recipe;
   const policy = planPolicy(recipe, model);
   const stale = staleSequences(recipe);
   const sequences = training.iterations * training.promptsPerIteration * rollout.groupSize;
   const maxTokens = rollout.maxPromptTokens + rollout.maxResponseTokens;
   const targets = sequences * rollout.maxResponseTokens;
+  // Which of them scores how much is not known.
+  const [teacher] = scorers.map(({ config }) => config).sort((a, b) => parameterCount(b) - parameterCount(a));
   const bytesPerToken = model.layers * 2 * model.kvHeads * model.headDim * bf16Bytes;
   return {
     flops: [
@@ -191,10 +221,12 @@ function onPolicySizes(recipe: OnPolicyRecipe, model: ModelConfig, teacher: Mode
         : []),
       { what: 'training', flops: trainingFlops(model, sequences, maxTokens, targets, !recipe.lora) },
     ],
-    memory: planRunMemory(recipe, { model, teacher }).parts,
+    memory: planRunMemory(recipe, { model, scorers }).parts,
     acceleratorMemory: [
       trained(model, recipe.lora),
-      ...(teacher && !sharesBase(recipe) ? [{ what: 'teacher', bytes: bf16Bytes * parameterCount(teacher) }] : []),
+      ...scorers
+        .filter(({ place }) => !sharesBase(recipe, place))
+        .map(({ config }) => ({ what: 'teacher', bytes: bf16Bytes * parameterCount(config) })),
       {
         what: `keys and values of ${rollout.concurrency} sequences`,
         bytes: rollout.concurrency * maxTokens * bytesPerToken,
@@ -244,12 +276,13 @@ function activations(model: ModelConfig, tokens: number, lora?: LoraShape) {
   return { what: `activations of ${tokens} tokens`, bytes: tokens * activationBytes(model, { dtype: 'bf16', lora }) };
 }
 
-function downloads(recipe: Recipe, model?: ModelConfig, teacher?: ModelConfig): TrainingPlan['downloads'] {
-  const models: [string | undefined, ModelConfig | undefined][] = [
-    [recipe.model, model],
-    ['teacher' in recipe ? recipe.teacher : undefined, teacher],
-  ];
-  const result: TrainingPlan['downloads'] = models.flatMap(([reference, config]) => {
+function downloads(
+  recipe: Recipe,
+  model: ModelConfig | undefined,
+  teachers: readonly PlannedTeacher[] = [],
+): TrainingPlan['downloads'] {
+  const models = new Map([[recipe.model, model], ...teachers.map(({ place, config }) => [place, config] as const)]);
+  const result: TrainingPlan['downloads'] = [...models].flatMap(([reference, config]) => {
     const name = reference && hubName(reference);
     return name && config ? [{ name, bytes: bf16Bytes * parameterCount(config) }] : [];
   });

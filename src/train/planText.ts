@@ -8,7 +8,7 @@ import { formatToolProfile } from '../tools/profile.ts';
 import { accelerators, assumptions, type OnPolicyWork, timeOn } from './clusterTime.ts';
 import { formatEnginePlan } from './enginePlan.ts';
 import { formatEvaluations } from './evaluationsPlan.ts';
-import type { TrainingPlan } from './plan.ts';
+import type { PlannedTeacher, TrainingPlan } from './plan.ts';
 import { formatPolicyPlan } from './policyPlan.ts';
 import { mostRatio } from './staleness.ts';
 
@@ -49,15 +49,18 @@ export function formatPlan(plan: TrainingPlan): string {
   return lines.map(([name, text]) => `${name.padEnd(width)}  ${text}`).join('\n');
 }
 
-function models({ model, teacher, servedTeacher, missing }: TrainingPlan): string {
+function models({ model, teachers, missing }: TrainingPlan): string {
   if (missing.length > 0) {
     return (
       `no model yet in ${missing.join(' and ')}: computation and memory are known when it is trained or downloaded, ` +
       'or when base says what model is made from'
     );
   }
-  const taught = teacher ? `, teacher ${billions(teacher)}` : servedTeacher ? `, teacher at ${servedTeacher}` : '';
-  return `${billions(model!)} parameters${taught}`;
+  return [`${billions(model!)} parameters`, ...teachers.map(teacher)].join(', ');
+}
+
+function teacher({ name, place, config }: PlannedTeacher): string {
+  return `teacher ${name ? `of ${name} ` : ''}${config ? billions(config) : `at ${place}`}`;
 }
 
 function adapters(lora: LoraShape, model: ModelConfig | undefined): string {

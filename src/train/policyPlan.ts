@@ -2,6 +2,7 @@ import { sizeText } from '../bytes.ts';
 import { type ModelConfig, parameterCount } from '../model/config.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
+import { teachersOf } from './teachers.ts';
 
 /** A policy that samples on a server. */
 export interface PolicyPlan {
@@ -26,10 +27,12 @@ export function formatPolicyPlan({ url, weights, times, bytes }: PolicyPlan): [s
 }
 
 /** What the metrics will lack, as no server but our own tells it; undefined where that is nothing. */
-export function missingMetrics({ teacher, engine }: OnPolicyRecipe): string | undefined {
+export function missingMetrics(recipe: OnPolicyRecipe): string | undefined {
+  const { engine } = recipe;
   if (engine.kind === 'tinker' && engine.dialect !== 'sod') {
     return `no entropies, unless ${engine.url} is sod serve --tinker: other servers tell none`;
   }
-  if (teacher === undefined || !isServerUrl(teacher)) return undefined;
-  return `no entropies of the teacher, unless ${teacher} is sod serve: vLLM and SGLang tell none`;
+  const served = teachersOf(recipe).flatMap(({ place }) => (isServerUrl(place) ? place : []));
+  if (served.length === 0) return undefined;
+  return `no entropies of the teacher, unless ${served.join(' and ')} is sod serve: vLLM and SGLang tell none`;
 }

@@ -1,14 +1,16 @@
 import { stringify } from 'yaml';
-import type { WeightedDataset } from '../data/mixture.ts';
+import { datasetNames, type WeightedDataset } from '../data/mixture.ts';
 import { readYaml } from '../documents.ts';
 import { parseAddress } from '../engine/openai/address.ts';
 import { UserError } from '../errors.ts';
 import { isMethodModule } from '../methods/module.ts';
+import { methods } from '../methods/registry.ts';
 import { firstIssue, nearestName } from '../schema.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { isSection, merge, type Section } from './overrides.ts';
 import { atAbsolutePaths } from './recipePaths.ts';
 import { methodNames, moduleSchema, mostListed, type OnPolicyRecipe, type Recipe, schemas } from './recipeSchema.ts';
+import { withDatasetNames } from './teachersSchema.ts';
 
 export {
   type Init,
@@ -53,17 +55,22 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
   if (recipe.method !== 'sft') {
     refuseServers(recipe, source);
     refuseTooMany(recipe, source);
+    refuseTeachers(recipe, source);
   }
   if (recipe.evaluate?.tasks && datasetsOf(recipe).length > 0) {
     throw new UserError(
       `${source}: evaluate.tasks are those of a world: where problems come from a dataset, name others in evaluate.benchmark`,
     );
   }
-  return recipe;
+  return withNamedTeachers(recipe, source);
 }
 
-function refuseServers({ teacher, rollout: { server }, engine }: OnPolicyRecipe, source: string): void {
-  if (teacher && isServerUrl(teacher)) parseAddress(teacher);
+function refuseServers(recipe: OnPolicyRecipe, source: string): void {
+  const { teacher, teachers = [], rollout, engine } = recipe;
+  const { server } = rollout;
+  for (const place of [teacher, ...teachers.map(({ url }) => url)]) {
+    if (place && isServerUrl(place)) parseAddress(place);
+  }
   if (!server) return;
   parseAddress(server.url);
   if (engine.kind === 'tinker') throw new UserError(`${source}: rollout.server: ${engine.url} samples by itself`);
@@ -75,6 +82,23 @@ function refuseTooMany(recipe: OnPolicyRecipe, source: string): void {
   throw new UserError(
     `${source}: training.promptsPerIteration × rollout.groupSize is ${trajectories}; at most ${mostListed} fit into memory`,
   );
+}
+
+/** A module's method is asked when it is loaded. */
+function refuseTeachers({ method, teacher, teachers }: OnPolicyRecipe, source: string): void {
+  if (teacher !== undefined && teachers) throw new UserError(`${source}: give either teacher or teachers`);
+  const isMissing =
+    !isMethodModule(method) && methods[method].teacher === 'model' && teacher === undefined && !teachers;
+  if (isMissing) {
+    throw new UserError(`${source}: teacher: must be the teacher's checkpoint folder, or the address of a server`);
+  }
+}
+
+function withNamedTeachers(recipe: Recipe, source: string): Recipe {
+  if (recipe.method === 'sft' || !recipe.teachers) return recipe;
+  const references = datasetsOf(recipe);
+  const datasets = datasetNames(references).map((name, i) => ({ name, source: references[i].source }));
+  return { ...recipe, teachers: withDatasetNames(recipe.teachers, datasets, source) };
 }
 
 /**

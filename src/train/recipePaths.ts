@@ -10,6 +10,12 @@ export function atAbsolutePaths(recipe: Recipe): Recipe {
   const result = { ...recipe };
   if (result.model) result.model = atAbsolutePath(result.model);
   if (result.method !== 'sft' && result.teacher) result.teacher = atAbsolutePath(result.teacher);
+  if (result.method !== 'sft' && result.teachers) {
+    result.teachers = result.teachers.map(entry => ({
+      ...entry,
+      ...(entry.checkpoint && { checkpoint: atAbsolutePath(entry.checkpoint) }),
+    }));
+  }
   if (result.method !== 'sft' && result.rollout.server) {
     const { server } = result.rollout;
     result.rollout = { ...result.rollout, server: { ...server, weights: resolve(server.weights) } };

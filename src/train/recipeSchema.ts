@@ -14,6 +14,7 @@ import { engineSchema, policyServerSchema } from './engineSchema.ts';
 import { evaluateSchema } from './evaluateSchema.ts';
 import { guardSchema } from './guardSchema.ts';
 import { loraSchema } from './loraSchema.ts';
+import { teacherSchema, teachersSchema } from './teachersSchema.ts';
 
 /**
  * What a training run is: one YAML file, every key checked, every default the paper's
@@ -189,19 +190,19 @@ const onPolicy = {
   guard: guardSchema,
 };
 
-/** A folder, hf: and its name on the Hub, or the address of a server that has it, such as http://127.0.0.1:8000. */
-const teacher = z.string("must be the teacher's checkpoint folder, or the address of a server").min(1);
+/** The model that it learns from, or several. */
+const taught = { teacher: teacherSchema.optional(), teachers: teachersSchema.optional() };
 
 type MethodName = keyof typeof methods;
 
-/** What a recipe for a method can hold: what all share, the options of its own, and a teacher where another model is one. */
+/** What a recipe for a method can hold: what all share, the options of its own, and teachers where others are. */
 function recipeSchema(name: MethodName) {
   const { options, teacher: who } = methods[name];
   return section({
     method: z.literal(name),
     [name]: section(options).prefault({}),
     ...onPolicy,
-    ...(who === 'model' && { teacher }),
+    ...(who === 'model' && taught),
   });
 }
 
@@ -211,21 +212,24 @@ export const schemas: Record<string, z.ZodType> = {
 };
 export const methodNames = Object.keys(schemas);
 /** Whether a module's method asks for a teacher is known when it is loaded. */
-export const moduleSchema = section({ method: z.string(), ...onPolicy, teacher: teacher.optional() });
+export const moduleSchema = section({ method: z.string(), ...onPolicy, ...taught });
 
 export type SftRecipe = z.output<typeof sft>;
 type OnPolicyBase = z.ZodObject<typeof onPolicy>;
 /** The options of its method are in the section that has the method's name. */
-export type OnPolicyRecipe = z.output<OnPolicyBase> & { method: MethodName | MethodModule; teacher?: string } & Partial<
-    Record<MethodName, Record<string, unknown>>
-  >;
+export type OnPolicyRecipe = z.output<OnPolicyBase> &
+  z.output<z.ZodObject<typeof taught>> & {
+    method: MethodName | MethodModule;
+  } & Partial<Record<MethodName, Record<string, unknown>>>;
 export type Recipe = SftRecipe | OnPolicyRecipe;
+type TaughtInput = z.input<z.ZodObject<typeof taught>>;
 /** A recipe as it is written: everything with a default may be left out. */
 export type RecipeInput =
   | z.input<typeof sft>
   | {
-      [Name in MethodName]: z.input<OnPolicyBase> & { method: Name; teacher?: string } & {
-        [Section in Name]?: z.input<z.ZodObject<(typeof methods)[Name]['options']>>;
-      };
+      [Name in MethodName]: z.input<OnPolicyBase> &
+        TaughtInput & { method: Name } & {
+          [Section in Name]?: z.input<z.ZodObject<(typeof methods)[Name]['options']>>;
+        };
     }[MethodName]
-  | (z.input<OnPolicyBase> & { method: MethodModule; teacher?: string });
+  | (z.input<OnPolicyBase> & TaughtInput & { method: MethodModule });

@@ -8,7 +8,7 @@ import {
   planMemory,
   refuseTooLarge,
 } from '../engine/local/memory.ts';
-import { total } from '../engine/local/memoryNeed.ts';
+import { type MemoryNeed, total } from '../engine/local/memoryNeed.ts';
 import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
 import { currentFolder, realPlace } from '../files.ts';
 import { hubName } from '../hubName.ts';
@@ -23,42 +23,52 @@ export interface RunMemory {
   student: MemoryPlan;
 }
 
-/** The shapes of a run's models; the teacher's where it is computed here. */
+/** The shapes of a run's models. */
 export interface RunModels {
   model: ModelConfig;
-  teacher?: ModelConfig;
+  /** Those that score and are computed here: another model's folder, or none, where the model scores as it was at first. */
+  scorers?: readonly { place?: string; config: ModelConfig }[];
 }
 
 /** @param recipe whose models are named by where they are, as far as they are here */
-export function planRunMemory(recipe: Recipe, { model, teacher }: RunModels, available = availableMemory()): RunMemory {
+export function planRunMemory(
+  recipe: Recipe,
+  { model, scorers = [] }: RunModels,
+  available = availableMemory(),
+): RunMemory {
   const { engine, lora } = recipe;
   const settings = { ...engineDefaults, ...engine };
   const common = { ...settings, dtype: precisionOf(settings.dtype), longest: longestSequence(recipe) };
   const blockBytes = (checkpoint?: string) =>
     checkpoint === undefined || hubName(checkpoint) ? undefined : readBlockBytes(checkpoint, common.dtype);
-  const scoring = {
-    ...common,
-    trainable: false,
-    scoresOnly: true,
-    sharesBase: sharesBase(recipe),
-    blockBytes: blockBytes(teacherOf(recipe) ?? recipe.model),
-  };
-  const scorer = teacher && planMemory(teacher, scoring, available);
+  const scoring = scorers.map(({ place, config }) => {
+    const options = {
+      ...common,
+      trainable: false,
+      scoresOnly: true,
+      sharesBase: sharesBase(recipe, place),
+      blockBytes: blockBytes(place ?? recipe.model),
+    };
+    return planMemory(config, options, available);
+  });
+  const ofScorers = (what: keyof MemoryNeed) => scoring.reduce((sum, { need }) => sum + need[what], 0);
   const cache = samplesHere(recipe) ? settings.cacheBytes : 0;
   const training = { ...common, trainable: true, lora, blockBytes: lora && blockBytes(recipe.model) };
-  const beside = cache + (scorer ? total(scorer.need) : 0);
+  const beside = scoring.reduce((sum, { need }) => sum + total(need), cache);
   const student = planMemory(model, training, available - beside);
   const { need } = student;
   const together = {
     ...need,
-    activations: need.activations + (scorer?.need.activations ?? 0),
-    positions: need.positions + (scorer?.need.positions ?? 0),
+    activations: need.activations + ofScorers('activations'),
+    positions: need.positions + ofScorers('positions'),
     cache,
   };
   const parts = partsOf({ ...student, need: together });
-  const held = scorer ? scorer.need.weights + scorer.need.expanded : 0;
-  const named = { what: scorer?.inBlocks ? 'teacher in blocks' : 'teacher', bytes: held };
-  return { parts: held > 0 ? [...parts, named] : parts, student };
+  const held = scoring.map(({ need, inBlocks }) => ({
+    what: inBlocks ? 'teacher in blocks' : 'teacher',
+    bytes: need.weights + need.expanded,
+  }));
+  return { parts: [...parts, ...held.filter(({ bytes }) => bytes > 0)], student };
 }
 
 /**
@@ -74,19 +84,13 @@ export function fitted(recipe: Recipe, models: RunModels, available = availableM
   return { ...recipe, engine: { ...engine, recompute, ...(inBlocks && { quantized: 'blocks' }) } };
 }
 
-/** Whether the teacher is made of the weights that adapters are trained over: the model itself, or other adapters over it. */
-export function sharesBase(recipe: Recipe): boolean {
-  const { lora, model } = recipe;
+/** Whether a teacher is made of the weights that adapters are trained over: the model itself, or other adapters over it. */
+export function sharesBase({ lora, model }: Recipe, teacher: string | undefined): boolean {
   if (!lora) return false;
-  const teacher = teacherOf(recipe);
   if (teacher === undefined || teacher === model) return true;
   if (model === undefined || hubName(teacher) || isServerUrl(teacher)) return false;
   const base = adapterBase(currentFolder(teacher)) ?? teacher;
   return realPlace(base) === realPlace(model);
-}
-
-function teacherOf(recipe: Recipe): string | undefined {
-  return 'teacher' in recipe ? recipe.teacher : undefined;
 }
 
 function longestSequence(recipe: Recipe): number {

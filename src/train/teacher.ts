@@ -28,7 +28,7 @@ export async function scoreGroup(
   { teacher, chat, world }: Pick<SamplingContext, 'teacher' | 'chat' | 'world'>,
   alternatives = 0,
 ): Promise<Scores[]> {
-  const scores = await scoreTrajectories(teacher!, group, teacherPrompt(kind, task, chat, world), alternatives);
+  const scores = await scoreTrajectories(teacher!(task), group, teacherPrompt(kind, task, chat, world), alternatives);
   for (const [i, { logprobs }] of scores.entries()) refuseNonFinite('the teacher', group[i], logprobs);
   return scores;
 }

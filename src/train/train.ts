@@ -2,13 +2,11 @@ import { existsSync } from 'node:fs';
 import { localCheckpoint } from '../checkpoint/reference.ts';
 import { readShape } from '../checkpoint/shape.ts';
 import type { DownloadControl } from '../data/dataset.ts';
-import type { ConnectionOptions } from '../engine/openai/connection.ts';
-import type { Engine, Scorer } from '../engine/types.ts';
+import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import type { Method } from '../methods/method.ts';
 import { isServerUrl } from '../serverUrl.ts';
 import { loadChat } from '../text/loadChat.ts';
-import { refuseOtherTokens } from '../text/sameTokens.ts';
 import { openTrackers, type Trackers } from '../trackers/trackers.ts';
 import { openWorld } from '../worlds/open.ts';
 import { defaultVocabulary } from '../worlds/tokenizer.ts';
@@ -19,6 +17,7 @@ import type { Learner, LearnerContext } from './learner.ts';
 import { iterate, type LoopEnd } from './loop.ts';
 import { methodOf } from './method.ts';
 import { onPolicy } from './onPolicy.ts';
+import { type OpenTeachers, openTeachers } from './openTeachers.ts';
 import { pinTools } from './pinnedTools.ts';
 import { openServedPolicy } from './policyServer.ts';
 import { datasetsOf, formatRecipe, type Init, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
@@ -28,6 +27,7 @@ import { goOn, type Standing } from './resume.ts';
 import { type Metrics, RunDirectory, readMetrics } from './runDirectory.ts';
 import { fitted } from './runMemory.ts';
 import { supervised } from './supervised.ts';
+import { scorersHere, teachersOf, withTeachersAt } from './teachers.ts';
 import { startTinkerEngine } from './tinkerEngine.ts';
 import type { TrainEvent } from './trainEvent.ts';
 import { type OpenTrainingData, openTrainingData, type TrainingData, worldIn } from './trainingData.ts';
@@ -88,17 +88,15 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
       signal,
     };
     const method = recipe.method === 'sft' ? undefined : await methodOf(recipe);
-    const checkpoints = await localCheckpoints(recipe, control);
+    const located = await withLocalModels(recipe, control);
     const { data, serverTools, evaluation, close } = await openTrainingData(recipe, control, options.world);
     try {
       run.begin();
       if (!options.world) pinTools(runDir, serverTools);
-      const engine = options.engine ?? (await startEngine(fittedHere(recipe, method, checkpoints), onNotice));
+      const engine = options.engine ?? (await startEngine(fittedHere(located, method), onNotice));
       try {
         const opened = { data, evaluation, trackers };
-        const end = await trackers.during(() =>
-          runLearner(recipe, method, checkpoints, run, engine, opened, signal, onProgress),
-        );
+        const end = await trackers.during(() => runLearner(located, method, run, engine, opened, signal, onProgress));
         return resultOf(run, end);
       } finally {
         if (!options.engine) await engine.close();
@@ -112,13 +110,13 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
 }
 
 /** @throws UserError where the models do not fit into memory, all of them at once */
-function fittedHere(recipe: Recipe, method: Method | undefined, checkpoints: Checkpoints): Recipe {
-  const model = recipe.init ? freshConfig(recipe.init, defaultVocabulary) : readShape(checkpoints.model!);
+function fittedHere(recipe: Recipe, method: Method | undefined): Recipe {
+  const model = recipe.init ? freshConfig(recipe.init, defaultVocabulary) : readShape(recipe.model!);
   if (!model) return recipe; // whoever opens it says what is missing
-  const { teacher = checkpoints.model } = checkpoints;
-  const isHere = method?.teacher && !(teacher && isServerUrl(teacher));
-  const shapes = { model, teacher: isHere ? (teacher ? readShape(teacher) : model) : undefined };
-  return fitted({ ...recipe, ...checkpoints }, shapes);
+  const shapes = scorersHere(recipe, method?.teacher).map(place => {
+    return { place, config: place === undefined ? model : readShape(place) };
+  });
+  return fitted(recipe, { model, scorers: shapes.flatMap(({ place, config }) => (config ? { place, config } : [])) });
 }
 
 function resultOf(run: RunDirectory, end: LoopEnd): TrainResult {
@@ -129,11 +127,10 @@ function resultOf(run: RunDirectory, end: LoopEnd): TrainResult {
 /** What a run has open beside its models. */
 type Opened = Pick<OpenTrainingData, 'data' | 'evaluation'> & { trackers: Trackers };
 
-/** Opens the models, and trains. */
+/** Opens the models, and trains. @param recipe whose models are named by where they are */
 async function runLearner(
   recipe: Recipe,
   method: Method | undefined,
-  checkpoints: Checkpoints,
   run: RunDirectory,
   engine: Engine,
   opened: Opened,
@@ -146,18 +143,18 @@ async function runLearner(
     onNotice("making a fresh model: its tokenizer is learned from an expert's dialogues");
     await initialize(run.initial, recipe.init, recipe, data);
   }
-  const base = checkpoints.model ?? run.initial;
+  const base = recipe.model ?? run.initial;
   const trainer = await engine.trainer(base, recipe.lora && { ...recipe.lora, seed: recipe.seed });
   const control = { signal, onNotice };
   const served = 'world' in data ? await openServedPolicy(recipe, trainer, base, data.world, control) : undefined;
-  let teacher: Teacher | undefined;
+  let teachers: OpenTeachers | undefined;
   try {
-    teacher = method?.teacher ? await openTeacher(checkpoints.teacher, base, engine, control) : undefined;
+    teachers = method?.teacher ? await openTeachers(recipe, base, engine, control) : undefined;
     const chat = loadChat(base, { enableThinking: recipe.thinking === 'on' });
-    const parts = { run, trainer: served ?? trainer, teacher: teacher?.scorer, chat, ...control };
+    const parts = { run, trainer: served ?? trainer, teacher: teachers?.of, chat, ...control };
     return await learn(recipe, method, parts, opened, base, onProgress);
   } finally {
-    await teacher?.close?.();
+    await teachers?.close();
     await served?.close();
   }
 }
@@ -211,50 +208,14 @@ function learnerOf(recipe: Recipe, method: Method | undefined, context: LearnerC
   return onPolicy(recipe as OnPolicyRecipe, method!, { ...context, world: data.world });
 }
 
-/** The folders of a recipe's models; a teacher may have the address of a server instead. */
-interface Checkpoints {
-  model?: string;
-  teacher?: string;
-}
-
-/** Models that are named as on the Hub are downloaded. */
-async function localCheckpoints(recipe: Recipe, control: DownloadControl): Promise<Checkpoints> {
-  const teacher = recipe.method === 'sft' ? undefined : recipe.teacher;
-  return {
-    model: recipe.model && (await localCheckpoint(recipe.model, control)),
-    teacher: teacher && !isServerUrl(teacher) ? await localCheckpoint(teacher, control) : teacher,
-  };
-}
-
-interface Teacher {
-  scorer: Scorer;
-  /** Where it is not the engine's. */
-  close?(): Promise<void>;
-}
-
-/**
- * The recipe's teacher, or the student's own first checkpoint as its teacher.
- * @throws UserError if it reads other tokens than the student writes.
- */
-async function openTeacher(
-  teacher: string | undefined,
-  student: string,
-  engine: Engine,
-  control: ConnectionOptions,
-): Promise<Teacher> {
-  if (teacher === undefined) return { scorer: await engine.scorer(student) };
-  if (!isServerUrl(teacher)) {
-    refuseOtherTokens(student, teacher);
-    return { scorer: await engine.scorer(teacher) };
+/** The recipe with its models named by the folders that they are in; teachers may have addresses. Those of the Hub are downloaded. */
+async function withLocalModels<R extends Recipe>(recipe: R, control: DownloadControl): Promise<R> {
+  const model = recipe.model && (await localCheckpoint(recipe.model, control));
+  const places: string[] = [];
+  for (const { place } of teachersOf(recipe)) {
+    places.push(isServerUrl(place) ? place : await localCheckpoint(place, control));
   }
-  const { OpenAIEngine } = await import('../engine/openai/engine.ts');
-  const server = await OpenAIEngine.open(teacher, control);
-  try {
-    return { scorer: await server.scorer(student), close: () => server.close() };
-  } catch (error) {
-    await server.close();
-    throw error;
-  }
+  return withTeachersAt({ ...recipe, model }, places);
 }
 
 /** The engine that a recipe describes. @throws UserError where it cannot do what the recipe asks for */

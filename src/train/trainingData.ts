@@ -11,6 +11,7 @@ import { type Demonstrations, datasetDemonstrations, worldDemonstrations } from 
 import { type OpenEvaluation, openEvaluation } from './evaluation.ts';
 import { methodOf } from './method.ts';
 import { datasetsOf, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
+import { requiredTeacher } from './teachers.ts';
 
 /** What a run learns from: dialogues, and the world whose expert leads them where there is one; or a world of problems. */
 export type TrainingData = { demonstrations: Demonstrations; expert?: World } | { world: World };
@@ -90,11 +91,19 @@ async function openOnPolicy(recipe: OnPolicyRecipe, control: DownloadControl, op
   const { world, serverTools, close } = await openDatasetWorld(datasets, options, control);
   try {
     if ((await methodOf(recipe)).teacher === 'self-with-hint') refuseMissingHints(world);
+    refuseUntaught(recipe, world);
   } catch (error) {
     await close();
     throw error;
   }
   return { data: { world }, serverTools, close };
+}
+
+/** @throws UserError where a task is for none of several teachers */
+function refuseUntaught(recipe: OnPolicyRecipe, { size, task }: World & { size: number }): void {
+  if (!recipe.teachers) return;
+  const teacherOf = requiredTeacher(recipe);
+  for (let index = 0; index < size; index++) teacherOf(task('train', index));
 }
 
 /** @throws UserError that says how to get the hints. */

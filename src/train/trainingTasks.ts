@@ -6,6 +6,7 @@ import type { World } from '../worlds/world.ts';
 import type { SamplingContext } from './learner.ts';
 import { taskIndices } from './order.ts';
 import type { OnPolicyRecipe } from './recipe.ts';
+import { requiredTeacher } from './teachers.ts';
 
 /** A batch of tasks (counted from 0), of the indices that `trainingTasks` gives: the same for every method. */
 export function batchOfTasks(
@@ -24,14 +25,17 @@ const patience = 1000;
 /**
  * The indices of all tasks that a run learns on, in its order: those of `taskIndices` whose prompts are not longer than the
  * recipe allows. The others are left out, and told. A function of recipe and world alone.
- * @throws UserError if too few are left; the reason of the signal.
+ * @throws UserError if too few are left, or no teacher is for one; the reason of the signal.
  */
 export async function trainingTasks(
-  { seed, training, rollout: { maxPromptTokens, refill } }: OnPolicyRecipe,
+  recipe: OnPolicyRecipe,
   { world, chat, signal, onProgress, onNotice }: SamplingContext,
 ): Promise<number[]> {
+  const { seed, training, rollout } = recipe;
+  const { maxPromptTokens, refill } = rollout;
   const { iterations, promptsPerIteration, tasks = world.size, firstTask } = training;
   const total = iterations * Math.max(1, refill) * promptsPerIteration;
+  const teacherOf = requiredTeacher(recipe);
   const lengths = new Map<number, number>();
   const chosen: number[] = [];
   let inVain = 0;
@@ -41,7 +45,11 @@ export async function trainingTasks(
     const indices = taskIndices(seed, start, promptsPerIteration, tasks).map(position => firstTask + position);
     await world.prepare?.('train', indices, signal);
     for (const index of indices) {
-      if (!lengths.has(index)) lengths.set(index, promptLength(world, world.task('train', index), chat));
+      if (!lengths.has(index)) {
+        const task = world.task('train', index);
+        teacherOf(task);
+        lengths.set(index, promptLength(world, task, chat));
+      }
       const fits = lengths.get(index)! <= maxPromptTokens;
       if (fits) chosen.push(index);
       inVain = fits ? 0 : inVain + 1;

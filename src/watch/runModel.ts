@@ -18,6 +18,7 @@ import { datasetsOf, type Recipe } from '../train/recipe.ts';
 import { rewardOf } from '../train/reward.ts';
 import { rolloutLimits } from '../train/rolloutLimits.ts';
 import { scoreTrajectories } from '../train/teacher.ts';
+import { teacherChoice, teachersOf } from '../train/teachers.ts';
 import { openTrainingData, worldIn } from '../train/trainingData.ts';
 import { judge } from '../worlds/judge.ts';
 import { tasksOf } from '../worlds/tasks.ts';
@@ -66,20 +67,28 @@ export async function openRunModel(run: string, recipe: Recipe, model: string, s
 
 interface Teacher {
   method: Method;
-  scorer: Scorer;
+  /** Who scores what is said to a task, if anybody does. */
+  of(task: Task): Scorer | undefined;
 }
 
-/** The teacher of a run that has one in a folder; what one on a server thinks is not asked. */
+/** The teachers of a run that has some in folders; what one on a server thinks is not asked. */
 async function openTeacher(
   engine: LocalEngine,
   recipe: Recipe,
   student: string,
   signal: AbortSignal,
 ): Promise<Teacher | undefined> {
-  if (recipe.method === 'sft' || !recipe.teacher || isServerUrl(recipe.teacher)) return undefined;
-  const folder = await localCheckpoint(recipe.teacher, { signal });
-  refuseOtherTokens(student, folder);
-  return { method: await methodOf(recipe), scorer: await engine.scorer(folder) };
+  if (recipe.method === 'sft') return undefined;
+  const places = teachersOf(recipe).map(({ place }) => place);
+  const scorers = new Map<string, Scorer>();
+  for (const place of new Set(places.filter(place => !isServerUrl(place)))) {
+    const folder = await localCheckpoint(place, { signal });
+    refuseOtherTokens(student, folder);
+    scorers.set(place, await engine.scorer(folder));
+  }
+  const choice = teacherChoice(recipe);
+  const of = (task: Task) => scorers.get(places[choice(task) ?? -1]);
+  return scorers.size === 0 ? undefined : { method: await methodOf(recipe), of };
 }
 
 interface Parts {
@@ -116,7 +125,7 @@ async function answer(parts: Parts, question: Omit<ChatRequest, 'model'>, signal
   const epsilon = 'report' in recipe ? recipe.report.epsilon : 0;
   const readable = readableTrajectory(
     trajectory,
-    await scored(teacher, trajectory, recipe.save.alternatives),
+    await scored(teacher, task, trajectory, recipe.save.alternatives),
     epsilon,
     tokenTexts(chat),
   );
@@ -138,9 +147,10 @@ async function asked(
   return { ...task, messages: [...rules, ...messages] };
 }
 
-async function scored(teacher: Teacher | undefined, trajectory: Trajectory, alternatives: number) {
-  if (!teacher) return undefined;
-  const [scores] = await scoreTrajectories(teacher.scorer, [trajectory], undefined, alternatives);
+async function scored(teacher: Teacher | undefined, task: Task, trajectory: Trajectory, alternatives: number) {
+  const scorer = teacher?.of(task);
+  if (!teacher || !scorer) return undefined;
+  const [scores] = await scoreTrajectories(scorer, [trajectory], undefined, alternatives);
   const { steps } = teacher.method.advantages([trajectory], [scores.logprobs]);
   return steps && { scores, weighting: steps[0] };
 }

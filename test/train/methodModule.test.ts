@@ -58,7 +58,7 @@ test('a run of a method from a module is the run of the same method from the reg
   const [ours, theirs] = ['own', 'known'].map(name => readFileSync(join(run(name), 'final', 'model.safetensors')));
   expect(ours.equals(theirs)).toBe(true);
 
-  expect(originOf(join(run('own'), 'final'))).toMatchObject({ kind: 'run', stage: { teacher: { kind: 'folder' } } });
+  expect(originOf(join(run('own'), 'final'))).toMatchObject({ kind: 'run', stage: { teachers: [{ kind: 'folder' }] } });
   const again = await train(readRecipe(run('own')), { runDir: run('own'), world, resume: true });
   expect(again.alreadyFinished).toBe(true);
 });

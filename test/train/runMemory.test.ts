@@ -34,7 +34,7 @@ const input = {
   engine: { activationBytes: 2 ** 26, cacheBytes: 2 ** 20 },
   rollout: { maxPromptTokens: 100, maxResponseTokens: 400 },
 };
-const models = { model, teacher: model };
+const models = { model, scorers: [{ place: teacher, config: model }] };
 
 test('the plan says what stays in blocks, and counts the longest sequence', async () => {
   const planned = async (changes: object) => planTraining(parseRecipe({ ...input, ...changes }));

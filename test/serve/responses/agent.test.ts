@@ -169,7 +169,7 @@ test('MCP servers: their tools are called under their names', async () => {
 });
 
 /** The code tool under the name that the model knows; in front of the code, which is a city, stands what gives it a value. */
-function pythonWeather(prelude: string) {
+async function pythonWeather(prelude: string) {
   const { kit, close } = await openKit({ tool: { ...toolPresets.python, name, description, argument: 'city' } });
   opened.push({ close });
   return async (): Promise<Tool[]> => {
@@ -181,7 +181,7 @@ function pythonWeather(prelude: string) {
 }
 
 test('code runs in a Python of the answer, and of no other', async () => {
-  const { client } = await served(pythonWeather("Oslo = 'again' if 'seen' in globals() else 12; seen = True"));
+  const { client } = await served(await pythonWeather("Oslo = 'again' if 'seen' in globals() else 12; seen = True"));
   for (let request = 0; request < 2; request++) {
     const { output } = await client.responses.create(ask('How warm is it in Oslo?'));
     expect(output[1]).toMatchObject({
@@ -211,7 +211,7 @@ test.each([true, false])(
   'a client that goes away stops the code and gives everything back (streamed: %s)',
   async stream => {
     let [closed, calls] = [0, 0];
-    const sandboxed = pythonWeather('Oslo = 12');
+    const sandboxed = await pythonWeather('Oslo = 12');
     const { client, server } = await served(async () => {
       const [python] = await sandboxed();
       return [

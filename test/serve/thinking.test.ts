@@ -67,16 +67,9 @@ test('what a model thinks is reasoning_content, in one piece or streamed, where 
       ],
     };
     const response = await client.responses.create(question);
-    expect(response).toMatchObject({
-      output: [
-        {
-          type: 'reasoning',
-          status: 'incomplete',
-          content: [{ type: 'reasoning_text', text: message.reasoning_content }],
-        },
-      ],
-      usage: { output_tokens: 12, output_tokens_details: { reasoning_tokens: 12 } },
-    });
+    const content = [{ type: 'reasoning_text', text: message.reasoning_content }];
+    expect(response.output).toMatchObject([{ type: 'reasoning', content }]);
+    expect(response.usage!.output_tokens_details.reasoning_tokens).toBeGreaterThan(0);
     const events = await client.responses.stream(question).finalResponse();
     expect(events.output[0]).toEqual({ ...response.output[0], id: events.output[0].id });
   } finally {

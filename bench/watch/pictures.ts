@@ -1,9 +1,10 @@
 /**
  * Takes the pictures of `docs/watch.md`: each page of `sod watch`, wide and light, narrow and dark, over the runs of the demo, or of
- * another comparison of methods.
+ * another comparison of methods; and that of the README, the beginning of their report.
  */
 import { mkdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { launchBrowser } from '../launchBrowser.ts';
 import { startCommand } from '../startServer.ts';
@@ -47,12 +48,17 @@ mkdirSync(out, { recursive: true });
 for (const [look, options] of Object.entries(looks)) {
   const page = await browser.newPage(options);
   await page.goto(url);
-  await walk(page, async name => {
-    await page.waitForLoadState('load');
-    const path = join(out, `${name}-${look}.png`);
-    await page.screenshot({ path, animations: 'disabled', caret: 'initial' });
-    console.log(`${path}: ${statSync(path).size} bytes`);
-  });
+  await walk(page, name => picture(page, join(out, `${name}-${look}.png`)));
 }
+const report = await browser.newPage({ viewport: { width: 1100, height: 1500 }, colorScheme: 'light' });
+await report.goto(pathToFileURL(resolve(folder, 'report.html')).href);
+await report.locator('canvas').first().waitFor();
+await picture(report, 'docs/demo.png');
 await browser.close();
 server.kill('SIGKILL');
+
+async function picture(page: Page, path: string): Promise<void> {
+  await page.waitForLoadState('load');
+  await page.screenshot({ path, animations: 'disabled', caret: 'initial' });
+  console.log(`${path}: ${statSync(path).size} bytes`);
+}

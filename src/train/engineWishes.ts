@@ -8,7 +8,7 @@ export function wishesOf(recipe: Partial<Recipe>): Wishes | undefined {
   const { optimizer, lora, save } = recipe;
   if (!optimizer) return undefined;
   const loss = 'loss' in recipe ? recipe.loss : undefined;
-  const teachers = 'teacher' in recipe || 'teachers' in recipe ? teachersOf(recipe as Recipe) : [];
+  const teachers = teachersOf(recipe);
   const isTaughtElsewhere = teachers.length > 0 && teachers.every(({ place }) => isServerUrl(place));
   const alternatives = recipe.method === 'sft' || isTaughtElsewhere ? 0 : save?.alternatives;
   return { optimizer, loss, lora, alternatives };

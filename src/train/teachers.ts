@@ -4,7 +4,7 @@ import type { Task } from '../data/task.ts';
 import { UserError } from '../errors.ts';
 import type { Teacher } from '../methods/method.ts';
 import { isServerUrl } from '../serverUrl.ts';
-import { datasetsOf, type Recipe } from './recipe.ts';
+import { datasetsOf, type OnPolicyRecipe, type Recipe } from './recipe.ts';
 import { nameOf, remedy, type TeacherEntry } from './teachersSchema.ts';
 
 /** One of them: a folder, a name on the Hub or the address of a server. */
@@ -15,9 +15,8 @@ export interface RecipeTeacher {
 }
 
 /** As the recipe names them, in its order; none where it names none. */
-export function teachersOf(recipe: Recipe): RecipeTeacher[] {
-  if (recipe.method === 'sft') return [];
-  const { teacher, teachers = [] } = recipe;
+export function teachersOf(recipe: Partial<Recipe>): RecipeTeacher[] {
+  const { teacher, teachers = [] } = recipe as Partial<OnPolicyRecipe>;
   if (teacher !== undefined) return [{ place: teacher }];
   return teachers.map(entry => ({ place: (entry.checkpoint ?? entry.url)!, name: nameOf(entry) }));
 }

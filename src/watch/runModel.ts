@@ -123,12 +123,8 @@ async function answer(parts: Parts, question: Omit<ChatRequest, 'model'>, signal
   });
   if (trajectory.steps.length === 0) throw new UserError('the dialogue has become too long for this model: start over');
   const epsilon = 'report' in recipe ? recipe.report.epsilon : 0;
-  const readable = readableTrajectory(
-    trajectory,
-    await scored(teacher, task, trajectory, recipe.save.alternatives),
-    epsilon,
-    tokenTexts(chat),
-  );
+  const scores = await scored(teacher, task, trajectory, recipe.save.alternatives);
+  const readable = readableTrajectory(trajectory, scores, epsilon, tokenTexts(chat));
   return { trajectory: { ...readable, sample: 0 }, messages: [...task.messages, ...said(trajectory, chat)] };
 }
 

@@ -24,7 +24,6 @@ export interface OpenWorld {
 }
 
 /**
-/**
  * Opens a world by its name, from the path of a module whose default export is a `WorldFactory`, or by `openenv:` and the address of
  * an OpenEnv server that has it.
  * @throws UserError if there is no such world.

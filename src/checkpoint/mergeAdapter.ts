@@ -1,6 +1,6 @@
 import type { StoredFactors } from '../model/lora.ts';
 import type { StoredTensor } from '../model/safetensors.ts';
-import { native } from '../tensor/native.ts';
+import { device } from '../tensor/currentDevice.ts';
 import { scope, Tensor } from '../tensor/tensor.ts';
 import { moduleOf, readFactors } from './adapter.ts';
 
@@ -35,7 +35,7 @@ function product(weight: StoredTensor, { a, b, scale }: StoredFactors): Float32A
   );
   return scope(() => {
     const sum = Tensor.from(weight.read(), weight.shape);
-    native.linearWeightGrad(sum.id, Tensor.from(scaled, [rank, out]).id, Tensor.from(a.read(), a.shape).id, true);
+    device.linearWeightGrad(sum.id, Tensor.from(scaled, [rank, out]).id, Tensor.from(a.read(), a.shape).id, true);
     return sum.floats() as Float32Array<ArrayBuffer>;
   });
 }

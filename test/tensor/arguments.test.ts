@@ -228,7 +228,8 @@ function isResource(value: unknown): value is Tensor | PackedWeight | BlockMatri
 }
 
 function call(kernel: string, args: readonly unknown[]): unknown {
-  return native[kernel](...args.map(value => (isResource(value) ? value.id : value)));
+  const kernels = native as unknown as Record<string, (...args: unknown[]) => unknown>;
+  return kernels[kernel](...args.map(value => (isResource(value) ? value.id : value)));
 }
 
 function failure(kernel: string, args: Arguments): Error {

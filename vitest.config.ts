@@ -44,7 +44,9 @@ export default defineConfig({
     // Files share processes, and in them what they import: loading it a hundred times would take a minute.
     isolate: false,
     projects: [
-      { extends: true, test: { name: 'machine', include: ['test/**/*.test.ts'] } },
+      { extends: true, test: { name: 'machine', include: ['test/**/*.test.ts'], exclude: ['test/gpu/**'] } },
+      // Its processes have a GPU, or a program in its place: npm run test:gpu.
+      { extends: true, test: { name: 'gpu', include: ['test/gpu/*.test.ts'], maxWorkers: 1 } },
       {
         extends: true,
         test: {

@@ -5,17 +5,20 @@ import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { stringifyJson } from '../json.ts';
 import { type AgentOptions, agentOf, withAgent } from './agentOptions.ts';
+import { type DeviceOption, withDevice } from './deviceOption.ts';
 import { harmless } from './harmless.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 
-interface Options extends SamplingOptions, AgentOptions {}
+interface Options extends SamplingOptions, AgentOptions, DeviceOption {}
 
 export const chatCommand = () =>
   withSampling(
-    withAgent(
-      new Command('chat')
-        .description('Talk to a model in the terminal, its tools live.')
-        .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file'),
+    withDevice(
+      withAgent(
+        new Command('chat')
+          .description('Talk to a model in the terminal, its tools live.')
+          .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file'),
+      ),
     ),
     2048,
   )
@@ -44,7 +47,7 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
       let engine: Engine | undefined;
       try {
         const tools = await agent.tools();
-        engine = await LocalEngine.start({ onNotice: console.error });
+        engine = await LocalEngine.start({ device: options.device, onNotice: console.error });
         const session = new ChatSession({
           sampler: await engine.sampler(checkpoint),
           chat,

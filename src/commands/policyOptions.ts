@@ -1,16 +1,17 @@
 import type { Command } from 'commander';
 import type { Engine } from '../engine/types.ts';
+import { type DeviceOption, withDevice } from './deviceOption.ts';
 import { positiveInteger } from './options.ts';
 import { showDownload } from './showDownload.ts';
 
 /** Which model is sampled, where it is computed, and how much at a time. */
-export interface PolicyOptions {
+export interface PolicyOptions extends DeviceOption {
   server?: string;
   concurrency: number;
 }
 
 export function withPolicy(command: Command): Command {
-  return command
+  return withDevice(command)
     .argument('<checkpoint>', 'folder of a model in Hugging Face layout, GGUF file, or hf: and its name on the Hub')
     .option('--server <url>', 'sample the model that a server has, such as http://127.0.0.1:8000; see below')
     .option('--concurrency <count>', 'trajectories under way at the same time', positiveInteger, 64);
@@ -30,13 +31,16 @@ export interface OpenPolicy {
   servedAs?: string;
 }
 
-export async function openPolicy(checkpoint: string, { server, concurrency }: PolicyOptions): Promise<OpenPolicy> {
+export async function openPolicy(
+  checkpoint: string,
+  { server, concurrency, device }: PolicyOptions,
+): Promise<OpenPolicy> {
   const { localCheckpoint } = await import('../checkpoint/reference.ts');
   const control = { onDownload: showDownload, onNotice: console.error };
   const folder = await localCheckpoint(checkpoint, control, { weights: server === undefined });
   if (server === undefined) {
     const { LocalEngine } = await import('../engine/local/engine.ts');
-    return { engine: await LocalEngine.start({ onNotice: console.error }), folder };
+    return { engine: await LocalEngine.start({ device, onNotice: console.error }), folder };
   }
   const { OpenAIEngine } = await import('../engine/openai/engine.ts');
   const engine = await OpenAIEngine.open(server, { concurrency, onNotice: console.error });

@@ -5,6 +5,7 @@ import { chatCommand } from './chat.ts';
 import { collectCommand } from './collect.ts';
 import { compareCommand } from './compare.ts';
 import { demoCommand } from './demo.ts';
+import { devicesCommand } from './devices.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { hintsCommand } from './hints.ts';
@@ -49,6 +50,7 @@ Start with:
     mcpCommand,
     exportCommand,
     initCommand,
+    devicesCommand,
     packagesCommand,
     cardCommand,
     pushCommand,

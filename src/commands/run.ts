@@ -1,23 +1,26 @@
 import { Command } from 'commander';
 import type { Sampler } from '../engine/types.ts';
+import { type DeviceOption, withDevice } from './deviceOption.ts';
 import { interruptible } from './interrupt.ts';
 import { nonNegativeInteger } from './options.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 import { offeredOf, type ToolsOption, withTools } from './toolOption.ts';
 
-interface Options extends SamplingOptions, ToolsOption {
+interface Options extends SamplingOptions, ToolsOption, DeviceOption {
   world: string;
   task: number;
 }
 
 export const runCommand = () =>
   withSampling(
-    withTools(
-      new Command('run')
-        .description("Watch a model solve one of a world's held-out tasks with its tools.")
-        .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
-        .option('--world <world>', 'where the tasks and tools come from', 'shop')
-        .option('--task <index>', 'which held-out task', nonNegativeInteger, 0),
+    withDevice(
+      withTools(
+        new Command('run')
+          .description("Watch a model solve one of a world's held-out tasks with its tools.")
+          .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
+          .option('--world <world>', 'where the tasks and tools come from', 'shop')
+          .option('--task <index>', 'which held-out task', nonNegativeInteger, 0),
+      ),
     ),
     2048,
   )
@@ -39,7 +42,7 @@ Prints the dialogue as it goes on: the prompt, each turn of the model, each tool
         import('../worlds/judge.ts'),
         import('../agent/rollout.ts'),
       ]);
-      const engine = await LocalEngine.start({ onNotice: console.error });
+      const engine = await LocalEngine.start({ device: options.device, onNotice: console.error });
       try {
         const sampler = await engine.sampler(checkpoint);
         const chat = loadChat(checkpoint, { enableThinking: options.thinking === 'on' });

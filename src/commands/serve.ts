@@ -2,10 +2,11 @@ import { Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../errors.ts';
 import type { NamedAdapter } from '../serve/adapters.ts';
 import { type AgentOptions, agentOf, withAgent } from './agentOptions.ts';
+import { type DeviceOption, deviceOption } from './deviceOption.ts';
 import { interruptible } from './interrupt.ts';
 import { byteCount, nonNegativeInteger, portNumber, positiveInteger, positiveNumber } from './options.ts';
 
-interface Options extends AgentOptions {
+interface Options extends AgentOptions, DeviceOption {
   tinker?: boolean;
   state: string;
   name?: string;
@@ -70,6 +71,7 @@ export const serveCommand = () =>
         positiveNumber,
         1,
       )
+      .addOption(deviceOption().default('auto'))
       .option('--dtype <dtype>', 'auto, f32 or bf16', 'auto')
       .option('--max-turns <turns>', 'with tools, most turns of an answer (default: 16)', positiveInteger),
   )
@@ -157,6 +159,7 @@ function common(options: Options) {
     engine: {
       maxBatch: options.maxBatch,
       cacheBytes: Math.ceil(options.cacheGib * 2 ** 30),
+      device: options.device,
       dtype: options.dtype,
       onNotice: console.error,
     },

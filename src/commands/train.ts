@@ -3,11 +3,12 @@ import { Command } from 'commander';
 import { UserError } from '../errors.ts';
 import { percentText } from '../report/numbers.ts';
 import type { TrainEvent } from '../train/trainEvent.ts';
+import { type DeviceOption, deviceOption } from './deviceOption.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { collect } from './options.ts';
 import { type McpOption, serversOf, withAllowMcp, withMcp } from './toolOption.ts';
 
-interface Options extends McpOption {
+interface Options extends McpOption, Partial<DeviceOption> {
   run?: string;
   resume?: string;
   set?: string[];
@@ -23,6 +24,7 @@ export const trainCommand = () =>
     .option('--run <folder>', 'where the run is written (default: runs/<name of the recipe>)')
     .option('--resume <folder>', 'go on with the run in this folder, from its last checkpoint')
     .option('--set <key=value>', 'change a key of the recipe; may be given several times', collect)
+    .addOption(deviceOption())
     .option('--dry-run', 'only say what the run would take: updates, tokens, computation, memory, downloads')
     .option('--watch', 'show it in a browser while it goes on, as sod watch does; the address is printed')
     .addHelpText(
@@ -83,7 +85,8 @@ and reaches the same weights.`,
         if (event.kind === 'phase') watch?.start();
       };
       const result = await interruptible(
-        signal => train(recipe, { runDir, resume: !!options.resume, allowMcp, signal, onProgress }),
+        signal =>
+          train(recipe, { runDir, resume: !!options.resume, device: options.device, allowMcp, signal, onProgress }),
         savingNote,
       ).finally(() => progress.close());
 

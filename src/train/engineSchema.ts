@@ -9,6 +9,8 @@ const nonNegative = z.number().nonnegative();
 
 const localEngine = section({
   kind: z.literal('local').optional(),
+  /** auto: the CPU, unless `sod devices` found a GPU that is clearly faster. */
+  device: z.enum(['auto', 'cpu', 'gpu']).optional(),
   dtype: z.enum(['auto', 'f32', 'bf16']).default('auto'),
   /** Default: all cores. */
   threads: count.max(1024).optional(),

@@ -9,7 +9,7 @@ import {
   refuseTooLarge,
 } from '../engine/local/memory.ts';
 import { type MemoryNeed, total } from '../engine/local/memoryNeed.ts';
-import { engineDefaults, precisionOf } from '../engine/local/protocol.ts';
+import { type Settings, settled } from '../engine/local/settings.ts';
 import { currentFolder, realPlace } from '../files.ts';
 import { hubName } from '../hubName.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -34,11 +34,11 @@ export interface RunModels {
 export function planRunMemory(
   recipe: Recipe,
   { model, scorers = [] }: RunModels,
-  available = availableMemory(),
+  available = memoryFor(recipe),
 ): RunMemory {
-  const { engine, lora } = recipe;
-  const settings = { ...engineDefaults, ...engine };
-  const common = { ...settings, dtype: precisionOf(settings.dtype), longest: longestSequence(recipe) };
+  const { lora } = recipe;
+  const settings = settingsOf(recipe);
+  const common = { ...settings, longest: longestSequence(recipe) };
   const blockBytes = (checkpoint?: string) =>
     checkpoint === undefined || hubName(checkpoint) ? undefined : readBlockBytes(checkpoint, common.dtype);
   const scoring = scorers.map(({ place, config }) => {
@@ -75,13 +75,21 @@ export function planRunMemory(
  * The recipe with an engine that holds its models so that they fit.
  * @throws UserError where they cannot, however they are held
  */
-export function fitted(recipe: Recipe, models: RunModels, available = availableMemory()): Recipe {
+export function fitted(recipe: Recipe, models: RunModels, available = memoryFor(recipe)): Recipe {
   const { engine } = recipe;
   if (engine.kind === 'tinker') return recipe;
   const { parts, student } = planRunMemory(recipe, models, available);
   refuseTooLarge('this run', parts, available);
   const { recompute, inBlocks } = student;
   return { ...recipe, engine: { ...engine, recompute, ...(inBlocks && { quantized: 'blocks' }) } };
+}
+
+function settingsOf({ engine }: Recipe): Settings {
+  return settled(engine.kind === 'tinker' ? {} : engine);
+}
+
+function memoryFor(recipe: Recipe): number {
+  return availableMemory(settingsOf(recipe).device);
 }
 
 /** Whether a teacher is made of the weights that adapters are trained over: the model itself, or other adapters over it. */

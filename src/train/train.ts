@@ -38,6 +38,8 @@ export interface TrainOptions {
   runDir: string;
   /** Go on with the run in `runDir`, which must have been started with the same recipe. */
   resume?: boolean;
+  /** In the place of the recipe's `engine.device`. */
+  device?: 'auto' | 'cpu' | 'gpu';
   /** Default: the one that the recipe describes, closed at the end. */
   engine?: Engine;
   /** The recipe's world, opened by who calls: it stays open. Default: opened for this run, and closed at the end. */
@@ -93,7 +95,8 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
     try {
       run.begin();
       if (!options.world) pinTools(runDir, serverTools);
-      const engine = options.engine ?? (await startEngine(fittedHere(located, method), onNotice));
+      const engine =
+        options.engine ?? (await startEngine(fittedHere(onDevice(located, options.device), method), onNotice));
       try {
         const opened = { data, evaluation, trackers };
         const end = await trackers.during(() => runLearner(located, method, run, engine, opened, signal, onProgress));
@@ -117,6 +120,13 @@ function fittedHere(recipe: Recipe, method: Method | undefined): Recipe {
     return { place, config: place === undefined ? model : readShape(place) };
   });
   return fitted(recipe, { model, scorers: shapes.flatMap(({ place, config }) => (config ? { place, config } : [])) });
+}
+
+function onDevice(recipe: Recipe, device: TrainOptions['device']): Recipe {
+  const { engine } = recipe;
+  if (device === undefined) return recipe;
+  if (engine.kind === 'tinker') throw new UserError("--device is this machine's, and the recipe's engine is a server");
+  return { ...recipe, engine: { ...engine, device } };
 }
 
 function resultOf(run: RunDirectory, end: LoopEnd): TrainResult {

@@ -24,15 +24,8 @@ import type {
   TokenIds,
   Trainer,
 } from '../types.ts';
-import {
-  engineDefaults,
-  type FromWorker,
-  type OpenRequest,
-  type Request,
-  type SamplerStatus,
-  type ToWorker,
-  type WorkerOptions,
-} from './protocol.ts';
+import type { FromWorker, OpenRequest, Request, SamplerStatus, ToWorker, WorkerOptions } from './protocol.ts';
+import { type Settings, settled } from './settings.ts';
 
 export interface LocalEngineOptions extends Partial<WorkerOptions> {
   /** Told what the engine chose for each model that it opens: precision, threads, memory. */
@@ -45,20 +38,28 @@ interface Pending {
   onToken?: (token: SampledToken) => void;
 }
 
-/** The engine on this machine's CPU: models live and compute in one worker thread, so the event loop stays free. */
+/** The engine on this machine's CPU or GPU: models live and compute in one worker thread, so the event loop stays free. */
 export class LocalEngine implements Engine {
   readonly #worker: Worker;
   readonly #open = new Map<number, Pending>();
   #nextId = 0;
   #closed: Error | undefined;
+  readonly #hasGpu: boolean;
+  /** By whoever closes the GPU, or by the end of its thread. */
+  #gpuClosed = () => {};
+  readonly #untilGpuClosed = new Promise<void>(resolve => {
+    this.#gpuClosed = resolve;
+  });
 
-  private constructor(options: WorkerOptions, onNotice?: (notice: string) => void) {
+  private constructor(options: Settings, onNotice?: (notice: string) => void) {
     this.#worker = startWorker(new URL('./engine.worker.ts', import.meta.url), { workerData: options });
+    this.#hasGpu = options.device === 'gpu';
     let hasStarted = false;
     const failure = (cause?: Error) => new ThreadError("The engine's thread", { hasStarted, cause });
     this.#worker.on('message', (message: FromWorker) => {
       hasStarted = true;
       if ('notice' in message) onNotice?.(message.notice);
+      else if ('gpuClosed' in message) this.#gpuClosed();
       else if ('told' in message) for (const { id, token } of message.told) this.#open.get(id)?.onToken?.(token);
       else this.#settle(message);
     });
@@ -66,12 +67,15 @@ export class LocalEngine implements Engine {
       const cause = revive(error as Error);
       this.#end(cause instanceof UserError ? cause : failure(cause));
     });
-    this.#worker.on('exit', () => this.#end(failure()));
+    this.#worker.on('exit', () => {
+      this.#gpuClosed();
+      this.#end(failure());
+    });
     this.#worker.unref();
   }
 
   static async start({ onNotice, ...options }: LocalEngineOptions = {}): Promise<LocalEngine> {
-    return new LocalEngine({ ...engineDefaults, ...options }, onNotice);
+    return new LocalEngine(settled(options), onNotice);
   }
 
   async trainer(checkpoint: string, lora?: LoraOptions): Promise<LocalTrainer> {
@@ -101,6 +105,11 @@ export class LocalEngine implements Engine {
 
   async close(): Promise<void> {
     this.#end(new Error('the engine was closed'));
+    if (this.#hasGpu) {
+      this.#worker.ref();
+      this.send({ closeGpu: true });
+      await this.#untilGpuClosed;
+    }
     await this.#worker.terminate();
   }
 

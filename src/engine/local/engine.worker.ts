@@ -1,6 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { inGiB } from '../../bytes.ts';
 import { explained } from '../../systemErrors.ts';
+import { device, useDevice } from '../../tensor/currentDevice.ts';
+import type { Gpu } from '../../tensor/gpu/gpu.ts';
 import { native } from '../../tensor/native.ts';
 import type { Completion, SampledToken } from '../types.ts';
 import type { Generator } from './generator.ts';
@@ -9,14 +11,8 @@ import { availableMemory } from './memory.ts';
 import { passesTogether, total } from './memoryNeed.ts';
 import { LocalModel } from './model.ts';
 import { WeightsOpener } from './openWeights.ts';
-import {
-  type FromWorker,
-  type OpenRequest,
-  precisionOf,
-  type Request,
-  type ToWorker,
-  type WorkerOptions,
-} from './protocol.ts';
+import type { FromWorker, OpenRequest, Request, ToWorker } from './protocol.ts';
+import type { Settings } from './settings.ts';
 import { inTurns, Turns } from './turns.ts';
 
 /**
@@ -24,8 +20,9 @@ import { inTurns, Turns } from './turns.ts';
  * between them.
  */
 const port = parentPort!;
-const options = workerData as WorkerOptions;
+const options = workerData as Settings;
 if (options.threads > 0) native.setThreads(options.threads);
+const gpu = options.device === 'gpu' ? await onGpu() : undefined;
 const opener = new WeightsOpener();
 const models = new Map<number, LocalModel>();
 /** A turn of each generator, which several models may have. */
@@ -43,7 +40,7 @@ const passes = new Turns(passesTogether);
 const passTurn = () => passes.turn();
 let computing = false;
 /** Where nobody asks for anything, the system has the memory that is kept for the next pass. */
-const idle = setTimeout(() => computing || native.trim(), 5_000).unref();
+const idle = setTimeout(() => computing || device.trim(), 5_000).unref();
 /** Tokens sampled in this step, for those who want to be told. */
 const told: { id: number; token: SampledToken }[] = [];
 
@@ -51,6 +48,11 @@ port.on('message', async (message: ToWorker) => {
   if ('abort' in message) {
     starting.delete(message.abort);
     for (const model of models.values()) if (model.generating) model.generator.abort(message.abort);
+    return;
+  }
+  if ('closeGpu' in message) {
+    await gpu?.close();
+    answer({ gpuClosed: true });
     return;
   }
   if ('closed' in message) {
@@ -65,6 +67,16 @@ port.on('message', async (message: ToWorker) => {
     answer({ id, error: { name, message, stack } });
   }
 });
+
+async function onGpu(): Promise<Gpu> {
+  const [{ Gpu }, { gpuDevice }] = await Promise.all([
+    import('../../tensor/gpu/gpu.ts'),
+    import('../../tensor/gpu/gpuDevice.ts'),
+  ]);
+  const gpu = Gpu.open();
+  useDevice(gpuDevice(gpu));
+  return gpu;
+}
 
 function answer(message: FromWorker): void {
   port.postMessage(message);
@@ -116,22 +128,21 @@ async function generate(
 }
 
 function open({ kind: _, checkpoint, ...role }: OpenRequest): number {
-  const dtype = precisionOf(options.dtype);
-  const modelOptions = { ...options, dtype, ...role, onMask: () => joinGeneration(model) };
+  const { dtype } = options;
+  const modelOptions = { ...options, ...role, onMask: () => joinGeneration(model) };
   const model = new LocalModel(checkpoint, opener.open(checkpoint, modelOptions), modelOptions);
   models.set(opened, model);
   const { need, inBlocks, recompute } = model.plan;
   const { isa, bf16, threads } = native.cpu();
+  const onCpu = [`kernels for ${isa}`, `${threads} ${threads === 1 ? 'thread' : 'threads'}`];
   const parts = [
     dtype === 'f32' || bf16 ? dtype : 'bf16, multiplied as f32',
-    `kernels for ${isa}`,
-    `${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    ...(gpu ? [gpu.info.name] : onCpu),
     ...(inBlocks ? ['weights stay in the blocks of their file and are expanded layer by layer'] : []),
     ...(recompute === 'on' ? ['layers are computed twice, to keep less'] : []),
   ];
-  answer({
-    notice: `${checkpoint}: ${parts.join(', ')}, up to ${inGiB(total(need))} GiB; ${inGiB(availableMemory())} GiB are free`,
-  });
+  const free = gpu ? '' : `; ${inGiB(availableMemory())} GiB are free`;
+  answer({ notice: `${checkpoint}: ${parts.join(', ')}, up to ${inGiB(total(need))} GiB${free}` });
   return opened++;
 }
 

@@ -1,15 +1,16 @@
 import { z } from 'zod';
+import { device } from '../../tensor/currentDevice.ts';
 import { native } from '../../tensor/native.ts';
 
 /**
- * What decides on the last bits of a result: the ISA that kernels are compiled for and the precision that they compute in. The
+ * What decides on the last bits of a result: the ISA that kernels are compiled for, or WebGPU, and the precision that they compute in. The
  * number of threads does not.
  */
 export const kernelsSchema = z.object({ isa: z.string(), dtype: z.enum(['f32', 'bf16']) });
 export type Kernels = z.infer<typeof kernelsSchema>;
 
 export function kernelsHere(dtype: Kernels['dtype']): Kernels {
-  return { isa: native.cpu().isa, dtype };
+  return { isa: device === native ? native.cpu().isa : 'webgpu', dtype };
 }
 
 /** `earlier` and those that go on, each once. */

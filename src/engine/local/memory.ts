@@ -43,8 +43,9 @@ function waysToHoldWeights(config: ModelConfig, options: MemoryOptions): boolean
   return quantized === 'auto' && !scoresOnly ? [false, true] : [true];
 }
 
-/** Memory that the system can still give, in bytes. */
-export function availableMemory(): number {
+/** Memory that the system can still give, in bytes. What a GPU can give, WebGPU does not say: one that is full says so itself. */
+export function availableMemory(device: 'cpu' | 'gpu' = 'cpu'): number {
+  if (device === 'gpu') return Number.POSITIVE_INFINITY;
   return process.availableMemory?.() ?? freemem();
 }
 

@@ -11,6 +11,8 @@ export type Quantized = 'auto' | 'blocks' | 'whole';
 
 /** What a model's memory depends on beside its shape. */
 export interface MemoryOptions {
+  /** Default: the CPU. */
+  device?: 'cpu' | 'gpu';
   dtype: 'f32' | 'bf16';
   trainable: boolean;
   /** It only scores: nothing is sampled from it. */
@@ -105,22 +107,26 @@ function passBytes(config: ModelConfig, options: MemoryOptions, recompute: Recom
     // Without a backward pass, a layer's activations are gone when the next layer has its own.
     const boundary = rows * layerBoundaryBytes(config, options);
     if (!trainable) return (2 * activations) / config.layers + (passesTogether - 1) * boundary;
-    const softmax = rows * config.vocabSize * bytesOf(options);
+    // A GPU computes it once more, part by part.
+    const softmax = options.device === 'gpu' ? 0 : rows * config.vocabSize * bytesOf(options);
     if (rows <= kept) return activations + softmax;
     return config.layers * boundary + (2 * activations) / config.layers + softmax;
   };
   return Math.max(bytesFor(rowsPerPass(config, options)), bytesFor(longest));
 }
 
-/** Packed weights, in both directions where gradients go through them, and the embedding, where it is not trained. */
+/**
+ * Packed weights, in both directions where gradients go through them, and the embedding, where it is not trained. A GPU packs nothing:
+ * what is trained lies with the optimizer's state.
+ */
 function baseBytes(config: ModelConfig, options: MemoryOptions): number {
   if (!options.trainable || options.lora) return frozenBytes(config, options);
-  return 2 * productElements(config) * bytesOf(options);
+  return options.device === 'gpu' ? 0 : 2 * productElements(config) * bytesOf(options);
 }
 
 /** The same where nothing of it is trained. */
 export function frozenBytes(config: ModelConfig, options: MemoryOptions): number {
-  const directions = options.lora ? 2 : 1;
+  const directions = options.lora && options.device !== 'gpu' ? 2 : 1;
   return (directions * productElements(config) + config.vocabSize * config.hiddenSize) * bytesOf(options);
 }
 

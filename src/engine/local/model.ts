@@ -71,7 +71,7 @@ export class LocalModel {
   get generator(): Generator {
     const { generation, rotary } = this.#opened;
     if (!generation.generator) {
-      refuseCache(this.#checkpointDir, this.#options.cacheBytes, availableMemory());
+      refuseCache(this.#checkpointDir, this.#options.cacheBytes, availableMemory(this.#options.device));
       generation.generator = new Generator(generation.weights, rotary, this.#generatorOptions());
     }
     return generation.generator;

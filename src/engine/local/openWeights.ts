@@ -181,7 +181,7 @@ function sharing({ weights: { config }, plan }: Base, checkpoint: string, option
 
 /** @throws UserError where there is no memory for it */
 function planned(checkpoint: string, config: ModelConfig, options: MemoryOptions): MemoryPlan {
-  const available = availableMemory();
+  const available = availableMemory(options.device);
   const plan = planMemory(config, options, available);
   refuseTooLarge(checkpoint, partsOf(plan), available);
   return plan;

@@ -54,18 +54,21 @@ export interface SamplerStatus {
 
 /**
  * Requests carry an id. `abort` names the id of a generation under way, `closed` a conversation that generates no more; they
- * are not answered themselves.
+ * are not answered themselves; `closeGpu` is, by `gpuClosed`, and is the last.
  */
-export type ToWorker = { id: number; request: Request } | { abort: number } | { closed: number };
+export type ToWorker = { id: number; request: Request } | { abort: number } | { closed: number } | { closeGpu: true };
 
 /** Answers, and in between what the person may want to know. */
 export type FromWorker =
   | { notice: string }
+  | { gpuClosed: true }
   | { told: { id: number; token: SampledToken }[] }
   | { id: number; value: unknown }
   | { id: number; error: { name: string; message: string; stack?: string } };
 
 export interface WorkerOptions {
+  /** auto: the CPU, unless `sod devices` found a GPU that is clearly faster. */
+  device: 'auto' | 'cpu' | 'gpu';
   dtype: 'auto' | 'f32' | 'bf16';
   /** Threads for the kernels; 0: as many as the machine has cores. */
   threads: number;
@@ -76,13 +79,9 @@ export interface WorkerOptions {
   quantized: Quantized;
 }
 
-/** What a setting stands for. Where a CPU multiplies no bf16, it is still half the memory to read. */
-export function precisionOf(dtype: WorkerOptions['dtype']): 'f32' | 'bf16' {
-  return dtype === 'auto' ? 'bf16' : dtype;
-}
-
 const GiB = 2 ** 30;
 export const engineDefaults: WorkerOptions = {
+  device: 'auto',
   dtype: 'auto',
   threads: 0,
   activationBytes: 2.5 * GiB,

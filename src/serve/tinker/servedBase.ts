@@ -1,5 +1,6 @@
 import { configOf } from '../../checkpoint/checkpoint.ts';
-import { engineDefaults, precisionOf, type WorkerOptions } from '../../engine/local/protocol.ts';
+import type { WorkerOptions } from '../../engine/local/protocol.ts';
+import { settled } from '../../engine/local/settings.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { modelName } from '../../modelName.ts';
 
@@ -15,8 +16,8 @@ export interface ServedBase {
 /** @throws UserError where the folder holds no model */
 export function servedBase(folder: string, options: Partial<WorkerOptions>): ServedBase {
   const config = configOf(folder);
-  const { cacheBytes, dtype } = { ...engineDefaults, ...options };
-  const bytesPerToken = config.layers * 2 * config.kvHeads * config.headDim * (precisionOf(dtype) === 'bf16' ? 2 : 4);
+  const { cacheBytes, dtype } = settled(options);
+  const bytesPerToken = config.layers * 2 * config.kvHeads * config.headDim * (dtype === 'bf16' ? 2 : 4);
   const contextTokens = Math.min(config.maxPositions, Math.floor(cacheBytes / bytesPerToken));
   return { name: modelName(folder), folder, config, contextTokens };
 }

@@ -1,0 +1,23 @@
+import { Command } from 'commander';
+
+export const devicesCommand = () =>
+  new Command('devices')
+    .description('What this machine can compute on, and how fast: a second each.')
+    .addHelpText(
+      'after',
+      `
+What was measured is kept in sod/devices.json in $XDG_CACHE_HOME (default ~/.cache): by it, engine.device: auto takes the GPU where
+that is clearly faster than the CPU. A program in a GPU's place, such as SwiftShader, is never taken unasked.`,
+    )
+    .action(async () => {
+      const [{ describeCpu, describeGpu }, { fasterDevice, keepMeasured }] = await Promise.all([
+        import('../engine/local/describeDevices.ts'),
+        import('../engine/local/measuredDevice.ts'),
+      ]);
+      const cpu = describeCpu();
+      console.log(cpu.text);
+      const gpu = await describeGpu();
+      console.log(gpu.text);
+      keepMeasured({ cpu: cpu.speed, gpu: gpu.measured });
+      console.log(`auto: ${fasterDevice()}`);
+    });

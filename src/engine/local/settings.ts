@@ -1,0 +1,25 @@
+import { UserError } from '../../errors.ts';
+import { fasterDevice } from './measuredDevice.ts';
+import { engineDefaults, type WorkerOptions } from './protocol.ts';
+
+/** Where an engine computes, and in which precision. */
+export interface Settings extends WorkerOptions {
+  device: 'cpu' | 'gpu';
+  dtype: 'f32' | 'bf16';
+}
+
+/**
+ * What settings stand for on this machine. A CPU that multiplies no bf16 has it still, for it is half the memory to read; GPUs compute
+ * in f32.
+ * @throws UserError where a device cannot do what is asked of it
+ */
+export function settled(options: Partial<WorkerOptions>): Settings {
+  const settings = { ...engineDefaults, ...options };
+  const device = settings.device === 'auto' ? fasterDevice() : settings.device;
+  if (device === 'cpu') return { ...settings, device, dtype: settings.dtype === 'auto' ? 'bf16' : settings.dtype };
+  if (settings.dtype === 'bf16') throw new UserError('engine.dtype is bf16, and GPUs compute in f32: leave it out');
+  if (settings.quantized === 'blocks') {
+    throw new UserError('engine.quantized is blocks, and on a GPU weights are whole: leave it out');
+  }
+  return { ...settings, device, dtype: 'f32', quantized: 'whole' };
+}

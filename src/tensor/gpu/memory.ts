@@ -1,0 +1,277 @@
+import { sizeText } from '../../bytes.ts';
+import { UserError } from '../../errors.ts';
+import type { Id } from '../device.ts';
+import type { Gpu } from './gpu.ts';
+import { type Groups, paramsOf, type Shader } from './shader.ts';
+
+type Numbers = Float32Array | Int32Array;
+
+/** A run of memory that tensors share. */
+interface Storage {
+  bytes: number;
+  /** There is none before it is needed. */
+  buffer?: number;
+  /** What was written, where that is little: kernels are cut by it, and it is uploaded once one computes with it. */
+  host?: Numbers;
+  isUploaded: boolean;
+  users: number;
+}
+
+export interface GpuTensor {
+  storage: Storage;
+  /** Its first element in the storage. */
+  offset: number;
+  dtype: 'f32' | 'i32';
+  shape: readonly number[];
+  /** Of a packed weight, which lies in memory as it is: rows that the LM head takes together, and for which direction it is. */
+  chunkRows?: number;
+  isBackward?: boolean;
+}
+
+/** Some elements of a tensor. */
+export interface Slice {
+  tensor: GpuTensor;
+  first: number;
+  count: number;
+}
+
+const mostHostElements = 1 << 20;
+
+/** The tensors of one thread by number, their buffers, and kernels that run on them. */
+export class GpuMemory {
+  readonly gpu: Gpu;
+  readonly #tensors = new Map<Id, GpuTensor>();
+  /** Buffers that nobody uses, by their bytes. */
+  readonly #pool = new Map<number, number[]>();
+  readonly #shaders = new Map<string, number>();
+  #lastId = 0;
+  #lastBuffer = 0;
+
+  constructor(gpu: Gpu) {
+    this.gpu = gpu;
+  }
+
+  /** Its contents are undefined. */
+  allocate(dtype: string, shape: readonly number[]): Id {
+    if (dtype === 'bf16') throw new Error('the GPU computes in f32');
+    const bytes = this.#roundedBytes(4 * Math.max(1, elementsOf(shape)));
+    return this.#add({
+      storage: { bytes, users: 0, isUploaded: false },
+      offset: 0,
+      dtype: dtype as 'f32' | 'i32',
+      shape: [...shape],
+    });
+  }
+
+  view(id: Id, offset: number, shape: readonly number[]): Id {
+    const tensor = this.get(id);
+    return this.#add({ ...tensor, offset: tensor.offset + offset, shape: [...shape] });
+  }
+
+  /** The same memory as the operand of products. */
+  pack(id: Id, isBackward: boolean, chunkRows: number): Id {
+    return this.#add({ ...this.get(id), isBackward, chunkRows });
+  }
+
+  release(id: Id): void {
+    const tensor = this.#tensors.get(id);
+    if (!tensor) return;
+    this.#tensors.delete(id);
+    const { storage } = tensor;
+    if (--storage.users > 0 || storage.buffer === undefined) return;
+    const vacant = this.#pool.get(storage.bytes) ?? [];
+    this.#pool.set(storage.bytes, vacant);
+    vacant.push(storage.buffer);
+  }
+
+  trim(): void {
+    for (const buffers of this.#pool.values()) for (const buffer of buffers) this.gpu.send({ kind: 'destroy', buffer });
+    this.#pool.clear();
+    this.gpu.flush();
+  }
+
+  get(id: Id): GpuTensor {
+    const tensor = this.#tensors.get(id);
+    if (!tensor) throw new Error(`${id} is not a live tensor of the GPU (freed, or of another device?)`);
+    return tensor;
+  }
+
+  /** For as long as `work` takes. */
+  temporary<T>(shape: readonly number[], work: (tensor: GpuTensor) => T): T {
+    const id = this.allocate('f32', shape);
+    try {
+      return work(this.get(id));
+    } finally {
+      this.release(id);
+    }
+  }
+
+  /** The same of whole numbers that are there. */
+  withInts<T>(values: Int32Array, work: (tensor: GpuTensor) => T): T {
+    const id = this.allocate('i32', [values.length]);
+    try {
+      this.write(this.get(id), values);
+      return work(this.get(id));
+    } finally {
+      this.release(id);
+    }
+  }
+
+  write(tensor: GpuTensor, data: Numbers): void {
+    const { storage, offset } = tensor;
+    if (data.length !== elementsOf(tensor.shape)) {
+      throw new Error(`data has ${data.length} elements, the tensor ${elementsOf(tensor.shape)}`);
+    }
+    const copy = data.slice();
+    if (offset === 0 && storage.users === 1 && data.length <= mostHostElements) {
+      storage.host = copy;
+      storage.isUploaded = false;
+      return;
+    }
+    const buffer = this.#bufferOf(storage);
+    storage.host = undefined;
+    this.#upload(buffer, offset, copy);
+  }
+
+  /** A copy. Waits for all that was computed before. */
+  read(tensor: GpuTensor): Numbers {
+    const { storage, offset, dtype, shape } = tensor;
+    const count = elementsOf(shape);
+    if (storage.host) return storage.host.slice(offset, offset + count);
+    const Kind = dtype === 'f32' ? Float32Array : Int32Array;
+    if (count === 0) return new Kind(0);
+    return new Kind(this.gpu.read({ buffer: this.#bufferOf(storage), offset: 4 * offset, bytes: 4 * count }));
+  }
+
+  /** What was written into a small tensor, without waiting. */
+  intsOf(tensor: GpuTensor): Int32Array {
+    const { host } = tensor.storage;
+    return (host?.slice(tensor.offset, tensor.offset + elementsOf(tensor.shape)) ?? this.read(tensor)) as Int32Array;
+  }
+
+  zero(tensor: GpuTensor): void {
+    const { storage, offset, shape } = tensor;
+    const bytes = 4 * elementsOf(shape);
+    const buffer = this.#bufferOf(storage);
+    storage.host = undefined;
+    if (bytes > 0) this.gpu.send({ kind: 'clear', buffer, offset: 4 * offset, bytes });
+  }
+
+  /** So many elements, from these on; not within one storage. */
+  copy(to: Slice, from: Slice): void {
+    const part = ({ tensor, first, count }: Slice) => ({
+      buffer: this.#bufferOf(tensor.storage),
+      offset: 4 * (tensor.offset + first),
+      bytes: 4 * count,
+    });
+    const parts = { from: part(from), to: part(to) };
+    to.tensor.storage.host = undefined;
+    if (to.count > 0) this.gpu.send({ kind: 'copy', ...parts });
+  }
+
+  /** A tensor in parts that can be bound. */
+  inParts(tensor: GpuTensor): Slice[] {
+    const count = elementsOf(tensor.shape);
+    const rows = this.rowsInParts({ ...tensor, shape: [count, 1] });
+    return rows.map(({ slice: { first, count } }) => ({ tensor, first, count }));
+  }
+
+  /** The rows of a matrix in parts that can be bound. */
+  rowsInParts(tensor: GpuTensor): { first: number; end: number; slice: Slice }[] {
+    const [rows, width] = tensor.shape;
+    const { largestBinding, bindingAlignment } = this.gpu.info;
+    const most = Math.max(1, Math.floor((largestBinding - bindingAlignment) / (4 * width)));
+    return Array.from({ length: Math.ceil(rows / most) }, (_, part) => {
+      const [first, end] = [part * most, Math.min((part + 1) * most, rows)];
+      return { first, end, slice: { tensor, first: first * width, count: (end - first) * width } };
+    });
+  }
+
+  /** Runs a kernel. `tensors` and `params` have the names that it gives them. */
+  run(
+    shader: Shader,
+    tensors: Record<string, GpuTensor | Slice>,
+    params: Record<string, number>,
+    groups: Groups,
+  ): void {
+    if (groups.includes(0)) return;
+    const { bindingAlignment, largestBinding } = this.gpu.info;
+    const begins: number[] = [];
+    const parts = shader.tensors.map(([name, access]) => {
+      const given = tensors[name];
+      const { tensor, first, count } = 'tensor' in given ? given : whole(given);
+      const buffer = this.#bufferOf(tensor.storage);
+      if (access === 'write') tensor.storage.host = undefined;
+      const begin = 4 * (tensor.offset + first);
+      const offset = begin - (begin % bindingAlignment);
+      begins.push((begin - offset) / 4);
+      const bytes = begin - offset + 4 * Math.max(1, count);
+      if (bytes > largestBinding) throw new Error(`${shader.name}: ${name} is larger than this GPU takes at a time`);
+      return { buffer, offset, bytes };
+    });
+    this.gpu.send({
+      kind: 'run',
+      shader: this.#shaderOf(shader),
+      parts,
+      params: [...begins, ...paramsOf(shader, params)],
+      groups,
+    });
+  }
+
+  #add(tensor: GpuTensor): Id {
+    tensor.storage.users++;
+    this.#tensors.set(++this.#lastId, tensor);
+    return this.#lastId;
+  }
+
+  #bufferOf(storage: Storage): number {
+    storage.buffer ??= this.#pool.get(storage.bytes)?.pop() ?? this.#newBuffer(storage.bytes);
+    if (storage.host && !storage.isUploaded) {
+      this.#upload(storage.buffer, 0, storage.host.slice());
+      storage.isUploaded = true;
+    }
+    return storage.buffer;
+  }
+
+  /** Sizes in steps of an eighth of their power of two, so that nearly equal tensors share buffers. */
+  #roundedBytes(bytes: number): number {
+    let step = 256;
+    while (step * 16 < bytes) step *= 2;
+    const rounded = Math.ceil(bytes / step) * step;
+    return rounded > this.gpu.info.largestBuffer ? bytes : rounded;
+  }
+
+  #newBuffer(bytes: number): number {
+    const { largestBuffer } = this.gpu.info;
+    if (bytes > largestBuffer) {
+      throw new UserError(
+        `a tensor of ${sizeText(bytes)} is larger than this GPU takes at a time, ${sizeText(largestBuffer)}; take engine.device: cpu, ` +
+          'a smaller model or lora',
+      );
+    }
+    this.gpu.send({ kind: 'allocate', buffer: ++this.#lastBuffer, bytes });
+    return this.#lastBuffer;
+  }
+
+  #upload(buffer: number, offset: number, data: Numbers): void {
+    if (data.length === 0) return;
+    this.gpu.send({ kind: 'write', buffer, offset: 4 * offset, data: new Uint8Array(data.buffer as ArrayBuffer) });
+  }
+
+  #shaderOf({ name, source, tensors }: Shader): number {
+    const known = this.#shaders.get(source);
+    if (known !== undefined) return known;
+    const shader = this.#shaders.size;
+    this.#shaders.set(source, shader);
+    this.gpu.send({ kind: 'shader', shader, name, source, access: tensors.map(([, access]) => access) });
+    return shader;
+  }
+}
+
+export function elementsOf(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
+function whole(tensor: GpuTensor): Slice {
+  return { tensor, first: 0, count: elementsOf(tensor.shape) };
+}

@@ -1,0 +1,58 @@
+import { spawnSync } from 'node:child_process';
+import { expect, onTestFinished, test } from 'vitest';
+import { UserError } from '../../src/errors.ts';
+import { Gpu } from '../../src/tensor/gpu/gpu.ts';
+import { gpuDevice } from '../../src/tensor/gpu/gpuDevice.ts';
+import { GpuMemory } from '../../src/tensor/gpu/memory.ts';
+import { shader } from '../../src/tensor/gpu/shader.ts';
+import { cli } from '../cli.ts';
+
+function open(): Gpu {
+  const gpu = Gpu.open();
+  onTestFinished(() => gpu.close());
+  return gpu;
+}
+
+test('what a driver does not take is told in one line where a result is waited for, and ever after', () => {
+  const memory = new GpuMemory(open());
+  const wrong = shader('wrong', { writes: { y: 'f32' }, body: 'y[p.y] = nothing;' });
+  memory.temporary([1], y => {
+    memory.run(wrong, { y }, {}, [1, 1, 1]);
+    expect(() => memory.read(y)).toThrow(/^the GPU cannot be used: .*wrong.*--resume$/);
+    expect(() => memory.read(y)).toThrow(/the GPU cannot be used/);
+  });
+});
+
+test('a tensor that no buffer can hold is refused by its size', () => {
+  const device = gpuDevice(open());
+  const tooLarge = device.allocate('f32', [2 ** 20, 2 ** 20]);
+  expect(() => device.zero(tooLarge)).toThrow(UserError);
+  expect(() => device.zero(tooLarge)).toThrow(/a tensor of 4.0 TiB is larger than this GPU takes/);
+});
+
+test('tensors are bound in parts where a driver takes no more at a time', () => {
+  const gpu = open();
+  const values = Float32Array.from({ length: 3000 }, (_, i) => i % 7);
+  const squares = values.reduce((sum, value) => sum + value * value, 0);
+  Object.assign(gpu.info, { largestBinding: 4096 });
+  const device = gpuDevice(gpu);
+  const table = device.allocate('f32', [300, 10]);
+  device.write(table, values);
+  expect(device.sumSquares(device.view(table, 0, [3000]))).toBe(squares);
+  const [ids, taken] = [device.allocate('i32', [3]), device.allocate('f32', [3, 10])];
+  device.write(ids, Int32Array.of(299, 0, 150));
+  device.embedding(taken, table, ids);
+  const rows = [299, 0, 150].flatMap(row => [...values.subarray(10 * row, 10 * row + 10)]);
+  expect([...device.read(taken)]).toEqual(rows);
+  device.embeddingBackward(table, taken, ids);
+  expect([...device.read(table).subarray(2990)]).toEqual([...values.subarray(2990)].map(value => 2 * value));
+});
+
+test('a command that is told to compute on a GPU that is not there says so in one line', () => {
+  const env = { ...process.env, VK_ICD_FILENAMES: '/nowhere.json' };
+  const chat = ['run', 'test/vectors/qwen3-tiny', '--device', 'gpu'];
+  const { status, stderr } = spawnSync(process.execPath, [cli, ...chat], { env, encoding: 'utf8' });
+  expect(stderr).toMatch(/^the GPU cannot be used: there is none.*\n$/m);
+  expect(stderr).not.toMatch(/\.[jt]s:\d/);
+  expect(status).toBe(1);
+});

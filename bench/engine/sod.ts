@@ -28,6 +28,11 @@ export class Sod {
     return this.#peer.request({ op: 'cpu' });
   }
 
+  /** Operations a second of the gradient of the product's weight alone, now. */
+  async weightGradient(product: Product, precision: Precision): Promise<number> {
+    return (await this.#peer.request<{ flops: number }>({ op: 'weightGradient', product, precision })).flops;
+  }
+
   /** Operations a second of the matrix product alone, now. */
   async product(product: Product, precision: Precision): Promise<number> {
     return (await this.#peer.request<{ flops: number }>({ op: 'product', product, precision })).flops;

@@ -12,7 +12,10 @@ export async function products(bench: Bench): Promise<Measured[]> {
     for (const precision of precisions) {
       for (const product of [...largeProducts, smallProduct]) {
         const { rows, inner, columns } = product;
-        const speeds = await productSpeeds(bench, sod, product, precision);
+        const speeds = {
+          ...(await productSpeeds(bench, sod, product, precision)),
+          'ours, gradient of the weight': await sod.weightGradient(product, precision),
+        };
         for (const [name, speed] of Object.entries(speeds)) {
           const figure = `product ${rows} × ${inner} × ${columns} in ${precision}, ${name}`;
           figures.push({ figure, value: speed / 1e9, unit: 'GFLOP/s' });

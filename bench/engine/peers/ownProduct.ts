@@ -1,3 +1,4 @@
+import { native } from '../../../src/tensor/native.ts';
 import { linear } from '../../../src/tensor/ops.ts';
 import { PackedWeight, scope, Tensor } from '../../../src/tensor/tensor.ts';
 import { median } from '../median.ts';
@@ -8,13 +9,27 @@ export function ownProduct({ rows, inner, columns }: Product, precision: Precisi
   return scope(() => {
     const weight = PackedWeight.of(noise(columns, inner, 'f32'), precision, 'forward');
     const x = noise(rows, inner, precision);
-    const seconds = Array.from({ length: 11 }, () => {
-      const start = performance.now();
-      linear(undefined, x, { forward: weight }).free();
-      return (performance.now() - start) / 1000;
-    });
-    return (2 * rows * inner * columns) / median(seconds.slice(2));
+    return operations(rows * inner * columns, () => linear(undefined, x, { forward: weight }).free());
   });
+}
+
+/** The same of the gradient of such a weight, which is added to one that is there. */
+export function ownWeightGradient({ rows, inner, columns }: Product, precision: Precision): number {
+  return scope(() => {
+    const gradient = Tensor.zeros('f32', [columns, inner]);
+    const [dy, x] = [noise(rows, columns, precision), noise(rows, inner, precision)];
+    return operations(rows * inner * columns, () => native.linearWeightGrad(gradient.id, dy.id, x.id, true));
+  });
+}
+
+/** A second, of so many multiplications and as many additions. */
+function operations(multiplications: number, multiply: () => void): number {
+  const seconds = Array.from({ length: 11 }, () => {
+    const start = performance.now();
+    multiply();
+    return (performance.now() - start) / 1000;
+  });
+  return (2 * multiplications) / median(seconds.slice(2));
 }
 
 function noise(rows: number, columns: number, dtype: Precision): Tensor {

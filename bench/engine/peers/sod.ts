@@ -9,7 +9,7 @@ import { Random } from '../../../src/random.ts';
 import { native } from '../../../src/tensor/native.ts';
 import type { Precision, Product } from '../product.ts';
 import { distillationUpdate } from './distillationUpdate.ts';
-import { ownProduct } from './ownProduct.ts';
+import { ownProduct, ownWeightGradient } from './ownProduct.ts';
 
 interface Loaded {
   engine: LocalEngine;
@@ -58,6 +58,8 @@ async function answer(request: Work): Promise<unknown> {
       return native.cpu();
     case 'product':
       return { flops: ownProduct(request.product, request.precision) };
+    case 'weightGradient':
+      return { flops: ownWeightGradient(request.product, request.precision) };
     case 'memory':
       return { bytes: peakResidentBytes() };
     case 'train':

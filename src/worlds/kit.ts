@@ -60,11 +60,11 @@ function openHere(tool: ToolProfile, timeoutMs: number, { maxOutputChars }: Tool
 }
 
 async function openServed(tool: ToolProfile, timeoutMs: number, { onNotice }: ToolOptions): Promise<OpenKit> {
-  const [{ SandboxFusion }, { ServedInterpreter }] = await Promise.all([
+  const [{ SandboxFusion }, { servedInterpreter }] = await Promise.all([
     import('../tools/sandboxFusion/server.ts'),
     import('../tools/sandboxFusion/interpreter.ts'),
   ]);
   const server = await SandboxFusion.open({ ...tool, url: tool.url! }, { onNotice });
-  const interpreter = new ServedInterpreter(server, timeoutMs);
+  const interpreter = servedInterpreter(server, timeoutMs);
   return { kit: { python: () => pythonTool(interpreter, tool) }, server, close: async () => server.close() };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { CodeTests } from '../../data/task.ts';
 import { PythonPool, type PythonResult } from '../../tools/python/pool.ts';
-import { ServedPrograms } from '../../tools/sandboxFusion/interpreter.ts';
+import { servedPrograms } from '../../tools/sandboxFusion/interpreter.ts';
 import type { SandboxFusion } from '../../tools/sandboxFusion/server.ts';
 import type { Judgement } from '../judgement.ts';
 import { callOf, checkOf, programOf, syntaxCheck } from './harness.ts';
@@ -57,7 +57,7 @@ export class CodeGrader {
   }: CodeGraderOptions = {}) {
     this.#workers = workers;
     this.#programs = server
-      ? new ServedPrograms(server, timeoutMs)
+      ? servedPrograms(server, timeoutMs)
       : new PythonPool({ workers, timeoutMs, memoryBytes, maxOutputChars: MAX_OUTPUT_CHARS });
   }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Agent } from 'node:http';
 import { abortable } from '../../abortable.ts';
 import { UserError } from '../../errors.ts';
@@ -81,6 +82,7 @@ export class SandboxFusion {
     this.#mostWaitingMs = mostWaitingMs;
     this.#agent = agentFor(this.#url);
     this.#turnstile = new Turnstile(concurrency);
+    setMaxListeners(0, this.#closing.signal); // every program under way listens
     const advice = 'see to it that it runs, then go on (a run with --resume, from its last checkpoint)';
     this.#patience = new Patience(this.#name, advice, { ...patience, patienceMs });
   }

@@ -5,7 +5,7 @@ import { Random } from '../../../src/random.ts';
 import { CodeGrader } from '../../../src/rewards/code/grader.ts';
 import { loadChat } from '../../../src/text/loadChat.ts';
 import { pythonTool } from '../../../src/tools/python/tool.ts';
-import { ServedInterpreter } from '../../../src/tools/sandboxFusion/interpreter.ts';
+import { servedInterpreter } from '../../../src/tools/sandboxFusion/interpreter.ts';
 import { SandboxFusion, type SandboxFusionOptions } from '../../../src/tools/sandboxFusion/server.ts';
 import { ToolLost, ToolUnreachable } from '../../../src/tools/tool.ts';
 import { ScriptedSampler } from '../../agent/scripted.ts';
@@ -36,6 +36,17 @@ async function undisturbed(work: () => Promise<void>): Promise<void> {
 }
 
 const timeoutMs = 5000;
+
+test('as many programs at once as it takes are no leak of listeners', () =>
+  undisturbed(async () => {
+    const server = await open({});
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    await Promise.all(Array.from({ length: 16 }, () => server.run({ source: 'pass', input: '', timeoutMs })));
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  }));
 
 test('of calls through faults, errors, overload and lateness none is lost, and none counted wrongly', async () => {
   const { wrong, broken, met, mostAtOnce } = await throughFaults(100);
@@ -91,7 +102,7 @@ const turns = [
 function requests(server: SandboxFusion, count: number) {
   return Array.from({ length: count }, (_, i) => ({
     task: { id: String(i), messages: [{ role: 'user' as const, content: 'How much is 6 * 7?' }], answer: '42' },
-    tools: () => [pythonTool(new ServedInterpreter(server, timeoutMs))],
+    tools: () => [pythonTool(servedInterpreter(server, timeoutMs))],
     chat,
     sampler: new ScriptedSampler(turns),
     seed: i,

@@ -1,7 +1,7 @@
 import { Random } from '../../../src/random.ts';
 import { callTool } from '../../../src/tools/call.ts';
 import { pythonTool } from '../../../src/tools/python/tool.ts';
-import { ServedInterpreter } from '../../../src/tools/sandboxFusion/interpreter.ts';
+import { servedInterpreter } from '../../../src/tools/sandboxFusion/interpreter.ts';
 import { SandboxFusion } from '../../../src/tools/sandboxFusion/server.ts';
 import { faultyProxy, sometimes } from '../../http/faultyProxy.ts';
 import { fusionServer } from './fusionServer.ts';
@@ -15,7 +15,7 @@ export async function throughFaults(calls: number) {
   const proxy = await faultyProxy(fusion.url);
   const server = await SandboxFusion.open({ url: proxy.url, concurrency: 16 }, { firstPauseMs: 1 });
   try {
-    const tool = pythonTool(new ServedInterpreter(server, 5000));
+    const tool = pythonTool(servedInterpreter(server, 5000));
     const random = Random.of('troubles');
     const met = { crash: 0, SandboxError: 0, late: 0 };
     fusion.next = () => {

@@ -66,9 +66,7 @@ function problemOf(server: McpServer): { path: string[]; message: string } | und
 }
 
 function isSecret(name: string): boolean {
-  return /authorization|(^|[_-])token$|secret|passw|credential|cookie|api_?-?key|access_?-?key|private_?-?key/i.test(
-    name,
-  );
+  return /authorization|token$|secret|passw|credential|cookie|api_?-?key|access_?-?key|private_?-?key/i.test(name);
 }
 
 /**

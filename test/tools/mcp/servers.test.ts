@@ -29,6 +29,7 @@ test.each([
   [{ name: 'a', url: 'http://me:pass@x' }, '0.url: a secret does not stand here'],
   [{ name: 'a', command: 'x', atOnce: 2 }, '0.atOnce: is for a server with perTrajectory'],
   [{ name: 'a', command: 'x', env: { API_KEY: 'k-1' } }, '0.env.API_KEY: a secret does not stand here'],
+  [{ name: 'a', url: 'http://x', headers: { 'X-AuthToken': '1' } }, '0.headers.X-AuthToken: a secret does not stand'],
   [{ name: 'a', url: 'http://x', headers: { Authorization: 'Bearer 1' } }, '0.headers.Authorization: a secret does'],
 ])('%j is refused', (server, message) => {
   expect(() => checkedServers([server], 'recipe: mcp')).toThrow(`recipe: mcp: ${message}`);

@@ -7,7 +7,7 @@ import { keepEvaluations, worldEvaluation } from '../eval/keptEvaluations.ts';
 import { writeFileWhole } from '../files.ts';
 import type { Recipe } from '../train/recipe.ts';
 import { refuseServers } from '../train/refuseServers.ts';
-import { startEngine } from '../train/train.ts';
+import { startEngine } from '../train/runEngine.ts';
 import { type OpenWorld, openWorld } from '../worlds/open.ts';
 import type { Plan } from './plan.ts';
 

@@ -1,18 +1,15 @@
 import { existsSync } from 'node:fs';
-import { localCheckpoint } from '../checkpoint/reference.ts';
-import { readShape } from '../checkpoint/shape.ts';
 import type { DownloadControl } from '../data/dataset.ts';
+import type { WorkerOptions } from '../engine/local/protocol.ts';
 import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import type { Method } from '../methods/method.ts';
-import { isServerUrl } from '../serverUrl.ts';
 import { loadChat } from '../text/loadChat.ts';
 import { openTrackers, type Trackers } from '../trackers/trackers.ts';
 import { openWorld } from '../worlds/open.ts';
-import { defaultVocabulary } from '../worlds/tokenizer.ts';
 import type { World } from '../worlds/world.ts';
 import { bestOf } from './evaluationMetrics.ts';
-import { freshConfig, initializeCheckpoint } from './initialize.ts';
+import { initializeCheckpoint } from './initialize.ts';
 import type { Learner, LearnerContext } from './learner.ts';
 import { iterate, type LoopEnd } from './loop.ts';
 import { methodOf } from './method.ts';
@@ -25,10 +22,8 @@ import { recovering } from './recovery.ts';
 import { refuseServers } from './refuseServers.ts';
 import { goOn, type Standing } from './resume.ts';
 import { type Metrics, RunDirectory, readMetrics } from './runDirectory.ts';
-import { fitted } from './runMemory.ts';
+import { startRunEngine, withLocalModels } from './runEngine.ts';
 import { supervised } from './supervised.ts';
-import { scorersHere, teachersOf, withTeachersAt } from './teachers.ts';
-import { startTinkerEngine } from './tinkerEngine.ts';
 import type { TrainEvent } from './trainEvent.ts';
 import { type OpenTrainingData, openTrainingData, type TrainingData, worldIn } from './trainingData.ts';
 import { Watch } from './watch.ts';
@@ -39,7 +34,7 @@ export interface TrainOptions {
   /** Go on with the run in `runDir`, which must have been started with the same recipe. */
   resume?: boolean;
   /** In the place of the recipe's `engine.device`. */
-  device?: 'auto' | 'cpu' | 'gpu';
+  device?: WorkerOptions['device'];
   /** Default: the one that the recipe describes, closed at the end. */
   engine?: Engine;
   /** The recipe's world, opened by who calls: it stays open. Default: opened for this run, and closed at the end. */
@@ -95,8 +90,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
     try {
       run.begin();
       if (!options.world) pinTools(runDir, serverTools);
-      const engine =
-        options.engine ?? (await startEngine(fittedHere(onDevice(located, options.device), method), onNotice));
+      const engine = options.engine ?? (await startRunEngine(located, method, options.device, onNotice));
       try {
         const opened = { data, evaluation, trackers };
         const end = await trackers.during(() => runLearner(located, method, run, engine, opened, signal, onProgress));
@@ -110,23 +104,6 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
   } finally {
     run.close();
   }
-}
-
-/** @throws UserError where the models do not fit into memory, all of them at once */
-function fittedHere(recipe: Recipe, method: Method | undefined): Recipe {
-  const model = recipe.init ? freshConfig(recipe.init, defaultVocabulary) : readShape(recipe.model!);
-  if (!model) return recipe; // whoever opens it says what is missing
-  const shapes = scorersHere(recipe, method?.teacher).map(place => {
-    return { place, config: place === undefined ? model : readShape(place) };
-  });
-  return fitted(recipe, { model, scorers: shapes.flatMap(({ place, config }) => (config ? { place, config } : [])) });
-}
-
-function onDevice(recipe: Recipe, device: TrainOptions['device']): Recipe {
-  const { engine } = recipe;
-  if (device === undefined) return recipe;
-  if (engine.kind === 'tinker') throw new UserError("--device is this machine's, and the recipe's engine is a server");
-  return { ...recipe, engine: { ...engine, device } };
 }
 
 function resultOf(run: RunDirectory, end: LoopEnd): TrainResult {
@@ -216,25 +193,4 @@ async function initialize(dir: string, init: Init, recipe: Recipe, data: Trainin
 function learnerOf(recipe: Recipe, method: Method | undefined, context: LearnerContext, data: TrainingData): Learner {
   if ('demonstrations' in data) return supervised(recipe as SftRecipe, context, data.demonstrations);
   return onPolicy(recipe as OnPolicyRecipe, method!, { ...context, world: data.world });
-}
-
-/** The recipe with its models named by the folders that they are in; teachers may have addresses. Those of the Hub are downloaded. */
-async function withLocalModels<R extends Recipe>(recipe: R, control: DownloadControl): Promise<R> {
-  const model = recipe.model && (await localCheckpoint(recipe.model, control));
-  const places: string[] = [];
-  for (const { place } of teachersOf(recipe)) {
-    places.push(isServerUrl(place) ? place : await localCheckpoint(place, control));
-  }
-  return withTeachersAt({ ...recipe, model }, places);
-}
-
-/** The engine that a recipe describes. @throws UserError where it cannot do what the recipe asks for */
-export async function startEngine(
-  recipe: Pick<Recipe, 'engine'> & Partial<Recipe>,
-  onNotice?: (notice: string) => void,
-): Promise<Engine> {
-  const { engine } = recipe;
-  if (engine.kind === 'tinker') return startTinkerEngine(engine, recipe, onNotice);
-  const { LocalEngine } = await import('../engine/local/engine.ts');
-  return LocalEngine.start({ ...engine, onNotice });
 }

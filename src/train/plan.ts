@@ -147,10 +147,8 @@ function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan
 function planOnPolicy(recipe: OnPolicyRecipe, model: ModelConfig | undefined, method: Method): Plan {
   const { training, rollout } = recipe;
   const teachers = plannedTeachers(recipe, model, method);
-  const missing = [
-    ...(model ? [] : [recipe.model!]),
-    ...teachers.flatMap(({ place, config }) => (place && !config && !isServerUrl(place) ? place : [])),
-  ];
+  const absent = teachers.flatMap(({ place, config }) => (place && !config && !isServerUrl(place) ? place : []));
+  const missing = [...new Set(model ? absent : [recipe.model!, ...absent])];
   const isScoredHere = teachers.some(({ place }) => place === undefined || !isServerUrl(place));
   const sequences = training.iterations * training.promptsPerIteration * rollout.groupSize;
   const maxTokens = rollout.maxPromptTokens + rollout.maxResponseTokens;

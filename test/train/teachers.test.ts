@@ -103,6 +103,9 @@ describe('the plan', () => {
     expect(await weights([sums, { ...others, checkpoint: teacher }])).toEqual([one]);
     const elsewhere = { match: { source: 'others.jsonl' }, url: 'http://gpu-7:8000' };
     expect(await weights([sums, elsewhere])).toEqual([one]);
+    const absent = 'no/such/folder';
+    const { missing } = await planned([sums, others].map(entry => ({ ...entry, checkpoint: absent })));
+    expect(missing).toEqual([absent]);
     expect(formatPlan(await planned([sums, elsewhere]))).toMatch(
       /^model +0\.\d+M parameters, teacher of sums\.jsonl 0\.\d+M, teacher of others\.jsonl at http:\/\/gpu-7:8000$/m,
     );

@@ -57,37 +57,35 @@ export function worldIn(data: TrainingData): World | undefined {
 }
 
 /** What is open already stays open. */
-async function worldOf(recipe: Recipe, open?: World, limits?: ToolOptions): Promise<OpenWorld> {
-  const { world, tool, mcp } = recipe;
-  return open ? { world: open, serverTools: [], close: async () => {} } : openWorld(world, { tool, mcp, ...limits });
+async function worldOf({ world }: Recipe, open: World | undefined, offered: ToolOptions): Promise<OpenWorld> {
+  return open ? { world: open, serverTools: [], close: async () => {} } : openWorld(world, offered);
 }
 
 async function openSupervised(recipe: SftRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
-  const { data, training } = recipe;
+  const { data, training, tool, mcp } = recipe;
   const datasets = datasetsOf(recipe);
   if (datasets.length === 0) {
-    const { world, ...opened } = await worldOf(recipe, open);
+    const { world, ...opened } = await worldOf(recipe, open, { tool, mcp, onNotice: control.onNotice });
     return { data: { demonstrations: worldDemonstrations(recipe, world), expert: world }, ...opened };
   }
   if (training.privileged)
     throw new UserError('training.privileged needs a world: a dataset has no answers and hints to show');
   const rows = await Mixture.of(datasets, dataset => openDemonstrations(dataset, { ...control, ...data }));
-  const demonstrations = datasetDemonstrations(rows, recipe.tool);
+  const demonstrations = datasetDemonstrations(rows, tool);
   return { data: { demonstrations }, serverTools: [], close: async () => rows.close() };
 }
 
 async function openOnPolicy(recipe: OnPolicyRecipe, control: DownloadControl, open?: World): Promise<OpenTrainingData> {
-  const { data, prompts, rollout, reward } = recipe;
+  const { data, prompts, rollout, reward, tool, mcp } = recipe;
   const datasets = datasetsOf(recipe);
-  const { tool, mcp } = recipe;
   const { toolTimeoutMs: timeoutMs, toolOutputChars: maxOutputChars } = rollout;
-  const limits = { tool, mcp, timeoutMs, maxOutputChars, onNotice: control.onNotice };
+  const offered = { tool, mcp, timeoutMs, maxOutputChars, onNotice: control.onNotice };
   if (datasets.length === 0) {
-    const { world, ...opened } = await worldOf(recipe, open, limits);
+    const { world, ...opened } = await worldOf(recipe, open, offered);
     return { data: { world }, ...opened };
   }
   const { equivalence, testTimeoutMs } = reward;
-  const options = { ...data, prompts, equivalence, testTimeoutMs, offered: limits };
+  const options = { ...data, prompts, equivalence, testTimeoutMs, offered };
   const { world, serverTools, close } = await openDatasetWorld(datasets, options, control);
   try {
     if ((await methodOf(recipe)).teacher === 'self-with-hint') refuseMissingHints(world);

@@ -9,13 +9,6 @@ import type { World } from '../worlds/world.ts';
 import { refuseNonFinite } from './finite.ts';
 import type { SamplingContext } from './learner.ts';
 
-/** The prompt after which a teacher of that kind scores the task's trajectories, where it is not the student's. */
-export function teacherPrompt(kind: Teacher, task: Task, chat: Chat, world: World): number[] | undefined {
-  if (kind === 'model') return undefined;
-  const shown = kind === 'self-with-answer' ? 'answer' : 'hint';
-  return chat.prompt(privilegedMessages(task, shown), world.tools(task).map(toolSchema));
-}
-
 /**
  * What a teacher of that kind thinks of the trajectories of a task.
  * @param alternatives how many of its most probable tokens it tells in the place of each
@@ -31,6 +24,13 @@ export async function scoreGroup(
   const scores = await scoreTrajectories(teacher!(task), group, teacherPrompt(kind, task, chat, world), alternatives);
   for (const [i, { logprobs }] of scores.entries()) refuseNonFinite('the teacher', group[i], logprobs);
   return scores;
+}
+
+/** The prompt after which a teacher of that kind scores the task's trajectories, where it is not the student's. */
+function teacherPrompt(kind: Teacher, task: Task, chat: Chat, world: World): number[] | undefined {
+  if (kind === 'model') return undefined;
+  const shown = kind === 'self-with-answer' ? 'answer' : 'hint';
+  return chat.prompt(privilegedMessages(task, shown), world.tools(task).map(toolSchema));
 }
 
 /**

@@ -53,10 +53,14 @@ export class WatchedRun {
     return this.#summary.summary;
   }
 
-  /** Whatever changes when the run does. */
+  /** Whatever changes when the run does; of one that cannot be read, why. */
   #state(): string {
-    const times = ['', ...parts].map(part => statSync(join(this.#path, part), { throwIfNoEntry: false })?.ctimeMs);
-    return [...times, isInUse(this.#path)].join(' ');
+    try {
+      const times = ['', ...parts].map(part => statSync(join(this.#path, part), { throwIfNoEntry: false })?.ctimeMs);
+      return [...times, isInUse(this.#path)].join(' ');
+    } catch (error) {
+      return String(error);
+    }
   }
 
   #summarize(): RunSummary {

@@ -1,4 +1,13 @@
-import { appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lockFolder } from '../../src/folderLock.ts';
@@ -214,6 +223,14 @@ test('nothing else can be read, by nobody else', async () => {
   const policy = (await fetch(`${url}/api/runs`)).headers.get('content-security-policy');
   expect(policy).toContain("default-src 'self'");
   expect(policy).not.toContain('unsafe');
+
+  symlinkSync('final', join(path, 'final'));
+  await moment();
+  expect(named(await runs(), 'closed')).toMatchObject({
+    state: 'unreadable',
+    problem: expect.stringContaining('links'),
+  });
+  rmSync(join(path, 'final'));
 
   writeFileSync(join(path, 'recipe.yaml'), 'method: nothing\n');
   await moment();

@@ -64,8 +64,8 @@ export class DialogueReader {
 
   /** What the model has said and done. */
   #takeTurn(item: Exclude<InputItem, { type: 'function_call_output' }>, param: string): void {
+    if (item.type === 'reasoning') this.#endTurn();
     if (!this.#turn) this.#refuseUnanswered(param);
-    if (item.type === 'reasoning' && this.#turn) this.#endTurn();
     this.#turn ??= { content: [], runs: [], calls: [] };
     switch (item.type) {
       case 'message':

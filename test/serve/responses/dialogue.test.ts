@@ -53,6 +53,11 @@ test('arguments that are no JSON stand in the text, as the model wrote them', ()
   expect(turn).toEqual({ role: 'assistant', content: '{"name": "f", "arguments": {"x": }' });
 });
 
+test('a thought begins a turn: calls before it are answered first', () => {
+  const thought: InputItem = { type: 'reasoning', content: [{ type: 'reasoning_text', text: 'Hm.' }] };
+  expect(() => read([user, call('a'), thought, said('Well.')])).toThrow(/input\.2: the call "a" has no/);
+});
+
 test('calls of an earlier response are answered first', () => {
   expect(read([output('a', '1'), user], ['a'])).toMatchObject([{ role: 'tool', content: '1' }, { role: 'user' }]);
   expect(() => read([user], ['a'])).toThrow(/input\.0: the call "a" has no function_call_output/);

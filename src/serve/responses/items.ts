@@ -76,7 +76,6 @@ export function textItem(type: TextItem['type']): TextItem {
 
 /** The label under which functions of the server itself are told, which are called as those of MCP servers are. */
 const ownLabel = 'sod';
-const none = { output: null, error: null, approval_request_id: null };
 
 /**
  * A call as the model has written it.
@@ -90,8 +89,7 @@ export function callItem(call: Call, place: 'client' | ToolOrigin | undefined, c
   if (code !== undefined) {
     return { type: 'code_interpreter_call', id: newId('ci'), status, container_id: container, code, outputs: null };
   }
-  const server_label = place?.kind === 'mcp' ? place.server : ownLabel;
-  return { type: 'mcp_call', id: newId('mcp'), status, server_label, ...call, ...none };
+  return mcpCall(call, place?.kind === 'mcp' ? place.server : ownLabel);
 }
 
 /** The code that a call's arguments are; undefined where they are anything else, or more. */
@@ -103,15 +101,12 @@ function codeOf(values: string, argument: string): string | undefined {
 
 /** A call that could not be read, and so has no name. */
 export function unreadCall(name: string): RunItem {
-  return {
-    type: 'mcp_call',
-    id: newId('mcp'),
-    status: 'in_progress',
-    server_label: ownLabel,
-    name,
-    arguments: '{}',
-    ...none,
-  };
+  return mcpCall({ name, arguments: '{}' }, ownLabel);
+}
+
+function mcpCall(call: Call, server_label: string): McpCallItem {
+  const none = { output: null, error: null, approval_request_id: null };
+  return { type: 'mcp_call', id: newId('mcp'), status: 'in_progress', server_label, ...call, ...none };
 }
 
 /** What came of a call that was run here. */

@@ -1,12 +1,14 @@
+import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { Command } from 'commander';
 import type { Engine } from '../engine/types.ts';
 import { type AgentOptions, agentOf, withAgent } from './agentOptions.ts';
+import { type DeviceOption, withDevice } from './deviceOption.ts';
 import { interruptible } from './interrupt.ts';
 import { positiveInteger } from './options.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
 
-interface Options extends SamplingOptions, AgentOptions {
+interface Options extends SamplingOptions, AgentOptions, DeviceOption {
   name: string;
   description?: string;
   atOnce: number;
@@ -17,13 +19,15 @@ const mostMessageBytes = 4 << 20;
 
 export const mcpCommand = () =>
   withSampling(
-    withAgent(
-      new Command('mcp')
-        .description('Offer a model with its tools as one tool, to other agents, by the Model Context Protocol.')
-        .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
-        .option('--name <name>', 'what others call the tool', 'ask_agent')
-        .option('--description <text>', 'what they are told of it (default: the names of its own tools)')
-        .option('--at-once <count>', 'tasks under way at the same time', positiveInteger, 16),
+    withDevice(
+      withAgent(
+        new Command('mcp')
+          .description('Offer a model with its tools as one tool, to other agents, by the Model Context Protocol.')
+          .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
+          .option('--name <name>', 'what others call the tool', 'ask_agent')
+          .option('--description <text>', 'what they are told of it (default: the names of its own tools)')
+          .option('--at-once <count>', 'tasks under way at the same time', positiveInteger, 16),
+      ),
     ),
     2048,
   )
@@ -44,7 +48,7 @@ npx) and the rest its arguments. It ends when its input does; what it has to say
         { loadChat },
         { Admission },
         { outlineOf },
-        server,
+        { agentServer, defaultDescription },
         { serveStdio, StdioServerTransport },
       ] = await Promise.all([
         import('../engine/local/engine.ts'),
@@ -61,24 +65,19 @@ npx) and the rest its arguments. It ends when its input does; what it has to say
       let engine: Engine | undefined;
       try {
         const outline = await outlineOf(agent);
-        engine = await LocalEngine.start({ onNotice: console.error });
+        engine = await LocalEngine.start({ device: options.device, onNotice: console.error });
         const sampler = await engine.sampler(checkpoint);
-        const description = options.description ?? server.defaultDescription(outline);
+        const description = options.description ?? defaultDescription(outline);
         const sampling = { temperature, topP };
         const limits = { maxTurns, maxTokens, maxPromptTokens, admission };
         const parts = { agent, sampler, chat, name, description, sampling, seed, ...limits };
         const input = process.stdin;
         const ended = new Promise<void>(resolve => input.once('end', resolve).once('close', resolve));
-        const connection = serveStdio(() => server.agentServer(parts), {
+        const connection = serveStdio(() => agentServer(parts), {
           transport: new StdioServerTransport(input, wire, { maxBufferSize: mostMessageBytes }),
           onerror: error => console.error(error.message),
         });
-        await interruptible(async signal => {
-          const stopped = new Promise<void>(resolve =>
-            signal.addEventListener('abort', () => resolve(), { once: true }),
-          );
-          await Promise.race([ended, stopped]);
-        });
+        await interruptible(signal => Promise.race([ended, once(signal, 'abort')]));
         await connection.close();
       } finally {
         admission.endAll();

@@ -12,7 +12,8 @@ let args: string[];
 let client: Client;
 beforeAll(async () => {
   const model = await weatherModel();
-  args = ['--import', import.meta.resolve('tsx'), cli, 'mcp', model, '--tools', tools, '--temperature', '0'];
+  const options = ['--tools', tools, '--temperature', '0', '--device', 'cpu'];
+  args = ['--import', import.meta.resolve('tsx'), cli, 'mcp', model, ...options];
   client = new Client({ name: 'test', version: '1.0.0' }, { versionNegotiation: { mode: 'auto' } });
   await client.connect(new StdioClientTransport({ command: process.execPath, args, stderr: 'ignore' }));
 }, 180_000);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../errors.ts';
 import type { NamedAdapter } from '../serve/adapters.ts';
@@ -88,10 +89,10 @@ Examples:
   curl http://127.0.0.1:8000/v1/chat/completions -H 'content-type: application/json' \\
     -d '{"model": "student-sod", "messages": [{"role": "user", "content": "Hello"}]}'
 
-Serves /v1/chat/completions, /v1/completions, /v1/responses, /v1/models, /health and /metrics. With --tools, --world or --mcp an
-agent answers at /v1/responses: its tools run here, each answer with a Python of its own. With --tinker what is below /api/v1 is
-served, to recipes with "engine: {kind: tinker, url: …}" and to Tinker's SDK, whose keys begin with tml-. Ctrl-C lets answers
-under way finish.`,
+Serves /v1/chat/completions, /v1/completions, /v1/responses, /v1/models, /health and /metrics. With --tools, --world, --system
+or --mcp an agent answers at /v1/responses: its tools run here, each answer with a Python of its own. With --tinker what is below
+/api/v1 is served, to recipes with "engine: {kind: tinker, url: …}" and to Tinker's SDK, whose keys begin with tml-. Ctrl-C lets
+answers under way finish.`,
     )
     .action(async (checkpoints: string[], options: Options) => {
       if (!['auto', 'f32', 'bf16'].includes(options.dtype)) {
@@ -99,7 +100,7 @@ under way finish.`,
       }
       const server = options.tinker ? await startTinker(checkpoints, options) : await start(checkpoints, options);
       await interruptible(
-        signal => new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true })),
+        signal => once(signal, 'abort'),
         'Letting the answers under way finish; once more to stop at once.',
       );
       await server.close();
@@ -123,7 +124,7 @@ async function start([checkpoint, ...others]: string[], options: Options) {
       maxTurns,
     });
     const models = [server.model, ...server.adapters].join(', ');
-    const tools = agent ? `; runs ${server.tools.join(', ')}` : '';
+    const tools = server.tools.length > 0 ? `; runs ${server.tools.join(', ')}` : '';
     console.log(`${models} at ${server.url}/v1, up to ${server.contextTokens} tokens a request${tools}; Ctrl-C stops`);
     return { close: () => server.close().finally(() => agent?.close()) };
   } catch (error) {
@@ -132,8 +133,8 @@ async function start([checkpoint, ...others]: string[], options: Options) {
   }
 }
 
-function isAgent({ tools, world, mcp }: Options): boolean {
-  return tools !== undefined || world !== undefined || mcp !== undefined;
+function isAgent({ tools, world, system, mcp }: Options): boolean {
+  return [tools, world, system, mcp].some(given => given !== undefined);
 }
 
 async function startTinker(checkpoints: string[], options: Options) {
@@ -141,7 +142,8 @@ async function startTinker(checkpoints: string[], options: Options) {
   if (name !== undefined || lora.length > 0 || maxContext !== undefined || weightsFrom !== undefined) {
     throw new UserError("--name, --lora, --max-context and --weights-from are of OpenAI's API, not of --tinker");
   }
-  if (isAgent(options)) throw new UserError("--tools, --world and --mcp are of OpenAI's API, not of --tinker");
+  if (isAgent(options))
+    throw new UserError("--tools, --world, --system and --mcp are of OpenAI's API, not of --tinker");
   const { serveTinker } = await import('../serve/tinker/server.ts');
   const server = await serveTinker({ ...common(options), checkpoints, stateFolder: options.state });
   console.log(`${server.models.join(', ')} to be trained at ${server.url}, saved in ${options.state}; Ctrl-C stops`);

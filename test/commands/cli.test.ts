@@ -53,6 +53,10 @@ test('a dry run says what a run would take, and begins none', () => {
   expect(existsSync(run)).toBe(false);
 });
 
+test("what an agent has is refused where Tinker's API is served", () => {
+  expect(refusal('serve', tinyModel, '--tinker', '--system', 'Be short.')).toContain('not of --tinker');
+});
+
 test('a comparison that is not one is named', () => {
   expect(refusal('compare', join(folder, 'no.yaml'))).toMatch(/no\.yaml: no such file/);
   expect(refusal('compare', 'recipes/world/compare.yaml', '--only', 'sid')).toContain("has no method 'sid'");

@@ -4,7 +4,7 @@ import { Random } from '../random.ts';
 import type { Chat, ParsedTurn } from '../text/chat.ts';
 import { type CallResult, callTool } from '../tools/call.ts';
 import { toolSchema } from '../tools/schema.ts';
-import type { Tool } from '../tools/tool.ts';
+import { closeTools, type Tool } from '../tools/tool.ts';
 import type { Step, Trajectory, TrajectoryEnd } from './trajectory.ts';
 
 export const defaultPromptTokens = 2560;
@@ -105,7 +105,7 @@ export async function rollout(request: Rollout): Promise<Trajectory> {
     }
     return await judged(end);
   } finally {
-    await Promise.all(tools.map(tool => tool.close?.()));
+    await closeTools(tools);
   }
 }
 

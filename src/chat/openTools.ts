@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { importDefault } from '../importModule.ts';
-import type { Tool } from '../tools/tool.ts';
+import { closeTools, type Tool } from '../tools/tool.ts';
 import type { WorldKit } from '../worlds/kit.ts';
 
 /** The tools of a list, until they are closed. */
@@ -31,13 +31,23 @@ export async function openTools(names: readonly string[], kit: WorldKit): Promis
   );
   return {
     async fresh() {
-      const tools = (await Promise.all(makers.map(make => make()))).flat();
-      const twice = tools.find((tool, i) => tools.findIndex(({ name }) => name === tool.name) < i);
-      if (twice) throw new UserError(`two tools are named ${twice.name}: each name can be there once`);
-      return tools;
+      const tools: Tool[] = [];
+      try {
+        for (const make of makers) tools.push(...(await make()));
+        refuseTwice(tools);
+        return tools;
+      } catch (error) {
+        await closeTools(tools);
+        throw error;
+      }
     },
-    close: async () => void (await Promise.all(shared.map(tool => tool.close?.()))),
+    close: () => closeTools(shared),
   };
+}
+
+function refuseTwice(tools: readonly Tool[]): void {
+  const twice = tools.find((tool, i) => tools.findIndex(({ name }) => name === tool.name) < i);
+  if (twice) throw new UserError(`two tools are named ${twice.name}: each name can be there once`);
 }
 
 /** The same tool, which is not closed with a dialogue. */

@@ -4,7 +4,7 @@ import { Random } from '../random.ts';
 import type { Chat } from '../text/chat.ts';
 import type { Message } from '../text/message.ts';
 import { toolSchema } from '../tools/schema.ts';
-import type { Tool } from '../tools/tool.ts';
+import { closeTools, type Tool } from '../tools/tool.ts';
 
 /** What happens while the agent answers. */
 export type ChatEvent = AnswerEvent | { kind: 'limit'; what: string };
@@ -68,6 +68,6 @@ export class ChatSession {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#options.tools.map(tool => tool.close?.()));
+    await closeTools(this.#options.tools);
   }
 }

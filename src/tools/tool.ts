@@ -34,6 +34,11 @@ export interface Tool<Parameters extends z.ZodObject | JsonSchemaParameters = z.
   close?(): Promise<void> | void;
 }
 
+/** Ends what tools keep. */
+export async function closeTools(tools: readonly Tool[]): Promise<void> {
+  await Promise.all(tools.map(tool => tool.close?.()));
+}
+
 /** Thrown by a tool whose failure has a text of its own, such as a traceback: the model reads it as it is. */
 export class ToolError extends Error {
   override name = 'ToolError';

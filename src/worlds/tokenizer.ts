@@ -7,6 +7,7 @@ import { writeFileWhole } from '../files.ts';
 import { Random } from '../random.ts';
 import type { Message, ToolSchema } from '../text/message.ts';
 import { toolSchema } from '../tools/schema.ts';
+import { closeTools } from '../tools/tool.ts';
 import { trainBpe } from './bpe.ts';
 import { CHAT_TEMPLATE } from './chatTemplate.ts';
 import { CONTROL_TOKEN_COUNT, plainText, tokenizerFiles, wordsOf } from './qwen3Format.ts';
@@ -82,6 +83,6 @@ function render(messages: readonly Message[], tools: readonly ToolSchema[]): str
 
 async function schemas(world: World, task: Task): Promise<ToolSchema[]> {
   const tools = world.tools(task);
-  await Promise.all(tools.map(tool => tool.close?.()));
+  await closeTools(tools);
   return tools.map(toolSchema);
 }

@@ -36,6 +36,19 @@ test('a list is shared by all dialogues and closed at the end; a function makes 
   expect(globalThis.closed).toEqual([1, 2, 'shared']);
 });
 
+test('what was made beside tools that cannot be made is closed', async () => {
+  globalThis.closed = [];
+  const own = toolModule(
+    'made',
+    "export default () => [{ name: 'own', parameters, execute: () => '', close: () => void closed.push('own') }];",
+  );
+  const broken = toolModule('broken', "export default () => { throw new Error('no power'); };");
+  const agent = await openAgent({ tools: [own, broken] }, {});
+  await expect(agent.tools()).rejects.toThrow(/broken\.mjs: its function \(kit\) => Tool\[\] failed: no power/);
+  expect(globalThis.closed).toEqual(['own']);
+  await agent.close();
+});
+
 test('tools of one name are refused, and so is a world beside tools', async () => {
   const agent = await openAgent({ tools: ['python', 'python'] }, {});
   await expect(agent.tools()).rejects.toThrow('two tools are named python');

@@ -9,9 +9,10 @@ import type { Chat } from '../../text/chat.ts';
 import type { Message } from '../../text/message.ts';
 import { cutMiddle } from '../../tools/middleCut.ts';
 import { toolSchema } from '../../tools/schema.ts';
+import { closeTools } from '../../tools/tool.ts';
 import { version } from '../../version.ts';
 import type { Admission } from '../admission.ts';
-import { type AgentOutline, closeTools } from '../responses/agent.ts';
+import type { AgentOutline } from '../responses/agent.ts';
 import { Steps, stepSchema } from './steps.ts';
 
 export interface AgentServerOptions {

@@ -1,7 +1,7 @@
 import type { Agent } from '../../agent/agent.ts';
 import type { Message } from '../../text/message.ts';
 import { toolSchema } from '../../tools/schema.ts';
-import type { Tool, ToolOrigin } from '../../tools/tool.ts';
+import { closeTools, type ToolOrigin } from '../../tools/tool.ts';
 import type { RequestTool } from '../requests.ts';
 
 /** What is known of an agent wherever requests are read. */
@@ -23,8 +23,4 @@ export async function outlineOf(agent: Agent): Promise<AgentOutline> {
     origins: new Map(tools.flatMap(({ name, origin }) => (origin ? [[name, origin]] : []))),
     messages: agent.messages,
   };
-}
-
-export async function closeTools(tools: readonly Tool[]): Promise<void> {
-  await Promise.all(tools.map(tool => tool.close?.()));
 }

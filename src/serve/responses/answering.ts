@@ -3,13 +3,12 @@ import { type Answer, answer } from '../../agent/answer.ts';
 import { UserError } from '../../errors.ts';
 import { stringifyJson } from '../../json.ts';
 import { Random } from '../../random.ts';
-import { ToolLost, type ToolOrigin } from '../../tools/tool.ts';
+import { closeTools, ToolLost, type ToolOrigin } from '../../tools/tool.ts';
 import type { Answering } from '../answering.ts';
 import { type ApiError, badRequest } from '../apiError.ts';
 import { seedOf } from '../generation.ts';
 import type { ReadingThread } from '../readingThread.ts';
 import type { ServedModel } from '../servedModel.ts';
-import { closeTools } from './agent.ts';
 import { newId } from './items.ts';
 import type { KeptResponses } from './kept.ts';
 import { ResponseOutput } from './output.ts';
@@ -39,14 +38,14 @@ export async function readWork(
 
 /** `POST /v1/responses`: the agent's answer, with all the calls that it takes. */
 export function answerResponse(model: ServedModel, work: ResponseWork, options: ResponsesOptions): Answering {
-  const { request, prompt, ofClient } = work;
+  const { request, prompt } = work;
   const { kept } = options;
   const id = newId('resp');
   const createdAt = Math.floor(Date.now() / 1000);
   let sent = 0;
   let tell = (_event: object) => {};
   const output = new ResponseOutput(
-    name => (ofClient.includes(name) || !options.agent ? 'client' : options.origins.get(name)),
+    name => (isOfClient(name, work, options) ? 'client' : options.origins.get(name)),
     event => tell(event),
   );
   const response = (end: ResponseEnd) =>
@@ -81,24 +80,30 @@ export function answerResponse(model: ServedModel, work: ResponseWork, options: 
   };
 }
 
+/** Whether a call is the client's to answer: all are where no agent is served. */
+function isOfClient(name: string, { ofClient }: ResponseWork, { agent }: ResponsesOptions): boolean {
+  return !agent || ofClient.includes(name);
+}
+
 /** @throws ApiError 400 where the model cannot take the request */
 async function runAgent(
   model: ServedModel,
-  { request, prompt, own, ofClient, thinking, grammars }: ResponseWork,
-  { agent, maxTurns }: ResponsesOptions,
+  work: ResponseWork,
+  options: ResponsesOptions,
   output: ResponseOutput,
   signal: AbortSignal,
   onToken: () => void,
 ): Promise<Answer> {
+  const { request, prompt, own, ofClient, thinking, grammars } = work;
   const seed = seedOf(request);
-  const made = own.length > 0 ? await agent!.tools() : [];
+  const made = own.length > 0 ? await options.agent!.tools() : [];
   try {
     return await answer({
       sampler: model.sampler,
       chat: model.chats({ enableThinking: thinking }),
       prompt,
       tools: made.filter(({ name }) => own.includes(name)),
-      isHandedOver: name => !agent || ofClient.includes(name),
+      isHandedOver: name => isOfClient(name, work, options),
       calls: own.length + ofClient.length > 0,
       sampling: turn => ({
         temperature: request.temperature ?? 1,
@@ -107,7 +112,7 @@ async function runAgent(
         seed: turn === 0 ? seed : Random.of(seed, 'turn', turn).uint32(),
         grammar: turn === 0 ? grammars.first : grammars.later,
       }),
-      maxTurns,
+      maxTurns: options.maxTurns,
       maxTokens: model.contextTokens - prompt.length,
       maxSampledTokens: request.max_output_tokens ?? undefined,
       signal,

@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts';
 import { isObject } from '../../json.ts';
 import { Random } from '../../random.ts';
 import { toolSchema } from '../../tools/schema.ts';
-import type { Tool } from '../../tools/tool.ts';
+import { closeTools, type Tool } from '../../tools/tool.ts';
 import type { World } from '../world.ts';
 import { demonstrate } from './expert.ts';
 import { orderOfTask, orderTask, type ShopName, shops } from './order.ts';
@@ -48,7 +48,7 @@ export function shopWorld({
       try {
         return await demonstrate(task, own, random, mistakeShare);
       } finally {
-        await Promise.all(own.map(tool => tool.close?.()));
+        await closeTools(own);
       }
     },
   };

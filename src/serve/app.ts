@@ -70,7 +70,7 @@ export function createApp(options: AppOptions): Hono {
     answering: (model: ServedModel, work: Work[K]) => Answering,
   ) =>
     app.post(path, limit, async c => {
-      const work = await reading.read(kind, await wholeBody(c, metrics), c.req.raw.signal);
+      const work = await reading.read(kind, await wholeBody(c), c.req.raw.signal);
       const ready = answering(modelOf(models, work.request.model), work);
       return answer(c, ready, admission.enter(ready.sequences), options);
     });
@@ -80,7 +80,7 @@ export function createApp(options: AppOptions): Hono {
   const { responses } = options;
   const { kept } = responses;
   app.post('/v1/responses', limit, async c => {
-    const work = await readWork(reading, kept, await wholeBody(c, metrics), c.req.raw.signal);
+    const work = await readWork(reading, kept, await wholeBody(c), c.req.raw.signal);
     const ready = answerResponse(modelOf(models, work.request.model), work, responses);
     return answer(c, ready, admission.enter(ready.sequences), options);
   });
@@ -96,7 +96,7 @@ export function createApp(options: AppOptions): Hono {
 
   const { newWeights } = options;
   if (newWeights) {
-    app.post(weightsPath, limit, async c => c.json(await newWeights.take(parseBody(await wholeBody(c, metrics)))));
+    app.post(weightsPath, limit, async c => c.json(await newWeights.take(parseBody(await wholeBody(c)))));
   }
 
   app.notFound(c => {
@@ -108,7 +108,10 @@ export function createApp(options: AppOptions): Hono {
     return tell(c, error);
   });
   app.onError((error, c) => {
-    if (error instanceof ApiError) return tell(c, error);
+    if (error instanceof ApiError) {
+      if (error.code === 'client_gone') metrics.gone.inc();
+      return tell(c, error);
+    }
     options.onError(error);
     return tell(c, new ApiError(500, 'The server failed to answer.'));
   });
@@ -150,12 +153,13 @@ async function answer(c: Context, answering: Answering, visit: Visit, options: A
     return eventStream(fill, onGone, hangUp, answering.failure !== undefined);
   }
   const client = c.req.raw.signal;
-  client.addEventListener('abort', visit.end, { once: true });
+  // It may have gone while its request was read.
+  if (client.aborted) visit.end();
+  else client.addEventListener('abort', visit.end, { once: true });
   try {
     return c.json(await answering.whole(visit.signal, onToken));
   } catch (error) {
     if (!client.aborted) throw understood(error as Error, visit.signal, options);
-    metrics.gone.inc();
     throw clientGone();
   } finally {
     client.removeEventListener('abort', visit.end);
@@ -179,13 +183,12 @@ function tell(c: Context, error: ApiError): Response {
 }
 
 /** @throws ApiError 499 where the client goes away in the middle */
-async function wholeBody(c: Context, metrics: ServerMetrics): Promise<Uint8Array> {
+async function wholeBody(c: Context): Promise<Uint8Array> {
   try {
     return new Uint8Array(await c.req.arrayBuffer());
   } catch (error) {
     const { incoming } = c.env as HttpBindings;
     if (incoming.complete || !incoming.destroyed) throw error;
-    metrics.gone.inc();
     throw clientGone();
   }
 }

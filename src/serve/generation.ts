@@ -38,7 +38,7 @@ export function seedOf({ seed }: Pick<SamplingFields, 'seed'>): number {
 
 /**
  * Samples one sequence and tells its tokens, until `onToken` says that it is enough or `signal` fires.
- * @throws ApiError 400 where the model cannot take the prompt.
+ * @throws ApiError 400 where the model cannot take the prompt; the reason of `signal`.
  */
 export async function sampleSequence(
   model: ServedModel,
@@ -47,6 +47,7 @@ export async function sampleSequence(
   signal: AbortSignal,
   onToken: (token: SampledToken) => 'enough' | 'more',
 ): Promise<Ended> {
+  signal.throwIfAborted();
   const controller = new AbortController();
   const end = () => controller.abort();
   signal.addEventListener('abort', end, { once: true });

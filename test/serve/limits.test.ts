@@ -113,6 +113,17 @@ test('a client that goes away in the middle of its request is counted, and nothi
   expect(text).not.toMatch(/status="5\d\d"/);
 });
 
+test('a client that goes away while its request is read gets no answer made', async () => {
+  const before = await metric(server.url, 'sod_clients_gone_total');
+  const body = JSON.stringify({ ...endless, prompt: 'x '.repeat(10_000), max_tokens: 5000 });
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1', () => {
+    socket.write(upload(body.length) + body, () => socket.destroy());
+  });
+  await until(async () => (await metric(server.url, 'sod_clients_gone_total')) > before);
+  await until(async () => (await metric(server.url, 'sod_sequences_running')) === 0);
+  expect(failures).toEqual([]);
+});
+
 test('more sequences than are ever let in are no matter of waiting', async () => {
   const answer = await post(server.url, { model: 'weather', prompt: 'x', n: 7 });
   expect(answer.status).toBe(400);

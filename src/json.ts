@@ -51,6 +51,15 @@ export function parseJson(json: string): unknown {
   return JSON.parse(marked, (_, item) => (isMarked(item) ? new WrittenNumber(item[MARK]) : item));
 }
 
+/** As JSON.parse; undefined where a text is no JSON. */
+export function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The numbers that JSON.parse would change, as objects that hold them. */
 function markNumbers(json: string): string {
   let depth = 0;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonIn } from '../json.ts';
 
 /** A file of a repository at a commit. */
 export interface RepositoryFile {
@@ -46,13 +47,7 @@ const treeSchema = z.object({
 
 /** A listing as Hugging Face's own tools keep it, in the order of the paths; undefined if it is of another format. */
 export function parseTree(text: string): RepositoryFile[] | undefined {
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const tree = treeSchema.safeParse(content);
+  const tree = treeSchema.safeParse(jsonIn(text));
   if (!tree.success) return undefined;
   const files = Object.entries(tree.data.files).map(([path, { size, blob_id, lfs_sha256, xet_hash }]) => ({
     path,

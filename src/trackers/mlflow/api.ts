@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import { agentFor, exchange } from '../../http/exchange.ts';
 import { wordsOf } from '../../http/patience.ts';
+import { jsonIn } from '../../json.ts';
 import { isServerUrl } from '../../serverUrl.ts';
 
 /** MLflow's REST API, version 2.0: https://mlflow.org/docs/latest/api_reference/rest-api.html */
@@ -54,7 +55,7 @@ export class MlflowApi {
     });
     const text = bytes.toString();
     if (status !== 200) throw this.#refusal(status, text);
-    const { data, success } = answer.safeParse(parsed(text));
+    const { data, success } = answer.safeParse(jsonIn(text));
     if (success) return data;
     throw new Error(`its answer to ${path.split('?')[0]} is not as MLflow's API has it`);
   }
@@ -64,15 +65,7 @@ export class MlflowApi {
     const said = `it answered ${status}${words && ` (${words})`}`;
     const remedy = 'set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD';
     const message = status === 401 || status === 403 ? `${said}: ${remedy}` : said;
-    return new MlflowRefusal(message, refusal.safeParse(parsed(text)).data?.error_code);
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    return new MlflowRefusal(message, refusal.safeParse(jsonIn(text)).data?.error_code);
   }
 }
 

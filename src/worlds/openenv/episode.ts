@@ -33,8 +33,8 @@ export class Episode {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<T> {
-    if (this.isOver) throw new ToolError('exception', 'Error: the episode is over.');
     const { session } = await this.#begin(signal);
+    if (this.isOver) throw new ToolError('exception', 'Error: the episode is over.');
     const limit = AbortSignal.timeout(timeoutMs);
     try {
       return await ask(session, AbortSignal.any([signal, limit]));

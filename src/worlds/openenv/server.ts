@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { UserError } from '../../errors.ts';
 import { agentFor, exchange } from '../../http/exchange.ts';
+import { jsonIn } from '../../json.ts';
 import {
   countSchema,
   metadataSchema,
@@ -75,14 +76,6 @@ function asker(url: string): Ask {
         `${url} cannot be reached (${error.code ?? error.message}): is the environment's server running?`,
       );
     });
-    return answer.status === 200 ? schema.safeParse(parsed(answer.body.toString())).data : undefined;
+    return answer.status === 200 ? schema.safeParse(jsonIn(answer.body.toString())).data : undefined;
   };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import WebSocket from 'ws';
+import { jsonIn } from '../../json.ts';
 import { type Message, messageSchema, type Observed, type Refusal, type RpcAnswer, type State } from './wire.ts';
 
 const handshakeMs = 10_000;
 const mostBytes = 2 ** 24;
+/** Messages that nobody has asked for: a server may say why it ends a session. */
+const mostUnasked = 1;
 /** A session is over after so long, whatever the server says. */
 const farewellMs = 2000;
 
@@ -30,12 +33,16 @@ export class Session {
   #said: string[] = [];
   #onSaid: () => void = () => {};
   #end: string | undefined;
+  #closed: Promise<void> | undefined;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
     socket.on('message', data => {
       this.#said.push(data.toString());
       this.#onSaid();
+      if (this.#said.length <= mostUnasked) return;
+      this.#end ??= 'it says more than it is asked for';
+      socket.terminate();
     });
     socket.on('error', ({ message }) => {
       this.#end ??= message;
@@ -83,7 +90,12 @@ export class Session {
   }
 
   /** Ends when the server has let the session go, or does not say so. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     if (this.#socket.readyState === WebSocket.CLOSED) return;
     const closed = once(this.#socket, 'close');
     const timer = setTimeout(() => this.#socket.terminate(), farewellMs);
@@ -99,7 +111,7 @@ export class Session {
     signal: AbortSignal,
   ): Promise<Extract<Message, { type: Type }>> {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(request));
-    const { data: message, success } = messageSchema.safeParse(parsed(await this.#next(signal)));
+    const { data: message, success } = messageSchema.safeParse(jsonIn(await this.#next(signal)));
     if (!success) throw new SessionLost('its answer is not as OpenEnv has it');
     if (message.type === 'error') throw new SessionRefusal(message.data);
     if (message.type === type) return message as Extract<Message, { type: Type }>;
@@ -121,13 +133,5 @@ export class Session {
       signal.addEventListener('abort', look);
       look();
     });
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

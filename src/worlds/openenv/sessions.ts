@@ -31,11 +31,13 @@ export class Sessions {
   /** @param options of the reset @throws ToolLost where the server is not there, or full for too long; the reason of `signal` */
   async begin(options: object, signal: AbortSignal): Promise<Begun> {
     for (const waitsSince = Date.now(); ; ) {
+      const limit = AbortSignal.timeout(resetMs);
       try {
-        return await this.#tryOnce(options, AbortSignal.any([signal, AbortSignal.timeout(resetMs)]));
+        return await this.#tryOnce(options, AbortSignal.any([signal, limit]));
       } catch (error) {
         signal.throwIfAborted();
         const isFull = error instanceof SessionRefusal && error.code === 'CAPACITY_REACHED';
+        if (limit.aborted) throw this.lost(`an episode has not begun within ${resetMs / 1000} s`);
         if (!isFull) throw this.lost((error as Error).message);
         const waitedMs = Date.now() - Math.max(waitsSince, this.#lastBegun);
         if (this.#open.size === 0 && waitedMs > patienceMs) throw this.lost(error.message);

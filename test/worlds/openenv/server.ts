@@ -26,6 +26,7 @@ export interface TestServerOptions {
   action: Json;
   tools?: Json[];
   splits?: Record<string, number>;
+  description?: string;
   mostSessions?: number;
 }
 
@@ -47,7 +48,8 @@ export class OpenEnvServer {
   sessions = 0;
   /** At the same time. */
   mostAtOnce = 0;
-  begun = 0;
+  /** How often a client has said that it ends a session. */
+  farewells = 0;
 
   constructor(options: TestServerOptions) {
     this.#options = options;
@@ -67,6 +69,11 @@ export class OpenEnvServer {
     return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
   }
 
+  /** Says something in all sessions. */
+  say(message: Json): void {
+    for (const socket of this.#sockets.clients) socket.send(JSON.stringify(message));
+  }
+
   /** Ends all sessions as a server does that is killed. */
   drop(): void {
     for (const socket of this.#sockets.clients) socket.terminate();
@@ -79,9 +86,9 @@ export class OpenEnvServer {
   }
 
   #answer(path: string, body: Json): unknown {
-    const { action, tools, splits } = this.#options;
+    const { action, tools, splits, description = 'A game of numbers.' } = this.#options;
     if (path === '/schema') return { action, observation: {}, state: {} };
-    if (path === '/metadata') return { name: 'counting', description: 'A game of numbers.', version: '1' };
+    if (path === '/metadata') return { name: 'counting', description, version: '1' };
     if (path === '/mcp' && body.method === 'tools/list') {
       return tools
         ? { jsonrpc: '2.0', id: body.id, result: { tools } }
@@ -102,7 +109,6 @@ export class OpenEnvServer {
       socket.close();
       return;
     }
-    this.begun++;
     this.mostAtOnce = Math.max(this.mostAtOnce, ++this.sessions);
     socket.on('close', () => this.sessions--);
     const environment = make();
@@ -110,7 +116,10 @@ export class OpenEnvServer {
     socket.on('message', async text => {
       try {
         const message = request.parse(JSON.parse(text.toString()));
-        if (message.type === 'close') return socket.close();
+        if (message.type === 'close') {
+          this.farewells++;
+          return socket.close();
+        }
         if (message.type === 'reset') {
           steps = 0;
           return send('observation', environment.reset(message.data));
@@ -156,4 +165,16 @@ export const guessAction = {
   additionalProperties: false,
   properties: { metadata: { type: 'object' }, number: { type: 'integer', description: 'from 0 to 9' } },
   required: ['number'],
+};
+
+/** OpenEnv's own action, which calls a tool. */
+export const callToolAction = {
+  title: 'CallToolAction',
+  type: 'object',
+  properties: {
+    metadata: {},
+    type: { const: 'call_tool' },
+    tool_name: { type: 'string' },
+    arguments: { type: 'object' },
+  },
 };

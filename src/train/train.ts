@@ -75,7 +75,7 @@ export async function train(recipe: Recipe, options: TrainOptions): Promise<Trai
     if (run.finished) {
       const result = resultOf(run, { finished: true, checkpoint: run.final });
       for (const line of result.metrics) trackers.tell(line);
-      return trackers.during(async () => ({ ...result, alreadyFinished: true }));
+      return await trackers.during(async () => ({ ...result, alreadyFinished: true }));
     }
 
     refuseServers(recipe, options.allowMcp);

@@ -3,16 +3,16 @@
  * an environment that echoes and rewards length, and one that has tools by MCP. A small model is taught to call both, and then learns
  * in them on policy.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { toolSchema } from '../src/tools/schema.ts';
 import { parseRecipe, type RecipeInput } from '../src/train/recipe.ts';
 import { train } from '../src/train/train.ts';
 import { openWorld } from '../src/worlds/open.ts';
 import { tasksOf } from '../src/worlds/tasks.ts';
+import { healthyServer } from './peers/healthyServer.ts';
 import { pythonWith } from './peers/pythonWith.ts';
 import { writeSmallModels } from './smallSodRun.ts';
 
@@ -25,22 +25,9 @@ execFileSync(python, ['-m', 'openenv.cli', 'init', 'echoing', '--output-dir', fo
 
 const { student } = await writeSmallModels(join(folder, 'models'));
 
-/** @param program Python that serves it on the port it is given */
-async function served(cwd: string, program: string[], port: number) {
-  const child = spawn(python, [...program, '--port', String(port)], { cwd, stdio: 'ignore' });
-  const url = `http://127.0.0.1:${port}`;
-  for (let tries = 0; tries < 120; tries++) {
-    if (child.exitCode !== null) throw new Error(`${program.join(' ')} has ended`);
-    if (
-      await fetch(`${url}/health`).then(
-        ({ ok }) => ok,
-        () => false,
-      )
-    )
-      return { child, url };
-    await sleep(500);
-  }
-  throw new Error(`${url} does not answer`);
+/** @param program Python that serves it on the port it is given @returns its address */
+function served(cwd: string, program: string[], port: number): Promise<string> {
+  return healthyServer(python, [...program, '--port', String(port)], cwd, port);
 }
 
 async function learn(name: string, input: RecipeInput) {
@@ -53,7 +40,7 @@ async function learnIn(name: string, url: string, call: { name: string; argument
   const world = `openenv:${url}`;
   const opened = await openWorld(world);
   const [task] = await tasksOf(opened.world, 'train', [0]);
-  const tools = opened.world.tools(task).map(schema => ({ type: 'function', function: toolSchema(schema) }));
+  const tools = opened.world.tools(task).map(tool => ({ type: 'function', function: toolSchema(tool) }));
   await opened.close();
   const toolCall = { type: 'function', function: { name: call.name, arguments: JSON.stringify(call.arguments) } };
   const messages = [
@@ -92,15 +79,8 @@ async function learnIn(name: string, url: string, call: { name: string; argument
   return before > 0 && (toolSuccessRate as number) > 0.5;
 }
 
-const servers = [
-  await served(join(folder, 'echoing'), ['-m', 'server.app', '--host', '127.0.0.1'], 5021),
-  await served(folder, [fileURLToPath(new URL('openenv_tools.py', import.meta.url))], 5022),
-];
-try {
-  const [echo, tools] = servers;
-  const echoes = await learnIn('echo', echo.url, { name: 'step', arguments: { message: 'hi' } }, 'Said.');
-  const adds = await learnIn('tools', tools.url, { name: 'add', arguments: { a: 1, b: 1 } }, 'Done.');
-  process.exitCode = echoes && adds ? 0 : 1;
-} finally {
-  for (const { child } of servers) child.kill();
-}
+const echo = await served(join(folder, 'echoing'), ['-m', 'server.app', '--host', '127.0.0.1'], 5021);
+const tools = await served(folder, [fileURLToPath(new URL('openenv_tools.py', import.meta.url))], 5022);
+const echoes = await learnIn('echo', echo, { name: 'step', arguments: { message: 'hi' } }, 'Said.');
+const adds = await learnIn('tools', tools, { name: 'add', arguments: { a: 1, b: 1 } }, 'Done.');
+process.exitCode = echoes && adds ? 0 : 1;

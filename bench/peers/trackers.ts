@@ -3,10 +3,9 @@
  * TensorBoard and to an MLflow server (both from PyPI, under runs/bench/trackers). TensorBoard's own loader must read what MLflow's own
  * client reads: every number of metrics.jsonl, each once. Then what a run takes longer for being tracked.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import { valuesOf } from '../../src/trackers/values.ts';
@@ -15,6 +14,7 @@ import { readMetrics } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
 import { median } from '../engine/median.ts';
 import { smallSodRun, writeSmallModels } from '../smallSodRun.ts';
+import { healthyServer } from './healthyServer.ts';
 import { pythonWith } from './pythonWith.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,9 +26,7 @@ const python = pythonWith(join(folder, 'python'), 'tensorboard', 'mlflow');
 for (const name of ['runs', 'server', 'models']) rmSync(join(folder, name), { recursive: true, force: true });
 const models = await writeSmallModels(join(folder, 'models'));
 const engine = await LocalEngine.start();
-const port = 5017;
-const url = `http://127.0.0.1:${port}`;
-const server = await startMlflow();
+const url = await startMlflow();
 
 /** @param stopAfter so many iterations */
 async function trained(name: string, track: object[] | undefined, resume = false, stopAfter = 0) {
@@ -47,24 +45,13 @@ async function trained(name: string, track: object[] | undefined, resume = false
   return (performance.now() - began) / 1000;
 }
 
-async function startMlflow() {
+function startMlflow(): Promise<string> {
+  const port = 5017;
   const state = join(folder, 'server');
   mkdirSync(state, { recursive: true });
   const args = ['-m', 'mlflow', 'server', '--host', '127.0.0.1', '--port', String(port)];
   const where = ['--backend-store-uri', `sqlite:///${state}/mlflow.db`, '--workers', '1'];
-  const child = spawn(python, [...args, ...where], { cwd: state, stdio: 'ignore', detached: true });
-  for (let tries = 0; tries < 120; tries++) {
-    if (child.exitCode !== null) throw new Error('mlflow server has ended');
-    if (
-      await fetch(`${url}/health`).then(
-        ({ ok }) => ok,
-        () => false,
-      )
-    )
-      return child;
-    await sleep(1000);
-  }
-  throw new Error('mlflow server does not answer');
+  return healthyServer(python, [...args, ...where], state, port);
 }
 
 interface Read {
@@ -116,5 +103,4 @@ try {
   process.exitCode = isRight ? 0 : 1;
 } finally {
   await engine.close();
-  process.kill(-server.pid!);
 }

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { loadRecipe } from '../../src/train/recipe.ts';
 import { train } from '../../src/train/train.ts';
@@ -55,9 +55,9 @@ test("a recipe's servers are named by the plan, started only when that is allowe
   expect(existsSync(run)).toBe(false);
 
   const stopped = AbortSignal.abort();
+  onTestFinished(() => void vi.unstubAllEnvs());
   for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
   await train(await loadRecipe(recipe), { runDir: run, allowMcp: true, signal: stopped });
-  vi.unstubAllEnvs();
   const kept = readFileSync(join(run, 'mcp-tools.json'), 'utf8');
   expect(kept).toContain('Counts its calls');
   expect(readFileSync(join(run, 'recipe.yaml'), 'utf8')).not.toContain('k-123456');

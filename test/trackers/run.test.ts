@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
@@ -7,12 +6,13 @@ import { valuesOf } from '../../src/trackers/values.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
 import { readMetrics, readTrajectories } from '../../src/train/runDirectory.ts';
 import { train } from '../../src/train/train.ts';
+import { temporaryFolder } from '../engine/tinyModel.ts';
 import { smallModels } from '../madeOnce.ts';
 import { shortAnswersRun } from '../train/shortAnswers.ts';
 import { MlflowServer, type Run } from './mlflow/server.ts';
 import { readEvents } from './tensorboard/readEvents.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'sod-trackers-'));
+const folder = temporaryFolder(afterAll);
 const input = {
   ...shortAnswersRun(folder, await smallModels()),
   training: { iterations: 4, promptsPerIteration: 2, promptsPerUpdate: 2 },
@@ -27,7 +27,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await engine.close();
   await server.close();
-  rmSync(folder, { recursive: true });
 });
 
 const runOf = (name: string) => join(folder, name);

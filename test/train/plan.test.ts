@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Section } from '../../src/train/overrides.ts';
 import { planTraining, type TrainingPlan } from '../../src/train/plan.ts';
 import { formatPlan } from '../../src/train/planText.ts';
@@ -171,10 +171,10 @@ test('what is not known is named; without network nothing remote is trained, and
   const plan = (model: string) => planTraining(recipe(model));
   await expect(plan('hf:some/model')).rejects.toThrow(/shape of hf:some\/model is not known without network/);
   expect((await plan('no/such/folder')).missing).toEqual(['no/such/folder']);
+  onTestFinished(() => void vi.unstubAllEnvs());
   vi.stubEnv('HF_HUB_OFFLINE', '1');
   vi.stubEnv('HF_HUB_CACHE', temporaryFolder());
   const runDir = join(temporaryFolder(), 'run');
   await expect(train(recipe('hf:Qwen/Qwen3-0.6B'), { runDir })).rejects.toThrow(/HF_HUB_OFFLINE/);
   expect(existsSync(join(runDir, 'recipe.yaml'))).toBe(false);
-  vi.unstubAllEnvs();
 });

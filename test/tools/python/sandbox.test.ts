@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { PythonPool } from '../../../src/tools/python/pool.ts';
 
 const pool = new PythonPool();
@@ -95,6 +95,7 @@ for c in found: print(c.__new__(c).constructor.constructor)`,
 });
 
 test('the clock tells UTC, wherever the host stands', async () => {
+  onTestFinished(() => void vi.unstubAllEnvs());
   vi.stubEnv('TZ', 'America/New_York');
   expect(new Date(0).getHours()).toBe(19);
   const own = new PythonPool();
@@ -103,6 +104,5 @@ test('the clock tells UTC, wherever the host stands', async () => {
     'import time\nprint(time.tzname, time.timezone, time.localtime(0)[:6], time.mktime((1970, 1, 32, 0, 0, 0, 0, 0, -1)))',
   );
   await own.close();
-  vi.unstubAllEnvs();
   expect(output).toBe("('UTC', 'UTC') 0 (1970, 1, 1, 0, 0, 0) 2678400.0\n");
 });

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Mlflow } from '../../../src/trackers/mlflow/mlflow.ts';
 import { Sender } from '../../../src/trackers/sender.ts';
+import { temporaryFolder } from '../../engine/tinyModel.ts';
 import { type Fate, MlflowServer } from './server.ts';
 
 const recipe = { method: 'sod', training: { iterations: 8 } };
@@ -13,15 +13,15 @@ let url: string;
 let notices: string[];
 
 beforeEach(async () => {
-  runDir = mkdtempSync(join(tmpdir(), 'sod-mlflow-'));
+  runDir = temporaryFolder();
   server = new MlflowServer();
   url = await server.listen();
   notices = [];
+  for (const name of ['URI', 'TOKEN', 'USERNAME', 'PASSWORD']) vi.stubEnv(`MLFLOW_TRACKING_${name}`, undefined);
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
   await server.close();
-  rmSync(runDir, { recursive: true });
 });
 
 function sender(farewellMs?: number): Sender {
@@ -143,7 +143,6 @@ test('what the environment says for one server goes to no other', async () => {
 
 test('a name alone asks for an address in the environment', () => {
   const make = () => new Mlflow({ kind: 'mlflow', experiment: 'shops' }, recipe, runDir);
-  vi.stubEnv('MLFLOW_TRACKING_URI', undefined);
   expect(make).toThrow(/mlflow has no address: give \{ kind: mlflow, url: http:\/\/… \}, or set MLFLOW_TRACKING_URI/);
   vi.stubEnv('MLFLOW_TRACKING_URI', 'sqlite:///mlflow.db');
   expect(make).toThrow(/MLFLOW_TRACKING_URI, sqlite:\/\/\/mlflow\.db, is none/);

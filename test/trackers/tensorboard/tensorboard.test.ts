@@ -1,21 +1,20 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { Sender } from '../../../src/trackers/sender.ts';
 import { recordsIn } from '../../../src/trackers/tensorboard/record.ts';
 import { TensorBoard } from '../../../src/trackers/tensorboard/tensorboard.ts';
+import { temporaryFolder } from '../../engine/tinyModel.ts';
 import { readEvents } from './readEvents.ts';
 
 let runDir: string;
 let folder: string;
 let notices: string[];
 beforeEach(() => {
-  runDir = mkdtempSync(join(tmpdir(), 'sod-tensorboard-'));
+  runDir = temporaryFolder();
   folder = join(runDir, 'tensorboard');
   notices = [];
 });
-afterEach(() => rmSync(runDir, { recursive: true }));
 
 const senderOf = () =>
   new Sender(new TensorBoard(runDir), { runDir, onNotice: notice => notices.push(notice), firstPauseMs: 1 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { section } from '../schema.ts';
+import { mayHoldSecret } from '../serverUrl.ts';
 
 /** Where a run's metrics go beside its folder, as a recipe says it. */
 
@@ -11,7 +12,7 @@ const mlflow = section({
   /** Default: MLFLOW_TRACKING_URI. */
   url: z
     .url({ protocol: /^https?$/, error: 'must be the address of a server, such as http://127.0.0.1:5000' })
-    .refine(url => !new URL(url).password, 'a secret does not stand here: give it in MLFLOW_TRACKING_TOKEN')
+    .refine(url => !mayHoldSecret(url), 'a secret does not stand here: give it in MLFLOW_TRACKING_TOKEN')
     .optional(),
   /** Made where the server has none of that name. */
   experiment: z.string().min(1).default('sod'),

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts';
-import { isServerUrl } from '../../serverUrl.ts';
+import { isServerUrl, mayHoldSecret } from '../../serverUrl.ts';
 
 /** Where a served model is. */
 export interface Address {
@@ -17,9 +17,8 @@ export function parseAddress(text: string): Address {
   if (!isServerUrl(text) || !URL.canParse(text)) {
     throw new UserError(`${text} is no address of a server, such as http://127.0.0.1:8000`);
   }
-  const { origin, pathname, username, password, search, hash } = new URL(text);
-  if (username || password || search) {
-    const host = new URL(text).host;
+  const { origin, host, pathname, hash } = new URL(text);
+  if (mayHoldSecret(text)) {
     throw new UserError(
       `the address of ${host} must hold no key, password or query, as runs keep it: put the key into SOD_API_KEY`,
     );

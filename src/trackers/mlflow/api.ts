@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts';
 import { agentFor, exchange } from '../../http/exchange.ts';
 import { wordsOf } from '../../http/patience.ts';
 import { jsonIn } from '../../json.ts';
-import { isServerUrl } from '../../serverUrl.ts';
+import { isServerUrl, mayHoldSecret } from '../../serverUrl.ts';
 
 /** MLflow's REST API, version 2.0: https://mlflow.org/docs/latest/api_reference/rest-api.html */
 
@@ -73,14 +73,15 @@ export class MlflowApi {
 export function serverOfEnvironment(): string {
   const { MLFLOW_TRACKING_URI: named } = process.env;
   if (named && isServerUrl(named) && URL.canParse(named)) {
-    if (!new URL(named).password) return named;
+    if (!mayHoldSecret(named)) return named;
     throw new UserError(
-      'MLFLOW_TRACKING_URI has a password in it: give it in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD',
+      'MLFLOW_TRACKING_URI has a user, a password or a query in it: give it in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD',
     );
   }
-  throw new UserError(
-    `track: mlflow has no address: give { kind: mlflow, url: http://… }${named ? `, for MLFLOW_TRACKING_URI, ${named}, is none` : ', or set MLFLOW_TRACKING_URI'}`,
-  );
+  // An address of a database may hold its password.
+  const instead = named?.replace(/\/\/.*@/s, '//…@');
+  const remedy = instead ? `for MLFLOW_TRACKING_URI, ${instead}, is none` : 'or set MLFLOW_TRACKING_URI';
+  throw new UserError(`track: mlflow has no address: give { kind: mlflow, url: http://… }, ${remedy}`);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.ts';
-import { isServerUrl } from '../../serverUrl.ts';
+import { isServerUrl, mayHoldSecret } from '../../serverUrl.ts';
 
 const scheme = 'openenv:';
 
@@ -14,9 +14,9 @@ export function openEnvUrl(world: string): string {
   if (!isServerUrl(url) || !URL.canParse(url)) {
     throw new UserError(`${world} is no address of an OpenEnv server, such as openenv:http://127.0.0.1:8000`);
   }
-  const { origin, pathname, username, password, search, hash } = new URL(url);
-  if (username || password || search || hash) {
-    throw new UserError(`world: the address of ${new URL(url).host} must hold no user, password, query or #`);
+  const { origin, host, pathname, hash } = new URL(url);
+  if (mayHoldSecret(url) || hash) {
+    throw new UserError(`world: the address of ${host} must hold no user, password, query or #`);
   }
   return origin + pathname.replace(/\/+$/, '');
 }

@@ -146,6 +146,8 @@ test('a name alone asks for an address in the environment', () => {
   expect(make).toThrow(/mlflow has no address: give \{ kind: mlflow, url: http:\/\/… \}, or set MLFLOW_TRACKING_URI/);
   vi.stubEnv('MLFLOW_TRACKING_URI', 'sqlite:///mlflow.db');
   expect(make).toThrow(/MLFLOW_TRACKING_URI, sqlite:\/\/\/mlflow\.db, is none/);
+  vi.stubEnv('MLFLOW_TRACKING_URI', 'postgresql://me:se@ret@host/mlflow');
+  expect(make).toThrow(/MLFLOW_TRACKING_URI, postgresql:\/\/…@host\/mlflow, is none/);
   vi.stubEnv('MLFLOW_TRACKING_URI', 'https://me:secret@host');
   expect(make).toThrow(/give it in MLFLOW_TRACKING_USERNAME/);
 });

@@ -11,7 +11,7 @@ const mlflow = section({
   kind: z.literal('mlflow'),
   /** Default: MLFLOW_TRACKING_URI. */
   url: z
-    .url({ protocol: /^https?$/, error: 'must be the address of a server, such as http://127.0.0.1:5000' })
+    .url({ protocol: /^https?$/, error: 'must be the address of a server, such as http://127.0.0.1:5000', abort: true })
     .refine(url => !mayHoldSecret(url), 'a secret does not stand here: give it in MLFLOW_TRACKING_TOKEN')
     .optional(),
   /** Made where the server has none of that name. */

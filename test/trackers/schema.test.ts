@@ -23,6 +23,7 @@ test.each([
     [{ kind: 'mlflow', url: 'https://me:secret@host' }],
     /a secret does not stand here: give it in MLFLOW_TRACKING_TOKEN/,
   ],
+  [[{ kind: 'mlflow', url: 'host' }], /url: must be the address of a server, such as http/],
   [[{ kind: 'mlflow', url: 'https://secret@host' }], /a secret does not stand here/],
   [[{ kind: 'mlflow', uri: 'http://host' }], /unknown key 'uri', did you mean 'url'\?/],
 ])('%j is refused with what to do', (track, message) => {

@@ -16,7 +16,9 @@ const serverSchema = section({
   /** Of the program's environment, which has little beside: what holds a secret is `${NAME}`, taken from ours. */
   env: texts.optional(),
   /** … or the address of one that speaks over HTTP. */
-  url: z.url({ protocol: /^https?$/, error: 'must be an address, such as http://127.0.0.1:3000/mcp' }).optional(),
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be an address, such as http://127.0.0.1:3000/mcp', abort: true })
+    .optional(),
   headers: texts.optional(),
   /** Only these of its tools. Default: all. */
   tools: z.array(z.string().min(1)).min(1).optional(),

@@ -25,6 +25,7 @@ test.each([
   [{ name: 'a b', command: 'x' }, '0.name: must be letters, digits and _'],
   [{ name: 'a', command: 'x', headers: {} }, '0.headers: is for a server with url'],
   [{ name: 'a', url: 'http://x', env: {} }, '0.env: is for a server with command'],
+  [{ name: 'a', url: 'x' }, '0.url: must be an address, such as http://'],
   [{ name: 'a', url: 'ftp://x' }, '0.url: must be an address, such as http://'],
   [{ name: 'a', url: 'http://me:pass@x' }, '0.url: a secret does not stand here'],
   [{ name: 'a', command: 'x', atOnce: 2 }, '0.atOnce: is for a server with perTrajectory'],

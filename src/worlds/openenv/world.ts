@@ -38,16 +38,18 @@ export async function openEnvironment(url: string, timeoutMs?: number): Promise<
 
     async prepare(split, indices, signal) {
       const missing = [...new Set(indices)].filter(index => !first.has(keyOf(split, index)));
+      const failure = new AbortController();
+      const stop = AbortSignal.any([signal, failure.signal]);
       const lane = async () => {
         for (let index = missing.shift(); index !== undefined; index = missing.shift()) {
-          const begun = await sessions.begin(resetOptions(environment, split, index), signal);
+          const begun = await sessions.begin(resetOptions(environment, split, index), stop);
           first.set(keyOf(split, index), observationText(begun.first.observation));
           await begun.end();
         }
       };
       const lanes = Array.from({ length: preparedAtOnce }, lane);
       await Promise.all(lanes).catch(error => {
-        missing.length = 0;
+        failure.abort(); // The others would wait for what is gone.
         throw error;
       });
     },

@@ -198,6 +198,18 @@ test('a step that is too slow ends its episode', async () => {
   expect(tools[0].endsTrajectory!()).toBe(true);
 });
 
+test('an episode that is over at its reset takes no step', async () => {
+  const step = vi.fn();
+  const make = () =>
+    Object.assign(new Guessing(), {
+      reset: () => ({ observation: { message: 'Nothing to guess.' }, reward: 0.5, done: true }),
+      step,
+    });
+  const world = await open({ make });
+  expect(await played(world, 0, [turn(1)])).toMatchObject({ end: 'answer', reward: 0.5 });
+  expect(step).not.toHaveBeenCalled();
+});
+
 test('a server that is gone ends the work, with what to do', async () => {
   const make = () =>
     Object.assign(new Guessing(), { step: () => new Promise<never>(() => setImmediate(() => server.drop())) });

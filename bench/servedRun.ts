@@ -39,14 +39,27 @@ const changes = {
 };
 const served = { ...changes, teacher: teacher.url, engine: { kind: 'tinker', url: student.url } };
 
+/** Seconds of computation that each process has taken, all its threads together. */
+function computed(): number[] {
+  const { user, system } = process.cpuUsage();
+  const ofServers = [student, teacher].map(({ server }) => {
+    const fields = readFileSync(`/proc/${server.pid}/stat`, 'utf8').split(') ')[1].split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  });
+  return [(user + system) / 1e6, ...ofServers];
+}
+
 async function run(name: string, overrides: Record<string, unknown>) {
   const runDir = join(folder, name);
+  const before = computed();
   const began = performance.now();
   const { checkpoint } = await train(await loadRecipe('recipes/demo/student-sod.yaml', overrides), { runDir });
   const seconds = (performance.now() - began) / 1000;
+  const computation = computed().map((seconds, i) => seconds - before[i]);
   const metrics = readMetrics(runDir).map(({ seconds, ...metrics }) => metrics);
   return {
     seconds,
+    computation,
     left: {
       weights: readFileSync(join(checkpoint, 'model.safetensors')),
       trajectories: readTrajectories(runDir),
@@ -65,7 +78,8 @@ for (let pair = 1; pair <= pairs; pair++) {
   isSame &&= equal;
   const { length } = here.left.trajectories;
   console.log(
-    `pair ${pair}: here ${here.seconds.toFixed(1)} s, through servers ${there.seconds.toFixed(1)} s; ` +
+    `pair ${pair}: here ${here.seconds.toFixed(1)} s (${here.computation[0].toFixed(1)} of computation), ` +
+      `through servers ${there.seconds.toFixed(1)} s (${there.computation.map(seconds => seconds.toFixed(1)).join(' + ')}); ` +
       `weights, metrics and ${length} trajectories are ${equal ? 'the same' : 'NOT the same'}`,
   );
 }

@@ -26,7 +26,8 @@ export function keepOut(allowed: readonly string[], name?: string, types: readon
     exposeHeaders: ['x-request-id'],
   });
   return async (c, next) => {
-    const { host = '', origin, 'content-type': type = '' } = c.req.header();
+    const [host, type] = [c.req.header('host') ?? '', c.req.header('content-type') ?? ''];
+    const origin = c.req.header('origin');
     const hostname = hostOf(`http://${host}`) ?? '';
     if (isLocal(c) && !everybody && !isLoopback(hostname) && !names.has(hostname)) {
       throw forbidden(`This server is asked as ${JSON.stringify(host)}, which is no name of this machine.`);
@@ -58,7 +59,8 @@ export function isLocal(c: Context): boolean {
 function isLoopback(host: string): boolean {
   const address = host.replace(/^\[|\]$/g, '');
   const version = isIP(address);
-  if (version > 0) return loopback.check(address, version === 6 ? 'ipv6' : 'ipv4');
+  if (version === 4) return address.startsWith('127.');
+  if (version === 6) return loopback.check(address, 'ipv6');
   return /^([^.]+\.)*localhost\.?$/.test(host);
 }
 

@@ -65,7 +65,7 @@ const defaultBodyBytes = 1 << 20;
  * @throws UserError where the checkpoint or an adapter cannot be loaded or the address not be taken.
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const engine = await LocalEngine.start(options.engine);
+  const engine = await LocalEngine.start({ ...options.engine, serving: true });
   let reading: ReadingThread | undefined;
   const kept = new KeptResponses();
   const free = async () => {

@@ -158,7 +158,7 @@ function load(model: LocalModel, dir: string, optimizer: boolean): void {
 }
 
 function joinGeneration({ generator }: LocalModel): void {
-  const step = steps.get(generator) ?? (() => generator.step(away.size === 0));
+  const step = steps.get(generator) ?? (() => generator.step(!options.serving && away.size === 0));
   steps.set(generator, step);
   join(step);
 }

@@ -182,8 +182,7 @@ export class Generator {
       this.#admit();
       const batch = this.#nextRows();
       const work = batch.reduce((sum, { rows }) => sum + rows, 0) * this.#parameters;
-      const shared = !alone || batch.some(({ sequence }) => sequence.onToken);
-      if (work > 0) this.#withThreads(work < shortWork && shared, () => scope(() => this.#advance(batch)));
+      if (work > 0) this.#withThreads(work < shortWork && !alone, () => scope(() => this.#advance(batch)));
       return this.busy && !(work === 0 && this.#running.length > 0 && this.#running.every(waitsForMask));
     } catch (error) {
       for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {

@@ -75,6 +75,8 @@ export interface WorkerOptions {
   activationBytes: number;
   cacheBytes: number;
   maxBatch: number;
+  /** Whether whoever asks wants a core all the time, as a server and its clients do. */
+  serving: boolean;
   recompute: Recompute;
   quantized: Quantized;
 }
@@ -87,6 +89,7 @@ export const engineDefaults: WorkerOptions = {
   activationBytes: 2.5 * GiB,
   cacheBytes: 1 * GiB,
   maxBatch: 64,
+  serving: false,
   recompute: 'auto',
   quantized: 'auto',
 };

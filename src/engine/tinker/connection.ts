@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { Agent } from 'node:http';
 import { UserError } from '../../errors.ts';
 import { agentFor, exchange, Silence } from '../../http/exchange.ts';
@@ -40,8 +39,6 @@ export class Connection {
     this.#agent = agentFor(this.url);
     this.#patience = new Patience(this.url, 'go on by --resume when it works again', patience);
     this.#haste = new Patience(this.url, '', { firstPauseMs: patience.firstPauseMs, patienceMs: hasteMs });
-    // Every request under way listens.
-    setMaxListeners(0, this.#closing.signal);
   }
 
   /**
@@ -96,7 +93,6 @@ export class Connection {
         ...(prefer && { prefer }),
       },
       body,
-      signal: this.#closing.signal,
       silenceMs,
     });
     const { status, headers } = answer;

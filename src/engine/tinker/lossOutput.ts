@@ -3,7 +3,7 @@ import { sequenceLoss } from '../losses.ts';
 import type { Datum, LossOutput, LossSpec } from '../types.ts';
 import type { Answer } from './connection.ts';
 import { protobufOf } from './futures.ts';
-import { type ForwardBackwardOutput, floatsOf, forwardBackwardOutput, int64sOf } from './messages.ts';
+import { behindFirst, type ForwardBackwardOutput, floatsOf, forwardBackwardOutput, int64sOf } from './messages.ts';
 
 /** How far a server's loss may be from ours, as a part of what the tokens add to it. */
 const tolerance = 0.02;
@@ -70,6 +70,6 @@ export function readPerToken(
     if (told[i].length !== tokens.length - 1) {
       throw new Error(`${told[i].length} ${name} came for ${tokens.length - 1} targets`);
     }
-    return Float32Array.from([0, ...told[i]]);
+    return behindFirst(told[i]);
   });
 }

@@ -159,6 +159,13 @@ export function int64Bytes(numbers: readonly number[]): Uint8Array {
   return bytesOf(BigInt64Array.from(numbers, BigInt));
 }
 
+/** Of all tokens, given those of all but the first, which gets 0. */
+export function behindFirst(values: ArrayLike<number>): Float32Array {
+  const all = new Float32Array(values.length + 1);
+  all.set(values, 1);
+  return all;
+}
+
 /** What was received may begin anywhere in memory; views of numbers may not. */
 function ownBuffer(bytes: Uint8Array): ArrayBuffer {
   return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;

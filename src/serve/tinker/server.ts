@@ -45,7 +45,7 @@ export async function serveTinker(options: TinkerServeOptions): Promise<RunningT
   const models = bases.map(({ name }) => name);
   const twice = models.find((name, i) => models.indexOf(name) !== i);
   if (twice !== undefined) throw new UserError(`two models are called ${twice}; rename the folder of one`);
-  const engine = await LocalEngine.start(options.engine);
+  const engine = await LocalEngine.start({ ...options.engine, serving: true });
   const maxBodyBytes = options.maxBodyBytes ?? 128 * 2 ** 20;
   let isClosing = false;
   const onError = (error: Error) => {

@@ -1,4 +1,5 @@
 import {
+  behindFirst,
   dtypes,
   type ForwardBackwardRequest,
   floatsOf,
@@ -46,7 +47,7 @@ function readDatum({ modelInput, lossFnInputs }: WireDatum, lossFn: string, mode
   const perToken = (name: string) => {
     const values = numbers(lossFnInputs, name, inputs.length, at);
     if (values?.some(value => !Number.isFinite(value))) throw badRequest(`${at}: ${name} holds what is no number.`);
-    return values && Float32Array.from([0, ...values]);
+    return values && behindFirst(values);
   };
   const weights = perToken('weights') ?? new Float32Array(tokens.length).fill(1, 1);
   if (lossFn === 'cross_entropy') return { tokens, weights };
@@ -55,12 +56,17 @@ function readDatum({ modelInput, lossFnInputs }: WireDatum, lossFn: string, mode
   return { tokens, weights, advantages, behaviourLogprobs };
 }
 
-function numbers(tensors: Record<string, WireTensor>, name: string, length: number, at: string): number[] | undefined {
+function numbers(
+  tensors: Record<string, WireTensor>,
+  name: string,
+  length: number,
+  at: string,
+): number[] | Float32Array | Int32Array | undefined {
   if (!Object.hasOwn(tensors, name)) return undefined;
   const { dense, dtype } = tensors[name];
   const values = reading(`${at}: ${name}`, () => {
-    if (dtype === dtypes.float32) return Array.from(floatsOf(dense));
-    if (dtype === dtypes.int32) return Array.from(int32sOf(dense));
+    if (dtype === dtypes.float32) return floatsOf(dense);
+    if (dtype === dtypes.int32) return int32sOf(dense);
     if (dtype === dtypes.int64) return int64sOf(dense);
     throw badRequest(`${at}: ${name} must be dense float32, int32 or int64.`);
   });

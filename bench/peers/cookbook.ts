@@ -2,7 +2,7 @@
  * A recipe of `tinker-cookbook` (PyPI) against `sod serve --tinker`: `npm run bench:cookbook`. Of its recipes, `math_rl` with sums of two
  * numbers takes nothing from the Hub: it makes its own tasks, and its tokenizer comes from the folder that names the model. Ten steps
  * from a small model that knows nothing must raise the reward, which it can by learning to end its turn; and the log-probabilities
- * that it was sampled with must be those that it is trained with.
+ * that it was sampled with must be those that it is trained with, but for the roundings of float32.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -24,7 +24,7 @@ for (const old of [run, join(folder, 'state')]) rmSync(old, { recursive: true, f
 mkdirSync(folder, { recursive: true });
 const python = pythonWith(join(folder, version), `tinker-cookbook[math-rl]==${version}`);
 const { student } = await writeSmallModels(folder);
-const { server, url } = await startServer(student, '--tinker', '--state', join(folder, 'state'));
+const { server, url } = await startServer(student, '--tinker', '--dtype', 'f32', '--state', join(folder, 'state'));
 
 const settings = {
   ...{

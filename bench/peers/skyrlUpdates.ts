@@ -41,7 +41,7 @@ export async function compareUpdates(url: string, models: Models, folder: string
     await mirror.load(home);
   };
 
-  let [logprobs, losses, tokens, moved] = [0, 0, 0, 0];
+  let [logprobs, losses, tokens, moved, gradient] = [0, 0, 0, 0, 0];
   const first = await scoresOf(here, models.student, updates.at(-1)!);
   await bringHome();
   for (const [i, data] of updates.entries()) {
@@ -58,11 +58,13 @@ export async function compareUpdates(url: string, models: Models, folder: string
     tokens += theirs.tokens;
     if (data === updates.at(-1)) moved = farthest(data, theirs.logprobs, first);
     await bringHome();
+    if (i > 0) continue;
+    // Here, where the policy is still near to the one that sampled, and the loss no steep hill; and no adapter is 0 any more.
+    const fall = await fallOfLoss(there, data);
+    await bringHome();
+    gradient = (fall.from - (await mirror.forwardBackward(data, loss)).loss) / fall.by;
   }
   const sampled = await sampledApart(there, here, updates.at(-1)!, home);
-  const fall = await fallOfLoss(there, updates[0]);
-  await bringHome();
-  const gradient = (fall.from - (await mirror.forwardBackward(updates[0], loss)).loss) / fall.by;
   const scored = await scoredApart(engine, here, models.student, updates[0]);
   await engine.close();
   await here.close();

@@ -53,7 +53,10 @@ export type WatchEvent =
 
 /** `GET /api/runs/:id/recipe`: YAML, as text. */
 
-/** `GET /api/runs/:id/trajectories?…`: which are wanted; all that are given hold. */
+/**
+ * `GET /api/runs/:id/trajectories?…`: which are wanted; all that are given hold. As `TrajectoryRow[]`.
+ * `GET /api/runs/:id/trajectories/count?…`: how many there are of them, as a number.
+ */
 export interface TrajectoryQuery {
   /** Iterations from and to, both included. */
   from?: number;
@@ -70,12 +73,6 @@ export interface TrajectoryQuery {
   offset?: number;
   /** At most 500. */
   limit?: number;
-}
-
-export interface TrajectoryList {
-  /** That fit the query. */
-  total: number;
-  rows: TrajectoryRow[];
 }
 
 export interface TrajectoryRow extends TrajectoryEntry {

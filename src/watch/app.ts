@@ -73,6 +73,7 @@ export function createWatchApp({ folders, page, host, signal }: WatchAppOptions)
   app.get('/api/runs', c => c.json(folders.look()));
   app.get('/api/runs/:id/recipe', c => c.text(runOf(c, folders).recipe));
   app.get('/api/runs/:id/trajectories', c => c.json(runOf(c, folders).trajectories.list(queryOf(c))));
+  app.get('/api/runs/:id/trajectories/count', c => c.json(runOf(c, folders).trajectories.count(queryOf(c))));
   app.get('/api/runs/:id/trajectories/:iteration/:index', c => {
     const [iteration, index] = [c.req.param('iteration'), c.req.param('index')].map(Number);
     const view = runOf(c, folders).trajectories.view(iteration, index);
@@ -84,6 +85,7 @@ export function createWatchApp({ folders, page, host, signal }: WatchAppOptions)
     if (wanted.length === 0 || wanted.length > 1000) throw badRequest('text: give 1 to 1000 characters', 'text');
     const { trajectories } = runOf(c, folders);
     const query = queryOf(c);
+    c.header('content-type', 'application/jsonl; charset=utf-8'); // without, a browser waits for the first kilobyte to guess it
     return stream(c, async out => {
       const gone = new AbortController();
       out.onAbort(() => gone.abort());

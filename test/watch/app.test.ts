@@ -16,7 +16,7 @@ import { listen } from '../../src/serve/listen.ts';
 import { formatRecipe, parseRecipe } from '../../src/train/recipe.ts';
 import type { KeptTrajectory } from '../../src/train/trajectoryFile.ts';
 import { writeTrajectories } from '../../src/train/trajectoryFile.ts';
-import type { RunSummary, SearchHit, TrajectoryList, TrajectoryView, WatchEvent } from '../../src/watch/api.ts';
+import type { RunSummary, SearchHit, TrajectoryRow, TrajectoryView, WatchEvent } from '../../src/watch/api.ts';
 import { createWatchApp } from '../../src/watch/app.ts';
 import { WatchedFolders } from '../../src/watch/folders.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
@@ -164,25 +164,26 @@ test('trajectories are listed by what they are, looked at, and found by their te
   await moment();
   const { id, trajectories } = named(await runs(), 'kept');
   expect(trajectories).toBe(2);
-  const list = (query: string) => get<TrajectoryList>(`/api/runs/${id}/trajectories?${query}`);
+  const list = (query: string) => get<TrajectoryRow[]>(`/api/runs/${id}/trajectories?${query}`);
+  const count = (query: string) => get<number>(`/api/runs/${id}/trajectories/count?${query}`);
 
   const all = await list('');
-  expect(all.rows.map(({ iteration, index }) => [iteration, index])).toEqual([
+  expect(all.map(({ iteration, index }) => [iteration, index])).toEqual([
     [2, 0],
     [2, 1],
     [1, 0],
     [1, 1],
     [1, 2],
   ]);
-  expect(all.rows[1]).toMatchObject({ task: 'a', steps: 1, tokens: 1, errors: 1, divergence: 0.5 });
-  expect(all.rows[0]).not.toHaveProperty('start');
-  expect((await list('limit=2&offset=4')).rows).toEqual([all.rows[4]]);
-  expect((await list('pattern=recovery')).rows).toEqual([all.rows[4]]);
-  expect((await list('correct=true&to=1')).rows).toEqual([all.rows[3]]);
-  expect((await list('error=true')).total).toBe(1);
-  expect((await list('task=a&order=oldest')).rows[0]).toEqual(all.rows[2]);
-  expect((await list('order=divergence')).rows[0]).toEqual(all.rows[1]);
-  expect((await list('leastReward=0.5')).total).toBe(2);
+  expect(all[1]).toMatchObject({ task: 'a', steps: 1, tokens: 1, errors: 1, divergence: 0.5 });
+  expect(all[0]).not.toHaveProperty('start');
+  expect(await list('limit=2&offset=4')).toEqual([all[4]]);
+  expect(await list('pattern=recovery')).toEqual([all[4]]);
+  expect(await list('correct=true&to=1')).toEqual([all[3]]);
+  expect(await count('error=true')).toBe(1);
+  expect((await list('task=a&order=oldest'))[0]).toEqual(all[2]);
+  expect((await list('order=divergence'))[0]).toEqual(all[1]);
+  expect(await count('leastReward=0.5')).toBe(2);
 
   const view = await get<TrajectoryView>(`/api/runs/${id}/trajectories/2/1`);
   expect(view.trajectory.steps[0].observation).toBe(strange);
@@ -198,11 +199,11 @@ test('trajectories are listed by what they are, looked at, and found by their te
     .trim()
     .split('\n')
     .map(line => JSON.parse(line) as SearchHit);
-  expect(hits).toEqual([{ row: all.rows[1], excerpt: strange }]);
+  expect(hits).toEqual([{ row: all[1], excerpt: strange }]);
   expect(await (await fetch(`${url}/api/runs/${id}/search?text=nowhere`)).text()).toBe('');
 
   writeTrajectories(folder, 3, [attempt('c', 0)]);
-  expect((await list('')).total).toBe(6);
+  expect(await count('')).toBe(6);
   cpSync(join(folder, '000001.index.json'), join(folder, '000003.index.json'));
   writeFileSync(join(folder, '000002.index.json'), '[{');
   expect((await fetch(`${url}/api/runs/${id}/trajectories/3/2`)).status).toBe(404);

@@ -7,7 +7,7 @@ import type {
   RunSummary,
   SearchHit,
   Table,
-  TrajectoryList,
+  TrajectoryRow,
   TrajectoryView,
   WatchEvent,
 } from '../api.ts';
@@ -41,8 +41,13 @@ export async function listTrajectories(
   run: string,
   query: URLSearchParams,
   signal: AbortSignal,
-): Promise<TrajectoryList> {
+): Promise<TrajectoryRow[]> {
   return (await ask(of(run, `trajectories?${query}`), signal)).json();
+}
+
+/** How many fit a query. */
+export async function countTrajectories(run: string, query: string, signal: AbortSignal): Promise<number> {
+  return (await ask(of(run, `trajectories/count?${query}`), signal)).json();
 }
 
 export async function getTrajectory(

@@ -37,7 +37,7 @@ export function TrajectoriesPage({ route, watched: { runs } }: PageProps): JSX.E
 function All({ run, query, iterations }: { run: string; query: string; iterations: number }): JSX.Element {
   const [sight, setSight] = useState<readonly [number, number]>([0, 0]);
   const version = useWhile(sight[0] === 0, iterations);
-  const { total, row, problem } = useRows(run, query, version, sight);
+  const { total, count: known, row, problem } = useRows(run, query, version, sight);
   return (
     <>
       <p class="soft" role="status">
@@ -47,7 +47,7 @@ function All({ run, query, iterations }: { run: string; query: string; iteration
       <VirtualList
         key={query}
         label="Trajectories"
-        count={total ?? 0}
+        count={known}
         rowHeight={ROW_HEIGHT}
         row={index => <Row row={row(index)} />}
         link={index => linkOf(run, row(index))}

@@ -95,13 +95,18 @@ class Args {
     return resource->blocks;
   }
 
-  // The next argument if it is a matrix in blocks; else null, and it is still the next.
+  // The next argument if it is a matrix in blocks, or a packed weight; else null, and it is still the next.
   std::shared_ptr<BlockMatrix> optionalBlocks() {
-    const Napi::Value value = info_[at_];
-    Resource* resource = value.IsNumber() ? findResource(value.As<Napi::Number>().DoubleValue()) : nullptr;
+    Resource* resource = nextResource();
     if (!resource || !resource->blocks) return nullptr;
     at_++;
     return resource->blocks;
+  }
+  PackedWeight* optionalPacked() {
+    Resource* resource = nextResource();
+    if (!resource || !resource->packed) return nullptr;
+    at_++;
+    return resource->packed.get();
   }
 
   double number(const char* argument) {
@@ -145,9 +150,14 @@ class Args {
   Napi::Value next() { return info_[at_++]; }
 
  private:
+  Resource* nextResource() const {
+    const Napi::Value value = info_[at_];
+    return value.IsNumber() ? findResource(value.As<Napi::Number>().DoubleValue()) : nullptr;
+  }
+
   Resource* resourceOf(const char* argument) {
-    const Napi::Value value = info_[at_++];
-    Resource* resource = value.IsNumber() ? findResource(value.As<Napi::Number>().DoubleValue()) : nullptr;
+    Resource* resource = nextResource();
+    at_++;
     if (!resource) fail(argument, "is not a live tensor (freed, or of another thread?)");
     return resource;
   }

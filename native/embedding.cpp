@@ -1,44 +1,40 @@
 // Rows of a table by token id.
 #include "args.h"
+#include "block.h"
 #include "threads.h"
 #include "vec.h"
 
 namespace sod {
 namespace {
 
-// The same of a table in blocks.
-Napi::Value embeddingOfBlocks(Args& args, const BlockMatrix& table, Tensor& y) {
+// y[i] = row ids[i] of a table of T [rows, columns]: take(to, row) gives one.
+template <typename T, typename Take>
+void look(Args& args, Tensor& y, i64 rows, i64 columns, Take&& take) {
   Dim n(y.shape[0]);
   Tensor& ids = args.tensor("ids", {DType::i32}, {&n});
-  args.require(table.columns == y.shape[1], "table", "does not fit y");
-  args.within("ids", ids, 0, table.rows);
-  withType(table.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    parallelFor(n, table.columns, [&](i64 i) {
-      std::vector<T> row(table.columns);
-      table.take(row.data(), ids.as<int32_t>()[i], 1);
-      std::transform(row.begin(), row.end(), y.as<float>() + i * table.columns, [](T x) { return toFloat(x); });
-    });
+  args.require(columns == y.shape[1], "table", "does not fit y");
+  args.within("ids", ids, 0, rows);
+  parallelFor(n, columns, [&](i64 i) {
+    Scratch scratch(columns);
+    T* row = scratch.take<T>(columns);
+    take(row, ids.as<int32_t>()[i]);
+    loadRow(y.as<float>() + i * columns, row, columns, columns);
   });
-  return args.info().Env().Undefined();
 }
 
-// embedding(y [n, h] f32, table [vocab, h], ids [n])
+// embedding(y [n, h] f32, table [vocab, h], in blocks or packed forward, ids [n])
 Napi::Value embedding(Args& args) {
   Dim n("n"), h("h"), vocab("vocab");
   Tensor& y = args.tensor("y", {DType::f32}, {&n, &h});
-  if (const auto blocks = args.optionalBlocks()) return embeddingOfBlocks(args, *blocks, y);
-  Tensor& table = args.tensor("table", {DType::f32, DType::bf16}, {&vocab, &h});
-  Tensor& ids = args.tensor("ids", {DType::i32}, {&n});
-  args.within("ids", ids, 0, vocab);
-  const int32_t* id = ids.as<int32_t>();
-  withType(table.dtype, [&](auto zero) {
+  const auto blocks = args.optionalBlocks();
+  const PackedWeight* packed = blocks ? nullptr : args.optionalPacked();
+  Tensor* table = blocks || packed ? nullptr : &args.tensor("table", {DType::f32, DType::bf16}, {&vocab, &h});
+  args.require(!packed || packed->direction == Direction::forward, "table", "is packed for the other direction");
+  withType(blocks ? blocks->dtype : packed ? packed->dtype : table->dtype, [&](auto zero) {
     using T = decltype(zero);
-    parallelFor(n, h, [&](i64 i) {
-      float* to = y.as<float>() + i * h;
-      const T* from = table.as<T>() + i64(id[i]) * h;
-      for (i64 j = 0; j < h; j++) to[j] = toFloat(from[j]);
-    });
+    if (blocks) return look<T>(args, y, blocks->rows, blocks->columns, [&](T* to, i64 row) { blocks->take(to, row, 1); });
+    if (packed) return look<T>(args, y, packed->rows, packed->columns, [&](T* to, i64 row) { takeRows(to, *packed, row, 1); });
+    look<T>(args, y, vocab, h, [&](T* to, i64 row) { std::copy_n(table->as<T>() + row * h, h.value, to); });
   });
   return args.info().Env().Undefined();
 }

@@ -6,8 +6,20 @@
 namespace sod {
 namespace {
 
-// pack(w [rows, columns] or blocks, dtype bf16?, backward?, chunkRows) → id of a packed weight
+// What is made of a weight that is packed forward: its other direction.
+Napi::Value packOther(Args& args, const PackedWeight& forward) {
+  args.require(forward.direction == Direction::forward, "w", "is packed for the other direction");
+  args.require(args.boolean("bf16") == (forward.dtype == DType::bf16), "bf16", "is another dtype than the weight is packed in");
+  args.require(args.boolean("backward"), "backward", "must be true of a weight that is packed forward");
+  args.require(args.integer("chunkRows", 1) == forward.chunkRows, "chunkRows", "are others than the weight is packed in");
+  Resource resource;
+  resource.packed = std::make_unique<PackedWeight>(packBackward(forward));
+  return Napi::Number::New(args.info().Env(), addResource(std::move(resource)));
+}
+
+// pack(w [rows, columns], in blocks or packed forward, dtype bf16?, backward?, chunkRows) → id of a packed weight
 Napi::Value pack(Args& args) {
+  if (const PackedWeight* forward = args.optionalPacked()) return packOther(args, *forward);
   const auto blocks = args.optionalBlocks();
   Dim rows("rows"), columns("columns");
   Tensor* w = blocks ? nullptr : &args.tensor("w", {DType::f32, DType::bf16}, {&rows, &columns});
@@ -28,6 +40,7 @@ Napi::Value repack(Args& args) {
   Tensor& w = args.tensor("w", {DType::f32}, {&rows, &columns});
   args.require(backward.rows == rows && backward.columns == columns && backward.dtype == forward.dtype, "backward", "is another weight than forward");
   args.require(!forward.blocks && !backward.blocks, "forward", "is made of blocks");
+  args.require(!backward.forward, "backward", "is made of the other direction");
   args.require(backward.chunkRows == forward.chunkRows, "backward", "is cut in other chunks than forward");
   repackWeight(forward, backward, w);
   return args.info().Env().Undefined();

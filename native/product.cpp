@@ -176,7 +176,7 @@ std::shared_ptr<Storage> filled(const PackedWeight& packed, const PackedWeight::
 }
 
 PackedWeight inChunks(Direction direction, DType dtype, i64 rows, i64 columns, i64 chunkRows) {
-  PackedWeight packed{direction, dtype, rows, columns, chunkRows, {}, {}};
+  PackedWeight packed{direction, dtype, rows, columns, chunkRows, {}, {}, {}};
   for (i64 first = 0; first < rows; first += chunkRows) packed.chunks.push_back({first, std::min(chunkRows, rows - first), {}});
   return packed;
 }
@@ -204,6 +204,35 @@ PackedWeight packWeight(std::shared_ptr<const BlockMatrix> w, Direction directio
   return packed;
 }
 
+PackedWeight packBackward(const PackedWeight& forward) {
+  PackedWeight packed = inChunks(Direction::backward, forward.dtype, forward.rows, forward.columns, forward.chunkRows);
+  if (forward.blocks)
+    packed.blocks = forward.blocks;
+  else
+    packed.forward = std::make_shared<const PackedWeight>(forward);
+  return packed;
+}
+
+template <typename T>
+void takeRows(T* to, const PackedWeight& packed, i64 first, i64 count) {
+  if (packed.blocks) return packed.blocks->take(to, first, count);
+  const PackedWeight::Chunk& chunk = packed.chunks[first / packed.chunkRows];
+  using Pair = Lane<T>;
+  constexpr i64 step = 16;  // lanes of a panel that the first cache holds for all its columns
+  const i64 columns = packed.columns, whole = columns / lanes<T>, depth = paddedToLanes<T>(columns) / lanes<T>;
+  for (i64 row = first - chunk.firstRow, end = row + count; row < end;) {
+    const i64 panel = row / panelColumns, next = std::min(end, (panel + 1) * panelColumns);
+    const Pair* from = static_cast<const Pair*>(chunk.panels->data()) + panel * panelColumns * depth;
+    for (i64 at = 0; at < depth; at += step)
+      for (i64 r = row; r < next; r++)
+        for (i64 k = at; k < std::min(depth, at + step); k++) std::memcpy(to + (r - row) * columns + k * lanes<T>, from + k * panelColumns + r % panelColumns, k < whole ? sizeof(Pair) : sizeof(T));
+    to += (next - row) * columns;
+    row = next;
+  }
+}
+template void takeRows(float*, const PackedWeight&, i64, i64);
+template void takeRows(bf16*, const PackedWeight&, i64, i64);
+
 void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w) {
   const i64 columns = forward.columns;
   withType(forward.dtype, [&](auto zero) {
@@ -222,7 +251,10 @@ Panels panelsOf(const PackedWeight& packed, const PackedWeight::Chunk& chunk) {
       using T = decltype(zero);
       panels.storage = filled<T>(packed, chunk, [&](T* forward, T* backward) {
         packPanels(chunk.rows, packed.columns, forward, backward,
-                   [&](T* part, i64 row, i64 count) { packed.blocks->take(part, chunk.firstRow + row, count); });
+                   [&](T* part, i64 row, i64 count) {
+                     if (packed.blocks) return packed.blocks->take(part, chunk.firstRow + row, count);
+                     takeRows(part, *packed.forward, chunk.firstRow + row, count);
+                   });
       });
     });
   return panels;

@@ -20,11 +20,15 @@ struct PackedWeight {
     std::shared_ptr<Storage> panels;  // panel by panel of columns, each [k / lanes][its columns][lanes], padded with zeros
   };
   std::vector<Chunk> chunks;
-  std::shared_ptr<const BlockMatrix> blocks;  // what panels are made of when they are needed, where none are kept
+  // What panels are made of when they are needed, where none are kept: blocks, or the panels of the other direction.
+  std::shared_ptr<const BlockMatrix> blocks;
+  std::shared_ptr<const PackedWeight> forward;
 };
 
 PackedWeight packWeight(const Tensor& w, DType dtype, Direction direction, i64 chunkRows);
 PackedWeight packWeight(std::shared_ptr<const BlockMatrix> w, Direction direction, i64 chunkRows);
+// The backward direction of a weight whose panels are kept in the forward one alone.
+PackedWeight packBackward(const PackedWeight& forward);
 // Brings both packings of a weight, cut in the same chunks, up to date with it: w is f32.
 void repackWeight(PackedWeight& forward, PackedWeight& backward, const Tensor& w);
 
@@ -35,6 +39,10 @@ struct Panels {
   std::shared_ptr<Storage> storage;
 };
 Panels panelsOf(const PackedWeight& packed, const PackedWeight::Chunk& chunk);
+
+// to[count][columns] = rows `first`… of a weight that is packed forward; they are of one chunk.
+template <typename T>
+void takeRows(T* to, const PackedWeight& packed, i64 first, i64 count);
 
 // Rows in memory, `stride` elements from one to the next: those of a matrix, or some columns of it.
 struct Rows {

@@ -30,8 +30,8 @@ export interface LayerWeights {
  * A decoder's parameters, ready for the kernels.
  *
  * Trained weights live in flat fp32 storage (`TrainedParameters`), in the order of `tensorShapes`; fused products are views over
- * neighbours. Weights that are not trained keep nothing but the packed matrices in their own precision, in one direction, or in
- * both where gradients go through them.
+ * neighbours. Weights that are not trained keep nothing but the packed matrices in their own precision, in one direction, or, but for
+ * the LM head, in both where gradients go through them.
  */
 export interface Weights {
   config: ModelConfig;
@@ -129,21 +129,20 @@ function frozenWeights(
     });
     return whole;
   };
-  const read = new Map<string, BlockMatrix>();
-  /** Each is read once, whoever needs it; undefined where it does not stay in blocks. */
+  /** Undefined where it does not stay in blocks. */
   const blocksOf = (names: string[]): BlockMatrix | undefined => {
     const parts = names.map(name => stored.get(name)!);
-    if (!inBlocks || !parts.every(isInBlocks)) return undefined;
-    const blocks = read.get(names[0]) ?? keep(readBlocks(parts, dtype));
-    read.set(names[0], blocks);
-    return blocks;
+    return inBlocks && parts.every(isInBlocks) ? keep(readBlocks(parts, dtype)) : undefined;
   };
   const parts = assemble(config, {
     matrix(names, chunkRows) {
       const blocks = blocksOf(names);
       const weight = blocks ?? plain(names, dtype);
       const packed = (direction: 'forward' | 'backward') => keep(PackedWeight.of(weight, dtype, direction, chunkRows));
-      const linear = { forward: packed('forward'), backward: differentiable ? packed('backward') : undefined };
+      const forward = packed('forward');
+      // Of the LM head a chunk is packed anew as quickly as it is multiplied, and the whole is the largest of all matrices.
+      const other = () => (chunkRows ? keep(forward.backward()) : packed('backward'));
+      const linear = { forward, backward: differentiable ? other() : undefined };
       if (!blocks) weight.free();
       return linear;
     },
@@ -154,7 +153,7 @@ function frozenWeights(
     config,
     dtype,
     ...parts,
-    embedding: { weight: blocksOf(table) ?? keep(plain(table, dtype)) },
+    embedding: { weight: config.tied ? parts.head.forward : (blocksOf(table) ?? keep(plain(table, dtype))) },
     free() {
       for (const resource of kept) resource.free();
     },

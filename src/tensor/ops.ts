@@ -58,7 +58,7 @@ function addsToGradient(weight: Linear): boolean {
 
 /** Token by token, a row of numbers each; `grad` where they are trained. */
 export interface EmbeddingTable {
-  weight: Tensor | BlockMatrix;
+  weight: Tensor | BlockMatrix | PackedWeight;
   grad?: Tensor;
 }
 

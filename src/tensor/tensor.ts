@@ -157,8 +157,8 @@ export class PackedWeight {
   private constructor(
     readonly id: number,
     readonly shape: Shape,
-    /** Into how many runs of rows it is cut. */
-    readonly chunks: number,
+    readonly dtype: 'f32' | 'bf16',
+    readonly chunkRows: number,
   ) {}
 
   /**
@@ -172,7 +172,18 @@ export class PackedWeight {
     chunkRows = weight.shape[0],
   ): PackedWeight {
     const id = device.pack(weight.id, dtype === 'bf16', direction === 'backward', chunkRows);
-    return tracked(new PackedWeight(id, weight.shape, Math.ceil(weight.shape[0] / chunkRows)));
+    return tracked(new PackedWeight(id, weight.shape, dtype, chunkRows));
+  }
+
+  /** The other direction of one that is packed forward; its panels, too, are made for each product, a chunk at a time. */
+  backward(): PackedWeight {
+    const id = device.pack(this.id, this.dtype === 'bf16', true, this.chunkRows);
+    return tracked(new PackedWeight(id, this.shape, this.dtype, this.chunkRows));
+  }
+
+  /** Into how many runs of rows it is cut. */
+  get chunks(): number {
+    return Math.ceil(this.shape[0] / this.chunkRows);
   }
 
   /** Brings both layouts of a weight up to date with it. */

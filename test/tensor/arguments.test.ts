@@ -317,6 +317,24 @@ test('indices out of range are refused with the place where they are', () => {
   }
 });
 
+test('the other direction of a packed weight is cut and rounded as it is', () => {
+  const pack =
+    (w: PackedWeight, ...how: unknown[]) =>
+    () =>
+      call('pack', [w, ...how]);
+  expect(pack(packed('backward'), false, true, 5)).toThrow('pack: w is packed for the other direction');
+  expect(pack(packed('forward'), true, true, 5)).toThrow('pack: bf16 is another dtype');
+  expect(pack(packed('forward'), false, false, 5)).toThrow('pack: backward must be true');
+  expect(pack(packed('forward'), false, true, 4)).toThrow('pack: chunkRows are others');
+  const made = packed('forward').backward();
+  expect(() => call('repack', [packed('forward'), made, floats(5, 8)])).toThrow(
+    'repack: backward is made of the other',
+  );
+  expect(() => call('embedding', [floats(3, 8), packed('backward'), ints(0, 0, 0)])).toThrow(
+    'embedding: table is packed',
+  );
+});
+
 test('of nothing, the gradient of a weight is nothing', () => {
   const gradient = (dw: Tensor, dy: Tensor, x: Tensor) => {
     call('linearWeightGrad', [dw, dy, x, false]);

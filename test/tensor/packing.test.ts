@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { linear } from '../../src/tensor/ops.ts';
+import { embedding, linear, lmHead } from '../../src/tensor/ops.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { PackedWeight, scope, Tensor } from '../../src/tensor/tensor.ts';
 import { normal } from './gradientCheck.ts';
@@ -35,5 +35,31 @@ test('a weight packed anew gives what one packed for the first time gives, bit f
       });
     }),
     { numRuns: 60 },
+  );
+});
+
+test('what is made of one direction is what is made of the weight itself, bit for bit: rows, and the other direction', () => {
+  fc.assert(
+    fc.property(shapes, fc.constantFrom(64, 128, 256), ({ dtype, rows, columns }, chunkRows) => {
+      scope(() => {
+        const weight = Tensor.from(normal(1, rows, columns).data, [rows, columns], dtype);
+        const forward = PackedWeight.of(weight, dtype, 'forward', chunkRows);
+        const ids = Tensor.from(Int32Array.from({ length: rows }, (_, i) => (i * 7) % rows));
+        const rowsOf = (weight: Tensor | PackedWeight) => embedding(undefined, { weight }, ids).floats();
+        expect(rowsOf(forward)).toEqual(rowsOf(weight));
+
+        const slopes = (backward: PackedWeight) => {
+          const x = Tensor.from(normal(2, 9, columns).data, [9, columns], dtype);
+          const tape = new Tape();
+          const wanted = Tensor.from(Int32Array.from({ length: 9 }, (_, i) => i));
+          const targets = Tensor.from(Int32Array.from({ length: 9 }, (_, i) => (i * 31) % rows));
+          lmHead(tape, x, wanted, targets, { forward, backward }).setGradient(normal(3, 9).data);
+          tape.backward();
+          return tape.gradient(x).floats();
+        };
+        expect(slopes(forward.backward())).toEqual(slopes(PackedWeight.of(weight, dtype, 'backward', chunkRows)));
+      });
+    }),
+    { numRuns: 30 },
   );
 });

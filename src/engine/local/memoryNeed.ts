@@ -124,10 +124,12 @@ function baseBytes(config: ModelConfig, options: MemoryOptions): number {
   return options.device === 'gpu' ? 0 : 2 * productElements(config) * bytesOf(options);
 }
 
-/** The same where nothing of it is trained. */
+/** The same where nothing of it is trained: of the LM head there is one direction, which is the embedding where they are tied. */
 export function frozenBytes(config: ModelConfig, options: MemoryOptions): number {
   const directions = options.lora && options.device !== 'gpu' ? 2 : 1;
-  return (directions * productElements(config) + config.vocabSize * config.hiddenSize) * bytesOf(options);
+  const head = config.vocabSize * config.hiddenSize;
+  const layers = productElements(config) - head;
+  return (directions * layers + (config.tied ? 1 : 2) * head) * bytesOf(options);
 }
 
 /** One layer, or a part of the LM head, of weights that stay in blocks. */

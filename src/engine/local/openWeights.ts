@@ -10,6 +10,7 @@ import { takesAdapter } from '../../model/lora.ts';
 import { rotaryTable } from '../../model/rope.ts';
 import { elements } from '../../model/safetensors.ts';
 import { loadWeights, type Weights } from '../../model/weights.ts';
+import { device } from '../../tensor/currentDevice.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { LoraOptions } from '../types.ts';
 import type { Generator } from './generator.ts';
@@ -153,6 +154,8 @@ function opened(path: string, options: OpenOptions): OpenedWeights {
     const trainable = options.trainable && !isBase;
     const { inBlocks } = plan;
     const weights = loadWeights(checkpoint, { dtype: options.dtype, trainable, differentiable: isBase, inBlocks });
+    // What they were packed from is not needed any more.
+    device.trim();
     const rotary = rotaryTable(config, config.maxPositions);
     const dtypes = new Map(tensors.map(tensor => [tensor.name, tensor.dtype]));
     const generation: Generation = { weights };

@@ -1,5 +1,12 @@
 import type { Pattern } from '../methods/diagnostics.ts';
-import { chartsTogether, type DrawnRun, errorCharts, patternChart, stepCharts } from '../report/charts.ts';
+import {
+  chartsTogether,
+  type DrawnRun,
+  errorCharts,
+  patternChart,
+  stepCharts,
+  teacherChart,
+} from '../report/charts.ts';
 import { percentText } from '../report/numbers.ts';
 import { colorOfMethod, hasColor, spareColors } from '../report/palette.ts';
 import { chartSection, type Report, type ReportSection, type ResultTable } from '../report/report.ts';
@@ -39,6 +46,11 @@ export function compareReport(rows: readonly Row[], plan: Plan, seeds: readonly 
       ...(ablations.length > 1
         ? chartSection('Ablations', 'SOD with one thing changed.', chartsTogether(ablations))
         : []),
+      ...chartSection(
+        'Teachers',
+        'How far the student is from each of its teachers, in the tasks that are its own.',
+        distilled.flatMap(run => ofRun(run, [teacherChart(run)])),
+      ),
       ...chartSection(
         'Steps',
         'How far student and teacher are apart in each step of a trajectory (d), and what that makes the step count (w). The bands hold the middle 80 % of the last quarter of the training.',

@@ -1,7 +1,7 @@
 /** Which charts runs have, from the lines of their metrics: in reports, and in `sod watch`. */
 import type { Metrics } from '../train/runDirectory.ts';
 import type { Worker, WorkerTime } from '../train/timeline.ts';
-import { aroundErrorLines, type Line, metricLine, patternLines, stepLines } from './curves.ts';
+import { aroundErrorLines, type Line, metricLine, patternLines, stepLines, teacherLines } from './curves.ts';
 import { spareColors } from './palette.ts';
 
 /** A run as it is drawn, or several seeds of one. */
@@ -57,6 +57,16 @@ export function chartsTogether(runs: readonly DrawnRun[]): ChartContent[] {
 export function metricChart({ metric, ...chart }: MetricChart, runs: readonly DrawnRun[]): ChartContent {
   const lines = runs.map(({ name, color, seeds }) => metricLine(name, color, seeds, metric));
   return { ...chart, xLabel: 'updates', lines };
+}
+
+/** How far a run is from each of its teachers, where it has several. */
+export function teacherChart({ seeds }: DrawnRun): ChartContent {
+  return {
+    title: 'Reverse KL to each teacher',
+    note: 'nats a token, in its own tasks',
+    xLabel: 'updates',
+    lines: teacherLines(seeds),
+  };
 }
 
 /** How the trajectories of a run split. */

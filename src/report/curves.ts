@@ -1,6 +1,7 @@
 /** Lines over the updates or the steps, from the metrics of training runs: one run, or the mean over several seeds of it. */
 import type { Distribution } from '../methods/diagnostics.ts';
 import type { Metrics } from '../train/runDirectory.ts';
+import { spareColors } from './palette.ts';
 
 export interface Line {
   name: string;
@@ -27,6 +28,17 @@ export function metricLine(name: string, color: string, runs: readonly Metrics[]
   const value = (line: Metrics) =>
     path.split('.').reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], line);
   return { name, color, points: meanOver(runs, value) };
+}
+
+/** How far the policy is from each of several teachers, in the tasks that are that one's. */
+export function teacherLines(runs: readonly Metrics[][]): Line[] {
+  const of = (line: Metrics) => (line.teachers ?? {}) as Record<string, { reverseKl?: number }>;
+  const names = new Set(runs.flat().flatMap(line => Object.keys(of(line))));
+  return [...names].map((name, i) => ({
+    name,
+    color: spareColors[i % spareColors.length],
+    points: meanOver(runs, line => of(line)[name]?.reverseKl),
+  }));
 }
 
 /** How the trajectories split into the three patterns. */

@@ -2,11 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
+import { teacherChart } from '../../src/report/charts.ts';
 import { serve } from '../../src/serve/server.ts';
 import { planTraining } from '../../src/train/plan.ts';
 import { formatPlan } from '../../src/train/planText.ts';
 import { loadRecipe, parseRecipe } from '../../src/train/recipe.ts';
-import { readMetrics } from '../../src/train/runDirectory.ts';
+import { type Metrics, readMetrics } from '../../src/train/runDirectory.ts';
 import { requiredTeacher } from '../../src/train/teachers.ts';
 import { type TrainOptions, train } from '../../src/train/train.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
@@ -63,6 +64,10 @@ test('each teaches what is its own, and is told of by itself', async () => {
   expect(Math.abs(teachers['others.jsonl'].reverseKl)).toBeLessThan(1e-5);
   expect(teachers['sums.jsonl'].reverseKl).toBeGreaterThan(0.01);
   expect(teachers['sums.jsonl'].teacherEntropy).not.toBe(teachers['others.jsonl'].teacherEntropy);
+
+  const { lines } = teacherChart({ name: 'both', color: 'sod', seeds: [both.metrics as Metrics[]] });
+  const drawn = lines.map(({ name, points }) => ({ name, y: points[0].y }));
+  expect(drawn).toEqual(Object.entries(teachers).map(([name, { reverseKl }]) => ({ name, y: reverseKl })));
 
   const alone = await run('alone', { teacher });
   expect(both.weights === alone.weights).toBe(false);

@@ -9,6 +9,7 @@ import {
   patternChart,
   speedChart,
   stepCharts,
+  teacherChart,
   timeCharts,
 } from '../../report/charts.ts';
 import { hasColor, spareColors } from '../../report/palette.ts';
@@ -59,7 +60,7 @@ export function RunPage({ route, watched, theme }: PageProps): JSX.Element {
 
 /** What is drawn of each run by itself. */
 function chartsOf(run: DrawnRun): ChartContent[] {
-  return [patternChart(run), ...stepCharts(run), ...errorCharts(run), ...timeCharts(run)];
+  return [teacherChart(run), patternChart(run), ...stepCharts(run), ...errorCharts(run), ...timeCharts(run)];
 }
 
 function Smoothing({ smooth, route }: { smooth: number; route: Route }): JSX.Element {

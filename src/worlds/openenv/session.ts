@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import WebSocket from 'ws';
 import { jsonIn } from '../../json.ts';
-import { type Message, messageSchema, type Observed, type Refusal, type RpcAnswer, type State } from './wire.ts';
+import { type Message, messageSchema, type Observed, type Refusal, type RpcAnswer } from './wire.ts';
 
 const handshakeMs = 10_000;
 const mostBytes = 2 ** 24;
@@ -77,10 +77,6 @@ export class Session {
 
   async step(action: object, signal: AbortSignal): Promise<Observed> {
     return (await this.#ask({ type: 'step', data: action }, 'observation', signal)).data;
-  }
-
-  async state(signal: AbortSignal): Promise<State> {
-    return (await this.#ask({ type: 'state' }, 'state', signal)).data;
   }
 
   /** Calls a tool beside the steps: it has no reward. */

@@ -11,10 +11,6 @@ export const observedSchema = z.object({
 });
 export type Observed = z.output<typeof observedSchema>;
 
-/** Where an episode stands. */
-export const stateSchema = z.looseObject({ episode_id: z.string().nullish(), step_count: z.number().default(0) });
-export type State = z.output<typeof stateSchema>;
-
 const rpcAnswer = z.union([z.object({ error: z.object({ message: z.string() }) }), z.object({ result: z.unknown() })]);
 /** JSON-RPC's answer to a method of MCP; its result, or what is wrong. */
 export type RpcAnswer = z.output<typeof rpcAnswer>;
@@ -25,7 +21,6 @@ export type Refusal = z.output<typeof refusal>;
 /** A message of a session. */
 export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('observation'), data: observedSchema }),
-  z.object({ type: z.literal('state'), data: stateSchema }),
   z.object({ type: z.literal('mcp'), data: rpcAnswer }),
   z.object({ type: z.literal('error'), data: refusal }),
 ]);

@@ -33,7 +33,6 @@ export interface TestServerOptions {
 const request = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('reset'), data: z.record(z.string(), z.unknown()) }),
   z.strictObject({ type: z.literal('step'), data: z.record(z.string(), z.unknown()) }),
-  z.strictObject({ type: z.literal('state') }),
   z.strictObject({ type: z.literal('close') }),
   z.strictObject({
     type: z.literal('mcp'),
@@ -112,7 +111,6 @@ export class OpenEnvServer {
     this.mostAtOnce = Math.max(this.mostAtOnce, ++this.sessions);
     socket.on('close', () => this.sessions--);
     const environment = make();
-    let steps = 0;
     socket.on('message', async text => {
       try {
         const message = request.parse(JSON.parse(text.toString()));
@@ -121,12 +119,9 @@ export class OpenEnvServer {
           return socket.close();
         }
         if (message.type === 'reset') {
-          steps = 0;
           return send('observation', environment.reset(message.data));
         }
-        if (message.type === 'state') return send('state', { episode_id: null, step_count: steps });
         if (message.type === 'step') {
-          steps++;
           return send('observation', await environment.step(message.data));
         }
         const { name, arguments: args } = message.data.params;

@@ -233,15 +233,6 @@ test('an environment that does not begin twice in the same way cannot be learned
   await expect(callTool(world.tools(task), guessing(1))).rejects.toThrow(/another first observation than before/);
 });
 
-test('a session tells its state', async () => {
-  server = new OpenEnvServer({ make: () => new Guessing(), action: guessAction });
-  const session = await Session.open(await server.listen(), signal);
-  await session.reset({ seed: 1 }, signal);
-  await session.step({ number: 4 }, signal);
-  expect(await session.state(signal)).toEqual({ episode_id: null, step_count: 1 });
-  await session.close();
-});
-
 test('what is no such server is refused', async () => {
   server = new OpenEnvServer({ make: () => new Guessing(), action: guessAction });
   const url = await server.listen();

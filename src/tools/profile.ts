@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { readYaml } from '../documents.ts';
 import { UserError } from '../errors.ts';
 import { firstIssue, nearestName, section } from '../schema.ts';
+import { serverUrlSchema } from '../serverUrl.ts';
 
 const count = z.int().positive();
 
@@ -37,9 +38,7 @@ const place = {
   /** In the sandbox here, or by a server of SandboxFusion. Default: here. */
   kind: z.enum(['local', 'sandbox-fusion']).optional(),
   /** Of the server. */
-  url: z
-    .url({ protocol: /^https?$/, error: 'must be the address of a server, such as http://127.0.0.1:8080' })
-    .optional(),
+  url: serverUrlSchema(8080).optional(),
   /** Calls that are under way there at the same time. Default 32. */
   concurrency: count.max(4096).optional(),
 };
@@ -106,10 +105,6 @@ function misplaced(tool: ToolProfile): { path: string[]; message: string } | und
     return key && { path: [key], message: 'is for kind: sandbox-fusion' };
   }
   if (!tool.url) return { path: ['url'], message: 'is required, such as http://127.0.0.1:8080' };
-  const { username, password, search } = new URL(tool.url);
-  if (username || password || search) {
-    return { path: ['url'], message: 'must hold no key, password or query, as runs keep it' };
-  }
   if (tool.state === 'kept') {
     return { path: ['state'], message: 'must be fresh: SandboxFusion keeps nothing between calls' };
   }

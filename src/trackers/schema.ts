@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { section } from '../schema.ts';
-import { mayHoldSecret } from '../serverUrl.ts';
+import { serverUrlSchema } from '../serverUrl.ts';
 
 /** Where a run's metrics go beside its folder, as a recipe says it. */
 
@@ -10,10 +10,7 @@ const tensorboard = section({ kind: z.literal('tensorboard') });
 const mlflow = section({
   kind: z.literal('mlflow'),
   /** Default: MLFLOW_TRACKING_URI. */
-  url: z
-    .url({ protocol: /^https?$/, error: 'must be the address of a server, such as http://127.0.0.1:5000', abort: true })
-    .refine(url => !mayHoldSecret(url), 'a secret does not stand here: give it in MLFLOW_TRACKING_TOKEN')
-    .optional(),
+  url: serverUrlSchema(5000, 'MLFLOW_TRACKING_TOKEN').optional(),
   /** Made where the server has none of that name. */
   experiment: z.string().min(1).default('sod'),
 });

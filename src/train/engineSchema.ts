@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { dialectNames } from '../engine/tinker/dialect.ts';
 import { section } from '../schema.ts';
+import { serverUrlSchema } from '../serverUrl.ts';
 
 /** Which engine a recipe trains on, and where its policy samples. */
 
@@ -26,15 +27,10 @@ const localEngine = section({
   quantized: z.enum(['auto', 'blocks', 'whole']).optional(),
 });
 
-const serverUrl = z.url({
-  protocol: /^https?$/,
-  error: 'must be the address of a server, such as http://127.0.0.1:8000',
-});
-
 /** A server that speaks the Tinker API. Its key is taken from TINKER_API_KEY. */
 const tinkerEngine = section({
   kind: z.literal('tinker'),
-  url: serverUrl,
+  url: serverUrlSchema(8000, 'TINKER_API_KEY'),
   /** Needed where a server does not say what it is; `sod serve --tinker` does. */
   dialect: z.enum(dialectNames).optional(),
   /** What the server calls models, by the names of their folders here. Default: the same. */
@@ -50,7 +46,7 @@ export const engineSchema = z
 /** Samples in the place of this machine: before every iteration it gets the weights as they are. Its key is taken from SOD_API_KEY. */
 export const policyServerSchema = section({
   /** Of vLLM, SGLang or `sod serve`. */
-  url: serverUrl,
+  url: serverUrlSchema(8000, 'SOD_API_KEY'),
   /** Folder that both see under the same path, of this run alone: the weights lie there until the server has others. */
   weights: z.string().min(1),
   /** Nats by which it may find a prompt's tokens more or less probable than this machine does, on average. */

@@ -66,14 +66,11 @@ export function parseRecipe(input: unknown, source = 'recipe'): Recipe {
 }
 
 function refuseServers(recipe: OnPolicyRecipe, source: string): void {
-  const { teacher, teachers = [], rollout, engine } = recipe;
-  const { server } = rollout;
-  for (const place of [teacher, ...teachers.map(({ url }) => url)]) {
-    if (place && isServerUrl(place)) parseAddress(place);
+  const { teacher, rollout, engine } = recipe;
+  if (teacher && isServerUrl(teacher)) parseAddress(teacher);
+  if (rollout.server && engine.kind === 'tinker') {
+    throw new UserError(`${source}: rollout.server: ${engine.url} samples by itself`);
   }
-  if (!server) return;
-  parseAddress(server.url);
-  if (engine.kind === 'tinker') throw new UserError(`${source}: rollout.server: ${engine.url} samples by itself`);
 }
 
 function refuseTooMany(recipe: OnPolicyRecipe, source: string): void {

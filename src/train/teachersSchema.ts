@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { nearestName, section } from '../schema.ts';
-import { isServerUrl } from '../serverUrl.ts';
+import { isServerUrl, serverUrlSchema } from '../serverUrl.ts';
 
 /** Whom a recipe's policy learns from. */
 
@@ -24,9 +24,7 @@ const entry = section({
     .min(1)
     .refine(place => !isServerUrl(place), 'is an address: give it as url')
     .optional(),
-  url: z
-    .url({ protocol: /^https?$/, error: 'must be the address of a server, such as http://127.0.0.1:8000' })
-    .optional(),
+  url: serverUrlSchema(8000, 'SOD_API_KEY').optional(),
 }).superRefine(oneOfTwo('checkpoint', 'url'));
 
 export type TeacherEntry = z.output<typeof entry>;

@@ -21,10 +21,10 @@ test.each([
   [['tensorboard', { kind: 'tensorboard' }], /names the same kind of tracker twice/],
   [
     [{ kind: 'mlflow', url: 'https://me:secret@host' }],
-    /a secret does not stand here: give it in MLFLOW_TRACKING_TOKEN/,
+    /url: must hold no key, password or query, as runs keep it: give it in MLFLOW_TRACKING_TOKEN/,
   ],
   [[{ kind: 'mlflow', url: 'host' }], /url: must be the address of a server, such as http/],
-  [[{ kind: 'mlflow', url: 'https://secret@host' }], /a secret does not stand here/],
+  [[{ kind: 'mlflow', url: 'https://secret@host' }], /must hold no key/],
   [[{ kind: 'mlflow', uri: 'http://host' }], /unknown key 'uri', did you mean 'url'\?/],
 ])('%j is refused with what to do', (track, message) => {
   expect(() => parsed(track)).toThrow(message);

@@ -80,7 +80,11 @@ test.each([
   ],
   [
     { ...sod, rollout: { server: { url: 'http://me:secret@y', weights: 'w' } } },
-    /^the address of y must hold no key, password or query/,
+    /^r\.yaml: rollout\.server\.url: must hold no key, password or query, as runs keep it: give it in SOD_API_KEY$/,
+  ],
+  [
+    { ...sod, engine: { kind: 'tinker', url: 'http://x?key=secret' } },
+    /^r\.yaml: engine\.url: must hold no key, password or query, as runs keep it: give it in TINKER_API_KEY$/,
   ],
   [{ ...sod, engine: { thread: 2 } }, /^r\.yaml: engine: unknown key 'thread', did you mean 'threads'\?/],
   [{ ...sod, loss: { dualClip: 'none' } }, /^r\.yaml: loss\.dualClip: expected a number >1, or off$/],

@@ -55,7 +55,7 @@ function problemOf(server: McpServer): { path: string[]; message: string } | und
   if (!command === !url) return { path: [], message: 'give either command, a program to start, or url, an address' };
   const other = (command ? (['headers'] as const) : (['args', 'env'] as const)).find(key => server[key]);
   if (other) return { path: [other], message: `is for a server with ${command ? 'url' : 'command'}` };
-  if (url && new URL(url).password) return { path: ['url'], message: `a secret does not stand here: ${remedy}` };
+  if (url && hasSecret(new URL(url))) return { path: ['url'], message: `a secret does not stand here: ${remedy}` };
   if (server.atOnce && !server.perTrajectory)
     return { path: ['atOnce'], message: 'is for a server with perTrajectory' };
   for (const key of ['env', 'headers'] as const) {
@@ -65,6 +65,11 @@ function problemOf(server: McpServer): { path: string[]; message: string } | und
     }
   }
   return undefined;
+}
+
+/** Queries may also say which tools a server is to have. */
+function hasSecret({ username, password, searchParams }: URL): boolean {
+  return username !== '' || password !== '' || [...searchParams.keys()].some(isSecret);
 }
 
 function isSecret(name: string): boolean {

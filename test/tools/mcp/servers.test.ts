@@ -28,6 +28,8 @@ test.each([
   [{ name: 'a', url: 'x' }, '0.url: must be an address, such as http://'],
   [{ name: 'a', url: 'ftp://x' }, '0.url: must be an address, such as http://'],
   [{ name: 'a', url: 'http://me:pass@x' }, '0.url: a secret does not stand here'],
+  [{ name: 'a', url: 'http://token@x' }, '0.url: a secret does not stand here'],
+  [{ name: 'a', url: 'http://x?v=1&apiKey=1' }, '0.url: a secret does not stand here'],
   [{ name: 'a', command: 'x', atOnce: 2 }, '0.atOnce: is for a server with perTrajectory'],
   [{ name: 'a', command: 'x', env: { API_KEY: 'k-1' } }, '0.env.API_KEY: a secret does not stand here'],
   [{ name: 'a', url: 'http://x', headers: { 'X-AuthToken': '1' } }, '0.headers.X-AuthToken: a secret does not stand'],

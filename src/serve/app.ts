@@ -14,7 +14,7 @@ import type { ServerMetrics } from './metrics.ts';
 import type { NewWeights } from './newWeights.ts';
 import { keepOut } from './origins.ts';
 import { clientGone, type ReadingThread, type Work } from './readingThread.ts';
-import { answerResponse, type ResponsesOptions, readWork } from './responses/answering.ts';
+import { answerResponse, type ResponsesOptions } from './responses/answering.ts';
 import { description, modelOf, type ServedModel } from './servedModel.ts';
 import { sizeLimit } from './sizeLimit.ts';
 
@@ -80,7 +80,7 @@ export function createApp(options: AppOptions): Hono {
   const { responses } = options;
   const { kept } = responses;
   app.post('/v1/responses', limit, async c => {
-    const work = await readWork(reading, kept, await wholeBody(c), c.req.raw.signal);
+    const work = await reading.read('response', await wholeBody(c), c.req.raw.signal, id => kept.dialogue(id));
     const ready = answerResponse(modelOf(models, work.request.model), work, responses);
     return answer(c, ready, admission.enter(ready.sequences), options);
   });

@@ -4,26 +4,23 @@ import { ApiError } from './apiError.ts';
 import type { ChatWork } from './chatReading.ts';
 import type { CompletionWork } from './completionReading.ts';
 import type { PromptModelOptions } from './promptModel.ts';
-import type { Continued, ResponseWork, WrittenDialogue } from './responses/reading.ts';
+import type { ResponseWork, WrittenDialogue } from './responses/reading.ts';
 
 /** What a body becomes, by the path that it is sent to. */
 export interface Work {
   chat: ChatWork;
   completion: CompletionWork;
-  response: ResponseWork | Continued;
+  response: ResponseWork;
 }
 
 export type Kind = keyof Work;
 
-export interface ToReading {
-  kind: Kind;
-  body: Uint8Array;
-  /** What the body goes on with. */
-  before?: WrittenDialogue;
-}
+/** A body; then, where it goes on with an earlier response, that dialogue. */
+export type ToReading = { kind: Kind; body: Uint8Array } | { before: WrittenDialogue };
 
 export type FromReading =
   | { work: Work[Kind] }
+  | { previous: string }
   | { refused: { status: number; message: string; type: string; code: string | null; param: string | null } }
   | { failed: { message: string; stack?: string } };
 
@@ -32,11 +29,17 @@ const mostMs = 60_000;
 /** Bodies that wait to be read. */
 const mostWaiting = 1024;
 
-interface Task extends ToReading {
+interface Task {
+  kind: Kind;
+  body: Uint8Array;
   signal: AbortSignal;
+  dialogueOf: DialogueOf;
   resolve(work: Work[Kind]): void;
   reject(error: Error): void;
 }
+
+/** The dialogue of an earlier response. @throws ApiError where there is none */
+type DialogueOf = (id: string) => WrittenDialogue;
 
 /**
  * Reads bodies into tokens and grammars, one after the other in a thread of its own: whatever a client sends, the thread that
@@ -54,8 +57,13 @@ export class ReadingThread {
     this.#worker = this.#start();
   }
 
-  /** @throws ApiError where the body cannot be answered */
-  read<K extends Kind>(kind: K, body: Uint8Array, signal: AbortSignal, before?: WrittenDialogue): Promise<Work[K]> {
+  /** @throws ApiError where the body cannot be answered; as `dialogueOf` */
+  read<K extends Kind>(
+    kind: K,
+    body: Uint8Array,
+    signal: AbortSignal,
+    dialogueOf: DialogueOf = noDialogue,
+  ): Promise<Work[K]> {
     if (this.#waiting.length >= mostWaiting) {
       throw new ApiError(429, 'Too many requests wait to be read; try again later.', {
         type: 'rate_limit_error',
@@ -63,7 +71,7 @@ export class ReadingThread {
       });
     }
     return new Promise<Work[K]>((resolve, reject) => {
-      this.#waiting.push({ kind, body, before, signal, resolve: resolve as Task['resolve'], reject });
+      this.#waiting.push({ kind, body, signal, dialogueOf, resolve: resolve as Task['resolve'], reject });
       this.#next();
     });
   }
@@ -85,8 +93,8 @@ export class ReadingThread {
       }
       this.#current = task;
       this.#worker ??= this.#start();
-      const { kind, body, before } = task;
-      this.#worker.postMessage({ kind, body, before } satisfies ToReading);
+      const { kind, body } = task;
+      this.#worker.postMessage({ kind, body } satisfies ToReading);
       this.#timer = setTimeout(() => {
         this.#end(new ApiError(400, `The body takes more than ${mostMs / 1000} seconds to read.`));
       }, mostMs);
@@ -107,11 +115,19 @@ export class ReadingThread {
 
   #settle(message: FromReading): void {
     const task = this.#current!;
+    try {
+      if ('previous' in message) {
+        this.#worker!.postMessage({ before: task.dialogueOf(message.previous) } satisfies ToReading);
+        return;
+      }
+      if ('work' in message) task.resolve(message.work);
+      else if ('failed' in message) throw Object.assign(new Error(message.failed.message), message.failed);
+      else throw revive(message.refused);
+    } catch (error) {
+      task.reject(error as Error);
+    }
     this.#current = undefined;
     clearTimeout(this.#timer);
-    if ('work' in message) task.resolve(message.work);
-    else if ('failed' in message) task.reject(Object.assign(new Error(message.failed.message), message.failed));
-    else task.reject(revive(message.refused));
     this.#next();
   }
 
@@ -125,6 +141,10 @@ export class ReadingThread {
     task?.reject(error);
     this.#next();
   }
+}
+
+function noDialogue(): never {
+  throw new Error('nothing is kept that a body of this kind goes on with');
 }
 
 /** Told to nobody, but counted. */

@@ -7,7 +7,6 @@ import { closeTools, ToolLost, type ToolOrigin } from '../../tools/tool.ts';
 import type { Answering } from '../answering.ts';
 import { type ApiError, badRequest } from '../apiError.ts';
 import { seedOf } from '../generation.ts';
-import type { ReadingThread } from '../readingThread.ts';
 import type { ServedModel } from '../servedModel.ts';
 import { newId } from './items.ts';
 import type { KeptResponses } from './kept.ts';
@@ -22,18 +21,6 @@ export interface ResponsesOptions {
   kept: KeptResponses;
   /** Most turns of one answer. */
   maxTurns: number;
-}
-
-/** @throws ApiError where the request cannot be answered, or what it goes on with is not there */
-export async function readWork(
-  reading: ReadingThread,
-  kept: KeptResponses,
-  body: Uint8Array,
-  signal: AbortSignal,
-): Promise<ResponseWork> {
-  const work = await reading.read('response', body, signal);
-  if (!('previous' in work)) return work;
-  return (await reading.read('response', body, signal, kept.dialogue(work.previous))) as ResponseWork;
 }
 
 /** `POST /v1/responses`: the agent's answer, with all the calls that it takes. */

@@ -35,25 +35,29 @@ export interface ResponseWork {
 /** What is needed first: the dialogue of an earlier response. */
 export interface Continued {
   previous: string;
+  /** @throws ApiError where the request cannot be answered */
+  after(before: WrittenDialogue): ResponseWork;
 }
 
 const noAgent: AgentOutline = { tools: [], origins: new Map(), messages: [] };
 const names = { messages: 'input', thinking: 'reasoning.effort' };
 
-/**
- * @param before the dialogue that the request goes on with, where it names one
- * @throws ApiError where the request cannot be answered
- */
-export function readResponse(model: PromptModel, body: unknown, before?: WrittenDialogue): ResponseWork | Continued {
-  const { input, ...request } = parseResponseRequest(body);
+/** @throws ApiError where the request cannot be answered */
+export function readResponse(model: PromptModel, body: unknown): ResponseWork | Continued {
+  const request = parseResponseRequest(body);
   refuseOtherName(model.names, request.model);
-  if (request.previous_response_id && !before) return { previous: request.previous_response_id };
+  const { previous_response_id: previous } = request;
+  const after: Continued['after'] = before => workOf(model, request, before);
+  return previous ? { previous, after } : after({ messages: [], pending: [] });
+}
+
+function workOf(model: PromptModel, { input, ...request }: ResponseRequest, before: WrittenDialogue): ResponseWork {
   const { tools: own, origins, messages: rules } = model.agent ?? noAgent;
   const ofClient = (request.tools ?? []).map(({ type, ...tool }): RequestTool => ({ type, function: tool }));
   refuseTwice(own, ofClient);
   const { tools, demand } = choice([...own, ...ofClient], chatChoice(request.tool_choice));
 
-  const past = { messages: (before?.messages ?? []).map(parseMessage), pending: before?.pending ?? [] };
+  const past = { messages: before.messages.map(parseMessage), pending: before.pending };
   const messages = new DialogueReader(past, origins).read(input);
   const dialogue = [...instructions(request.instructions, messages, rules), ...messages];
   const thinking = (request.reasoning?.effort ?? 'none') !== 'none';

@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { callTool } from '../../../src/tools/call.ts';
@@ -12,11 +13,14 @@ const own = testServer('kitchenServer.mjs', {
   tools: ['count', 'die', 'wait'],
 });
 
-/** The processes that this one has started, and which have not ended, of those servers. */
-function running(): number {
-  const list = execFileSync('ps', ['--ppid', String(process.pid), '--format', 'stat=,args='], { encoding: 'utf8' });
-  return list.split('\n').filter(line => line.includes('kitchenServer') && !line.startsWith('Z')).length;
+/** The ids of those servers that a process has started, this one or another, and which have not ended. */
+function serversOf(...selected: string[]): string[] {
+  const { stdout } = spawnSync('ps', [...selected, '--format', 'stat=,pid=,args='], { encoding: 'utf8' });
+  const lines = stdout.split('\n').filter(line => line.includes('kitchenServer') && !line.startsWith('Z'));
+  return lines.map(line => line.split(/\s+/)[1]);
 }
+
+const running = () => serversOf('--ppid', String(process.pid)).length;
 
 async function allEnded(): Promise<number> {
   for (let tries = 0; tries < 50 && running() > 0; tries++) await sleep(100);
@@ -49,6 +53,21 @@ test('trajectories side by side each have a server of their own, few at once, an
   expect(most).toBeLessThanOrEqual(4); // two that are lent and two that wait
   await servers.close();
   expect(await allEnded()).toBe(0);
+});
+
+test('servers end with what started them, also where that was killed', async () => {
+  const module = new URL('../../../dist/tools/mcp/open.js', import.meta.url);
+  const main = `const { openServers } = await import('${module}');
+    await openServers(${JSON.stringify([own, { ...own, name: 'shared', perTrajectory: undefined, atOnce: undefined }])});
+    console.log('open');`;
+  const run = spawn(process.execPath, ['--input-type=module', '--eval', main], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(run.stdout, 'data');
+  const started = serversOf('--ppid', String(run.pid));
+  expect(started).toHaveLength(2);
+  run.kill('SIGKILL');
+  await expect.poll(() => serversOf('--pid', started.join()), { timeout: 10_000 }).toEqual([]);
 });
 
 test('what a trajectory does to its server is told to it alone; one that is stopped leaves nothing either', async () => {

@@ -3,7 +3,7 @@ import type { Chat } from '../text/chat.ts';
 import type { Message, ToolCall } from '../text/message.ts';
 import type { TurnContent, TurnDelta } from '../text/turnText.ts';
 import { type CallResult, callTool } from '../tools/call.ts';
-import type { Tool } from '../tools/tool.ts';
+import { isOver, type Tool } from '../tools/tool.ts';
 import type { TrajectoryEnd } from './trajectory.ts';
 
 /** What happens while an agent answers. An observation is that of a call of the turn, or of one that could not be read. */
@@ -33,8 +33,8 @@ export interface AnswerRequest {
 }
 
 export interface Answer {
-  /** calls: the last turn made calls that are handed over. */
-  end: TrajectoryEnd | 'calls';
+  /** calls: the last turn made calls that are handed over; over: a tool says that there is nothing more to do. */
+  end: TrajectoryEnd | 'calls' | 'over';
   /** What the dialogue has grown by; calls that are handed over are the last ones of the last message. */
   messages: Message[];
   sampledTokens: number;
@@ -45,7 +45,7 @@ export interface Answer {
 
 /**
  * An agent's answer as it comes: turns, the calls they make, what the tools give, until a turn makes no call, one makes a call
- * that is not for here, or a limit is reached. All calls of a turn are run, one after the other.
+ * that is not for here, a tool says that its call was the last, or a limit is reached. All calls of a turn are run, one after the other.
  * @throws UserError where the prompt is too long for the model; as `callTool`; the reason of `signal`.
  */
 export async function answer(request: AnswerRequest): Promise<Answer> {
@@ -80,6 +80,7 @@ export async function answer(request: AnswerRequest): Promise<Answer> {
       const content = await observe(reader.turn, own, request);
       grown.messages.push({ role: 'tool', content });
       if (handedOver.length > 0) return { ...grown, end: 'calls' };
+      if (isOver(tools)) return { ...grown, end: 'over' };
       const tokens = chat.observation(content);
       conversation.append(tokens);
       grown.observedTokens += tokens.length;

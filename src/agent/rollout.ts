@@ -4,7 +4,7 @@ import { Random } from '../random.ts';
 import type { Chat, ParsedTurn } from '../text/chat.ts';
 import { type CallResult, callTool } from '../tools/call.ts';
 import { toolSchema } from '../tools/schema.ts';
-import { closeTools, type Tool } from '../tools/tool.ts';
+import { closeTools, isOver, type Tool } from '../tools/tool.ts';
 import type { Step, Trajectory, TrajectoryEnd } from './trajectory.ts';
 
 export const defaultPromptTokens = 2560;
@@ -88,7 +88,7 @@ export async function rollout(request: Rollout): Promise<Trajectory> {
           const { observation, error } = await answer(parsed, tools, request);
           step.observation = observation;
           step.error = error;
-          if (tools.some(tool => tool.endsTrajectory?.())) {
+          if (isOver(tools)) {
             end = 'answer';
             break;
           }

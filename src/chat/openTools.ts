@@ -54,7 +54,8 @@ function refuseTwice(tools: readonly Tool[]): void {
 function outliving(tool: Tool): Tool {
   const { name, description, parameters, limitsTime, limitsOutput, origin } = tool;
   const execute: Tool['execute'] = (args, signal) => tool.execute(args, signal);
-  return { name, description, parameters, execute, limitsTime, limitsOutput, origin };
+  const endsTrajectory = tool.endsTrajectory && (() => tool.endsTrajectory!());
+  return { name, description, parameters, execute, limitsTime, limitsOutput, endsTrajectory, origin };
 }
 
 type ToolsFactory = (kit: WorldKit) => unknown;

@@ -7,11 +7,12 @@ import { toolSchema } from '../tools/schema.ts';
 import { closeTools, type Tool } from '../tools/tool.ts';
 
 /** What happens while the agent answers. */
-export type ChatEvent = AnswerEvent | { kind: 'limit'; what: string };
+export type ChatEvent = AnswerEvent | { kind: 'limit'; what: string } | { kind: 'over' };
 
 export interface ChatSessionOptions {
   sampler: Sampler;
   chat: Chat;
+  /** Of the first dialogue. */
   tools: Tool[];
   /** The dialogue before the person's first message, such as a system message. */
   messages?: Message[];
@@ -27,19 +28,23 @@ export interface ChatSessionOptions {
 export class ChatSession {
   readonly #options: ChatSessionOptions;
   #messages: Message[];
+  #tools: Tool[];
   #exchanges = 0;
 
   constructor(options: ChatSessionOptions) {
     this.#options = options;
     this.#messages = [...(options.messages ?? [])];
+    this.#tools = options.tools;
   }
 
   get messages(): readonly Message[] {
     return this.#messages;
   }
 
-  /** Everything said so far is forgotten. */
-  reset(): void {
+  /** Begins another dialogue, with tools of its own: everything said so far is forgotten. */
+  async reset(tools: Tool[]): Promise<void> {
+    await this.close();
+    this.#tools = tools;
     this.#messages = [...(this.#options.messages ?? [])];
   }
 
@@ -48,7 +53,8 @@ export class ChatSession {
    * @throws UserError where the dialogue has become too long for the model; the reason of `signal`.
    */
   async answer(content: string, signal: AbortSignal, tell: (event: ChatEvent) => void): Promise<void> {
-    const { chat, sampler, tools, sampling, seed, maxTokens, maxTurns } = this.#options;
+    const { chat, sampler, sampling, seed, maxTokens, maxTurns } = this.#options;
+    const tools = this.#tools;
     const question: Message = { role: 'user', content };
     const exchange = this.#exchanges++;
     const { end, messages } = await answer({
@@ -64,10 +70,11 @@ export class ChatSession {
     });
     if (end === 'turns') tell({ kind: 'limit', what: `${maxTurns} turns` });
     if (end === 'tokens') tell({ kind: 'limit', what: `${maxTokens} tokens` });
+    if (end === 'over') tell({ kind: 'over' });
     this.#messages.push(question, ...messages);
   }
 
   async close(): Promise<void> {
-    await closeTools(this.#options.tools);
+    await closeTools(this.#tools);
   }
 }

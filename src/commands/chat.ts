@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
+import type { Agent } from '../agent/agent.ts';
 import type { ChatEvent, ChatSession } from '../chat/session.ts';
 import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
@@ -32,7 +33,7 @@ Examples:
   sod chat runs/demo/student-sod/final --world shop     (then /task asks what it was trained for)
 
 In the conversation:
-  /task      ask the world's task        /reset     forget what was said
+  /task      ask the world's task        /reset     begin anew, with fresh tools
   /messages  the dialogue as JSON        /exit      leave (or Ctrl-D)
 Ctrl-C stops an answer, which is then forgotten, and not the program.`,
     )
@@ -59,7 +60,7 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
           seed: options.seed,
         });
         const question = task?.messages.find(({ role }) => role === 'user')?.content;
-        await converse(session, question).finally(() => session.close());
+        await converse(session, agent, question).finally(() => session.close());
       } finally {
         await engine?.close();
         await agent.close();
@@ -67,10 +68,11 @@ Ctrl-C stops an answer, which is then forgotten, and not the program.`,
     });
 
 const hint = 'Ctrl-C stops an answer; /exit or Ctrl-D leaves, /help says more.';
-const help = '/task  ask the task   /reset  forget what was said   /messages  the dialogue as JSON   /exit  leave';
+const help =
+  '/task  ask the task   /reset  begin anew, with fresh tools   /messages  the dialogue as JSON   /exit  leave';
 
 /** Reads messages until the person leaves; what is typed during an answer waits for its turn. */
-async function converse(session: ChatSession, task: string | undefined): Promise<void> {
+async function converse(session: ChatSession, agent: Pick<Agent, 'tools'>, task: string | undefined): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ', historySize: 1000 });
   let running: AbortController | undefined;
   terminal.on('SIGINT', () => {
@@ -86,7 +88,7 @@ async function converse(session: ChatSession, task: string | undefined): Promise
     const text = line.trim();
     if (text === '/exit') break;
     if (text === '/help') console.log(help);
-    else if (text === '/reset') session.reset();
+    else if (text === '/reset') await session.reset(await agent.tools());
     else if (text === '/messages') console.log(stringifyJson(session.messages, 2));
     else if (text.startsWith('/') && text !== '/task') console.log(`There is no ${text}. ${help}`);
     else if (text === '/task' && !task) console.log('There is no task: start with --world to have one.');
@@ -114,6 +116,11 @@ async function speak(session: ChatSession, message: string, signal: AbortSignal)
   }
 }
 
+function endOf(event: Extract<ChatEvent, { kind: 'limit' | 'over' }>): string {
+  if (event.kind === 'limit') return `Ended by the limit of ${event.what}.`;
+  return 'Ended by its tools: they say that there is no more to do. /reset begins anew.';
+}
+
 /** An answer on the terminal: text as it is, calls and what they gave set apart. */
 class Page {
   #atLineStart = true;
@@ -129,8 +136,7 @@ class Page {
     else if (event.kind === 'arguments') this.#write(this.dim(harmless(event.text)));
     else {
       this.endLine();
-      const text =
-        event.kind === 'limit' ? `Ended by the limit of ${event.what}.` : `← ${harmless(event.observation.trimEnd())}`;
+      const text = event.kind === 'observation' ? `← ${harmless(event.observation.trimEnd())}` : endOf(event);
       const failed = event.kind === 'observation' && event.error;
       this.#write(`${failed ? this.#colour(31, text) : this.dim(text)}\n`);
     }

@@ -24,7 +24,7 @@ export interface Tool<Parameters extends z.ZodObject | JsonSchemaParameters = z.
    * a model sees then does not depend on how busy the machine is.
    */
   limitsTime?: boolean;
-  /** What the tool acts in has come to its end: the trajectory ends with the call that was made last. */
+  /** Whether what the tool acts in has come to its end: a trajectory, an answer too, ends with the call that was made last. */
   endsTrajectory?(): boolean;
   /** The tool itself cuts what is too long. */
   limitsOutput?: boolean;
@@ -32,6 +32,11 @@ export interface Tool<Parameters extends z.ZodObject | JsonSchemaParameters = z.
   origin?: ToolOrigin;
   /** Ends what the tool keeps for one trajectory, such as an interpreter. */
   close?(): Promise<void> | void;
+}
+
+/** Whether one of them says that the trajectory ends here. */
+export function isOver(tools: readonly Tool[]): boolean {
+  return tools.some(tool => tool.endsTrajectory?.());
 }
 
 /** Ends what tools keep. */
@@ -67,6 +72,7 @@ export function defineTool<Parameters extends z.ZodObject>(tool: {
   parameters: Parameters;
   execute(args: z.output<Parameters>, signal: AbortSignal): Promise<string> | string;
   limitsTime?: boolean;
+  endsTrajectory?(): boolean;
   close?(): Promise<void> | void;
 }): Tool<z.ZodObject> {
   return tool;

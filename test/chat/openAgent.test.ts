@@ -18,7 +18,7 @@ test('a list is shared by all dialogues and closed at the end; a function makes 
   globalThis.closed = [];
   const shared = toolModule(
     'shared',
-    "export default [{ name: 'shared', parameters, execute: () => '', close: () => void globalThis.closed.push('shared') }];",
+    "export default [{ name: 'shared', parameters, execute: () => '', endsTrajectory: () => true, close: () => void globalThis.closed.push('shared') }];",
   );
   const own = toolModule(
     'own',
@@ -30,6 +30,7 @@ test('a list is shared by all dialogues and closed at the end; a function makes 
   expect(agent.messages).toEqual([{ role: 'system', content: 'Be short.' }]);
   const [first, second] = [await agent.tools(), await agent.tools()];
   expect([first[1].description, second[1].description]).toEqual(['1', '2']);
+  expect([first[0].endsTrajectory?.(), first[1].endsTrajectory]).toEqual([true, undefined]);
   for (const tool of [...first, ...second]) await tool.close?.();
   expect(globalThis.closed).toEqual([1, 2]);
   await agent.close();

@@ -46,8 +46,30 @@ test('text, call, observation and answer are told in turn, and kept', async () =
     { role: 'tool', content: '31' },
     { role: 'assistant', content: '31 °C in Cairo 😀' },
   ]);
-  session.reset();
+});
+
+test('a tool that says so has the last word, until the next dialogue', async () => {
+  const closed: string[] = [];
+  const once = (name: string) => {
+    let isOver = false;
+    const execute = (city: string) => {
+      isOver = true;
+      return weather(city);
+    };
+    return { ...tool(execute), endsTrajectory: () => isOver, close: () => void closed.push(name) };
+  };
+  const session = new ChatSession({ ...common, tools: [once('first')] });
+  const events: ChatEvent[] = [];
+  await session.answer('How warm is it in Cairo?', never, event => events.push(event));
+  expect(events.slice(-2)).toMatchObject([{ kind: 'observation', observation: '31' }, { kind: 'over' }]);
+  expect(session.messages.at(-1)).toEqual({ role: 'tool', content: '31' });
+
+  await session.reset([once('second')]);
+  expect(closed).toEqual(['first']);
   expect(session.messages).toEqual([]);
+  await session.answer('Say hello.', never, event => events.push(event));
+  expect(session.messages.at(-1)).toMatchObject({ role: 'assistant' });
+  expect(events.at(-1)?.kind).toBe('text');
 });
 
 test('an answer that is stopped leaves no trace, also in the middle of a call', async () => {

@@ -52,8 +52,19 @@ test('a task that is taken back stops the agent, also in a call that never ends;
     onprogress: () => stop.abort(),
   });
   await expect(stuck).rejects.toThrow();
-  const { structuredContent } = await client.callTool(ask('How warm is it in Cairo?'));
-  expect(structuredContent).toMatchObject({ answer: '31 °C in Cairo 😀' });
+  const { structuredContent } = await client.callTool(ask('How warm is it in Oslo?'));
+  expect(structuredContent).toMatchObject({ answer: '12 °C in Oslo 😀' });
+});
+
+test('where a tool ends the work, its last observation is the answer', async () => {
+  const { content, isError, structuredContent } = await client.callTool(ask('How warm is it in Cairo?'));
+  expect(content).toEqual([{ type: 'text', text: '31' }]);
+  expect(isError).toBeFalsy();
+  expect(structuredContent).toMatchObject({
+    answer: '31',
+    end: 'over',
+    steps: [{ tool: 'weather', observation: '31' }],
+  });
 });
 
 test('what is wrong with a task is told', async () => {

@@ -4,12 +4,13 @@ import { weather, weatherTool } from '../serve/weatherModel.ts';
 
 const { name, description } = weatherTool.function;
 
-/** For `sod chat --tools`: the weather, and in Rome a call that never ends. */
-export default [
-  defineTool({
-    name,
-    description,
-    parameters: z.object({ city: z.string() }),
-    execute: ({ city }) => (city === 'Rome' ? new Promise(() => {}) : weather(city)),
-  }),
-];
+/** For `--tools`: the weather of a dialogue; in Rome a call never ends, and the one for Cairo is the last. */
+export default () => {
+  let isOver = false;
+  const execute = ({ city }: { city: string }) => {
+    isOver = city === 'Cairo';
+    return city === 'Rome' ? new Promise<string>(() => {}) : weather(city);
+  };
+  const parameters = z.object({ city: z.string() });
+  return [defineTool({ name, description, parameters, execute, endsTrajectory: () => isOver })];
+};

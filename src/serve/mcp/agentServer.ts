@@ -41,7 +41,11 @@ const progressEveryMs = 5000;
 
 const result = z.object({
   answer: z.string(),
-  end: z.enum(['answer', 'turns', 'tokens']).describe('answer: complete; turns, tokens: this limit has ended it'),
+  end: z
+    .enum(['answer', 'over', 'turns', 'tokens'])
+    .describe(
+      'answer: complete; over: its tools say that there is no more to do; turns, tokens: this limit has ended it',
+    ),
   steps: z.array(stepSchema).describe('The calls that it took'),
 });
 
@@ -122,12 +126,14 @@ async function solve(task: string, options: AgentServerOptions, signal: AbortSig
   }
 }
 
-function told(end: Answer['end'], steps: Steps) {
-  const text =
-    end === 'answer' ? steps.said : `The agent came to the limit of its ${end}; at last it said: ${steps.said}`;
+function told(end: Answer['end'], { said, all }: Steps) {
+  const isCut = end === 'turns' || end === 'tokens';
+  // Where a tool has the last word, that is the answer.
+  const answer = end === 'over' ? (all.at(-1)!.observation ?? '') : said;
+  const text = isCut ? `The agent came to the limit of its ${end}; at last it said: ${said}` : answer;
   return {
     content: [{ type: 'text' as const, text }],
-    structuredContent: { answer: steps.said, end, steps: steps.all },
-    ...(end !== 'answer' && { isError: true }),
+    structuredContent: { answer, end, steps: all },
+    ...(isCut && { isError: true }),
   };
 }

@@ -48,11 +48,11 @@ function outcome(end: ResponseEnd) {
   }
   const { answer, promptTokens } = end;
   const told = { ...none, usage: usage(answer, promptTokens) };
-  if (answer.end === 'answer' || answer.end === 'calls') {
-    return { status: 'completed', completed_at: Math.floor(Date.now() / 1000), ...told };
+  if (answer.end === 'turns' || answer.end === 'tokens') {
+    const reason = answer.end === 'tokens' ? 'max_output_tokens' : 'max_turns';
+    return { status: 'incomplete', ...told, incomplete_details: { reason } };
   }
-  const reason = answer.end === 'tokens' ? 'max_output_tokens' : 'max_turns';
-  return { status: 'incomplete', ...told, incomplete_details: { reason } };
+  return { status: 'completed', completed_at: Math.floor(Date.now() / 1000), ...told };
 }
 
 /** What was read, once: the prompt, and what tools gave; and what was sampled. */

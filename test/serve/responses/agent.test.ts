@@ -155,6 +155,15 @@ test('the limit of turns ends it, with the calls that were not run', async () =>
   });
 });
 
+test('a tool that says so ends it', async () => {
+  const { client } = await served(async () => [{ ...weatherOf(weather), endsTrajectory: () => true }]);
+  const response = await client.responses.create(ask('How warm is it in Oslo?'));
+  expect(response).toMatchObject({
+    status: 'completed',
+    output: [{ type: 'message' }, { type: 'mcp_call', status: 'completed', output: '12' }],
+  });
+});
+
 test("an agent's system message stands before dialogues without instructions, and its tools may be left out", async () => {
   const rules = { messages: [{ role: 'system' as const, content: 'You are a thermometer.' }] };
   const { client } = await served(async () => [weatherOf(weather)], rules);

@@ -3,7 +3,16 @@ import { join } from 'node:path';
 import { LocalEngine } from '../../src/engine/local/engine.ts';
 import { TinkerEngine } from '../../src/engine/tinker/engine.ts';
 import type { TinkerTrainer } from '../../src/engine/tinker/trainer.ts';
-import type { Datum, Engine, LossSpec, ScoredSequence } from '../../src/engine/types.ts';
+import type {
+  AdamParams,
+  Datum,
+  Engine,
+  LossOutput,
+  LossSpec,
+  ScoredSequence,
+  StepStats,
+  Trainer,
+} from '../../src/engine/types.ts';
 import { linearNames } from '../../src/model/config.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
 import { train } from '../../src/train/train.ts';
@@ -15,8 +24,9 @@ const gradientTolerance = 0.02;
 const count = 10;
 const lora = { rank: 4, alpha: 32, targets: linearNames, seed: 0 };
 const loss: LossSpec = { kind: 'importance_sampling' };
-const adam = { betas: [0.9, 0.999] as [number, number], epsilon: 1e-8, weightDecay: 0.01, clipNorm: 0 };
-const learningRate = 1e-2;
+// With an ε far above what rounding leaves of a gradient: without, Adam makes whole steps of differences in the last bits.
+const adam = { betas: [0.9, 0.999] as [number, number], epsilon: 1, weightDecay: 0.01, clipNorm: 0 };
+const learningRate = 5e-3;
 
 interface Models {
   student: string;
@@ -24,8 +34,8 @@ interface Models {
 }
 
 /**
- * Trains an adapter on a server by recorded updates, and compares what they come to with the engine here on the weights that the
- * server had: base and adapter, brought home and merged.
+ * Trains an adapter on a server by recorded updates, and compares what they come to with the engine here: on the weights that the
+ * server had, base and adapter, brought home and merged; and on an adapter that began as the server's did and is trained here.
  */
 export async function compareUpdates(url: string, models: Models, folder: string): Promise<boolean> {
   const here = await LocalEngine.start({ dtype: 'f32' });
@@ -36,46 +46,54 @@ export async function compareUpdates(url: string, models: Models, folder: string
   const there = await engine.trainer(models.student, lora);
   const mirror = await here.trainer(models.student);
   const home = join(folder, 'home');
-  const bringHome = async () => {
-    await there.save(home);
+  const bringHome = async (from = there) => {
+    await from.save(home);
     await mirror.load(home);
   };
 
-  let [logprobs, losses, tokens, moved, gradient] = [0, 0, 0, 0, 0];
+  const twin = await here.trainer(models.student, lora);
+
+  let [logprobs, losses, tokens, moved] = [0, 0, 0, 0];
   const first = await scoresOf(here, models.student, updates.at(-1)!);
   await bringHome();
+  await twin.load(join(home, 'adapter'));
   for (const [i, data] of updates.entries()) {
     const ours = await mirror.forwardBackward(data, loss);
-    const [theirs] = await Promise.all([there.forwardBackward(data, loss), there.optimStep({ ...adam, learningRate })]);
+    const [[theirs], [twins]] = await Promise.all(
+      [there, twin].map(trainer => learn(trainer, data, { ...adam, learningRate })),
+    );
     const apart = farthest(data, theirs.logprobs, ours.logprobs);
     const lossApart = Math.abs(theirs.loss - ours.loss);
     console.log(
       `update ${i + 1}: ${data.length} trajectories, loss ${theirs.loss.toFixed(6)} there and ${ours.loss.toFixed(6)} here, ` +
-        `log-probabilities within ${apart.toExponential(1)}`,
+        `log-probabilities within ${apart.toExponential(1)}, of what is trained here ${farthest(data, theirs.logprobs, twins.logprobs).toExponential(1)}`,
     );
     logprobs = Math.max(logprobs, apart);
     losses = Math.max(losses, lossApart);
     tokens += theirs.tokens;
     if (data === updates.at(-1)) moved = farthest(data, theirs.logprobs, first);
     await bringHome();
-    if (i > 0) continue;
-    // Here, where the policy is still near to the one that sampled, and the loss no steep hill; and no adapter is 0 any more.
-    const fall = await fallOfLoss(there, data);
-    await bringHome();
-    gradient = (fall.from - (await mirror.forwardBackward(data, loss)).loss) / fall.by;
   }
+  const trained = await trainedApart(mirror, twin, updates.at(-1)!);
   const sampled = await sampledApart(there, here, updates.at(-1)!, home);
   const scored = await scoredApart(engine, here, models.student, updates[0]);
+  // Of another adapter, behind one update: near to the policy that sampled the loss is no steep hill, and no adapter is 0 any more.
+  const tried = await engine.trainer(models.student, lora);
+  await learn(tried, updates[0], { ...adam, learningRate });
+  const fall = await fallOfLoss(tried, updates[0]);
+  await bringHome(tried);
+  const gradient = (fall.from - (await mirror.forwardBackward(updates[0], loss)).loss) / fall.by;
   await engine.close();
   await here.close();
 
   console.log(`updates    ${count}, of ${tokens} tokens, which moved a log-probability by up to ${moved.toFixed(2)}`);
   console.log(`losses     within ${losses.toExponential(1)}`);
   console.log(`logprobs   within ${logprobs.toExponential(1)}`);
+  console.log(`trained    here and there, by all updates, within ${trained.toExponential(1)}`);
   console.log(`gradient   a step against it lowers the loss by ${gradient.toFixed(4)} of what its norm says`);
   console.log(`sampled    told there and scored here within ${sampled.toExponential(1)}`);
   console.log(`scored     by the base model within ${scored.toExponential(1)}`);
-  const isSame = [logprobs, losses, sampled, scored].every(apart => apart <= tolerance);
+  const isSame = [logprobs, losses, trained, sampled, scored].every(apart => apart <= tolerance);
   return isSame && Math.abs(gradient - 1) <= gradientTolerance && moved > 0.1;
 }
 
@@ -112,17 +130,24 @@ async function recordUpdates(engine: LocalEngine, models: Models, runDir: string
  * with an ε that is far larger than the gradient, Adam's step is the gradient times learning rate / ε.
  * @returns the loss before, and by how much it must have fallen if its gradient's norm is what the server says
  */
-async function fallOfLoss(there: TinkerTrainer, data: Datum[]): Promise<{ from: number; by: number }> {
+async function fallOfLoss(there: Trainer, data: Datum[]): Promise<{ from: number; by: number }> {
   const by = 1e-4;
   const epsilon = 1e6;
-  const learn = (learningRate: number) =>
-    Promise.all([
-      there.forwardBackward(data, loss),
-      there.optimStep({ ...adam, betas: [0, 0], weightDecay: 0, epsilon, learningRate }),
-    ]);
-  const [before, { gradNorm }] = await learn(0);
-  await learn((by * epsilon) / gradNorm ** 2);
+  const step = { ...adam, betas: [0, 0] as [number, number], weightDecay: 0, epsilon };
+  const [before, { gradNorm }] = await learn(there, data, { ...step, learningRate: 0 });
+  await learn(there, data, { ...step, learningRate: (by * epsilon) / gradNorm ** 2 });
   return { from: before.loss, by };
+}
+
+/** One update. */
+function learn(trainer: Trainer, data: Datum[], step: AdamParams): Promise<[LossOutput, StepStats]> {
+  return Promise.all([trainer.forwardBackward(data, loss), trainer.optimStep(step)]);
+}
+
+/** How far the server's adapter, brought home, and the one that was trained here are from each other, in log-probabilities. */
+async function trainedApart(home: Trainer, twin: Trainer, data: Datum[]): Promise<number> {
+  const [theirs, ours] = await Promise.all([home, twin].map(trainer => trainer.forwardBackward(data, loss)));
+  return farthest(data, theirs.logprobs, ours.logprobs);
 }
 
 /** How far what the server samples is from what the engine here thinks of it. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes a fresh clone ready to run: system packages, npm packages, native module, compiled TypeScript.
-# Does only what is missing or out of date, and says so; silent when there is nothing to do.
+# Does only what is missing or out of date, and says so; silent when there is nothing to do. Where no compiler can be had, the CPU's
+# kernels are left out: then there is the GPU.
 # In an installed package, which has its npm packages and its compiled TypeScript, it makes the rest.
 # With --tests, also for the tests: they open a browser.
 set -euo pipefail
@@ -24,8 +25,8 @@ has_toolchain() {
 }
 
 install_toolchain() {
-  [ -z "${CXX:-}" ] || fail "make and the compiler that CXX names, $CXX, are needed; install them and run setup.sh again"
-  install_packages 'make and a C++17 compiler are needed (g++, or another that CXX names)' has_toolchain g++ make
+  [ -z "${CXX:-}" ] || fail "the CPU's kernels need make and the compiler that CXX names, $CXX; install them and run setup.sh again"
+  install_packages "the CPU's kernels need make and a C++17 compiler (g++, or another that CXX names)" has_toolchain g++ make
 }
 
 has_browser() {
@@ -80,6 +81,7 @@ install_npm_packages() {
 }
 
 build_native() {
+  make --question --silent --directory=native >/dev/null 2>&1 && return
   say 'building the native module'
   make --silent --directory=native --jobs="$(getconf _NPROCESSORS_ONLN)" </dev/null
 }
@@ -102,8 +104,12 @@ build_typescript() {
 }
 
 check_node
-has_toolchain || install_toolchain
+has_toolchain || (install_toolchain) || [ "${1:-}" != --tests ] || fail "the tests compare with the CPU's kernels"
 is_package || has_npm_packages || install_npm_packages
-make --question --silent --directory=native >/dev/null 2>&1 || build_native
+if has_toolchain; then
+  build_native
+elif [ ! -f native/build/sod.node ]; then
+  say "the CPU's kernels are left out: everything works on a GPU, with --device gpu"
+fi
 is_package || is_built || build_typescript
 [ "${1:-}" != --tests ] || has_browser || install_browser

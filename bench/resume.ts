@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { Argument, Command } from 'commander';
 import { Random } from '../src/random.ts';
-import { native } from '../src/tensor/native.ts';
+import { native } from '../src/tensor/cpu/native.ts';
 import { contentOf, outFolder, type SmallCommand, smallCommands, writeSmallInputs } from './smallCommands.ts';
 
 const program = new Command('bench:resume')
@@ -140,7 +140,7 @@ function measure(command: SmallCommand, kills: number): boolean {
   return same === runs && recovered === kills;
 }
 
-const { isa, threads } = native.cpu();
+const { isa, threads } = native().cpu();
 console.log(`kernels for ${isa}, ${threads} threads`);
 await writeSmallInputs(inputs);
 const commands = (program.args.length > 0 ? program.args : Object.keys(smallCommands)) as SmallCommand[];

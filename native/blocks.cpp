@@ -1,10 +1,7 @@
 #include "blocks.h"
 
-#include <atomic>
-
 #include "args.h"
 #include "block.h"
-#include "threads.h"
 
 namespace sod {
 namespace {
@@ -152,44 +149,6 @@ std::pair<uint8_t*, size_t> arrayOf(Args& args, const char* argument, napi_typed
   return {static_cast<uint8_t*>(data), value.As<Napi::TypedArray>().ByteLength()};
 }
 
-// dequantize(type, bytes, to): the floats of whole blocks
-Napi::Value dequantize(Args& args) {
-  const BlockFormat& format = formatOf(args, "type", args.integer("type", 0));
-  const auto [from, size] = arrayOf(args, "bytes", napi_uint8_array);
-  const auto [data, toSize] = arrayOf(args, "to", napi_float32_array);
-  const i64 blocks = i64(size) / format.bytes;
-  args.require(blocks * format.bytes == i64(size) && blocks * format.values * 4 == i64(toSize), "to", "is not as long as what the blocks hold");
-  const uint8_t* bytes = from;
-  float* to = reinterpret_cast<float*>(data);
-  const i64 step = std::max<i64>(1, 4096 / format.values);
-  parallelFor((blocks + step - 1) / step, 4096, [&](i64 i) {
-    const i64 first = i * step, count = std::min(step, blocks - first);
-    format.decode(bytes + first * format.bytes, count * format.values, to + first * format.values);
-  });
-  return args.info().Env().Undefined();
-}
-
-// firstInfinite(type, bytes) → where the first value stands in whole blocks that is no finite number, or -1
-Napi::Value firstInfinite(Args& args) {
-  const BlockFormat& format = formatOf(args, "type", args.integer("type", 0));
-  const auto [bytes, size] = arrayOf(args, "bytes", napi_uint8_array);
-  args.require(i64(size) % format.bytes == 0, "bytes", "are no whole blocks");
-  const uint8_t* from = bytes;
-  const i64 count = i64(size) / format.bytes * format.values, step = 4096;
-  std::atomic<i64> first = count;
-  parallelFor((count + step - 1) / step, step, [&](i64 i) {
-    float values[step];
-    const i64 start = i * step, n = std::min(step, count - start);
-    format.decode(from + start / format.values * format.bytes, n, values);
-    float sum = 0;  // NaN where any is infinite or NaN itself
-    for (i64 j = 0; j < n; j++) sum += values[j] * 0.0f;
-    if (sum == 0) return;
-    const i64 at = start + (std::find_if(values, values + n, [](float x) { return !std::isfinite(x); }) - values);
-    for (i64 known = first; at < known && !first.compare_exchange_weak(known, at);) {}
-  });
-  return Napi::Number::New(args.info().Env(), first < count ? double(first) : -1);
-}
-
 // blockMatrix(bf16?, columns, parts i32 [type, rows, …]) → id; the blocks are undefined until they are written
 Napi::Value blockMatrix(Args& args) {
   auto matrix = std::make_unique<BlockMatrix>();
@@ -227,8 +186,6 @@ Napi::Value writeBlocks(Args& args) {
 }  // namespace
 
 void exportBlocks(Napi::Env env, Napi::Object exports) {
-  exportKernel<dequantize>(env, exports, "dequantize");
-  exportKernel<firstInfinite>(env, exports, "firstInfinite");
   exportKernel<blockMatrix>(env, exports, "blockMatrix");
   exportKernel<writeBlocks>(env, exports, "writeBlocks");
 }

@@ -42,6 +42,12 @@ test('no file imports itself by way of others', () => {
   expect(circle(graph)).toBeUndefined();
 });
 
+test('only the CPU as a device knows the native module', () => {
+  const graph = importGraph('src');
+  const users = [...graph].filter(([, imports]) => imports.includes('src/tensor/cpu/native.ts')).map(([file]) => file);
+  expect(users).toEqual(['src/tensor/cpu/cpu.ts']);
+});
+
 test('a circle is found, however long the way', () => {
   const line: [string, string[]][] = [
     ['a', ['b', 'd']],

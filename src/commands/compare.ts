@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import type { CompareControl } from '../compare/compare.ts';
+import { type DeviceOption, deviceOption } from './deviceOption.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { seedNumber } from './options.ts';
 import { withAllowMcp } from './toolOption.ts';
 
-interface Options {
+interface Options extends Partial<DeviceOption> {
   quick?: boolean;
   tune?: boolean;
   seeds?: number[];
@@ -24,6 +25,7 @@ export const compareCommand = () =>
     .option('--seeds <seeds>', "instead of the file's, such as 5,6", seedList)
     .option('--only <methods>', "only these of the file's methods, such as opd,sod", nameList)
     .option('--out <folder>', 'where everything is written', 'runs/compare')
+    .addOption(deviceOption())
     .option('--watch', 'show it in a browser while it goes on, as sod watch does; the address is printed')
     .addHelpText(
       'after',
@@ -37,7 +39,7 @@ The folder holds table.json, table.md and report.html (written anew after each s
 --quick, quick/. Ctrl-C saves and stops; the same command goes on. What is finished is not trained or measured again.`,
     )
     .action(async (file: string, options: Options) => {
-      const { quick = false, seeds, only, out } = options;
+      const { quick = false, seeds, only, out, device } = options;
       const [{ compare }, { formatTuned, tune }, { readPlan }, { formatTable }, { runsProgress }] = await Promise.all([
         import('../compare/compare.ts'),
         import('../compare/tune.ts'),
@@ -51,10 +53,11 @@ The folder holds table.json, table.md and report.html (written anew after each s
         quick && '--quick',
         seeds && `--seeds ${seeds.join(',')}`,
         only && `--only ${only.join(',')}`,
+        device && `--device ${device}`,
       ];
       const { close, ...progress } = runsProgress(options.watch ? out : undefined);
       const told = await interruptible(async signal => {
-        const control: CompareControl = { signal, allowMcp: options.allowMcp, ...progress };
+        const control: CompareControl = { signal, allowMcp: options.allowMcp, device, ...progress };
         if (options.tune) {
           const tuned = await tune(plan, { ...control, out });
           return tuned && formatTuned(tuned);

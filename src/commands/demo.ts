@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { type DeviceOption, deviceOption } from './deviceOption.ts';
 import { interruptedExitCode, interruptible, savingNote } from './interrupt.ts';
 import { seedNumber } from './options.ts';
 
-interface Options {
+interface Options extends Partial<DeviceOption> {
   seed: number;
   smoke?: boolean;
   resume?: boolean;
@@ -18,6 +19,7 @@ export const demoCommand = () =>
     .option('--smoke', 'the same path in seconds, with too little training to mean anything')
     .option('--resume', 'keep what an earlier demo has finished, and go on where it stopped')
     .option('--out <folder>', 'where everything is written (default: runs/demo, or runs/demo-smoke)')
+    .addOption(deviceOption())
     .option('--no-watch', 'without the page that shows it learn')
     .addHelpText(
       'after',
@@ -38,13 +40,14 @@ Ctrl-C saves and stops; sod demo --resume goes on. Without --resume, an earlier 
         import('./runsProgress.ts'),
       ]);
       const { close, ...progress } = runsProgress(options.watch ? out : undefined);
-      const { seed, smoke = false, resume = false } = options;
+      const { seed, smoke = false, resume = false, device } = options;
       const results = await interruptible(
-        signal => runDemo({ out, seed, smoke, resume, signal, ...progress }),
+        signal => runDemo({ out, seed, smoke, resume, device, signal, ...progress }),
         savingNote,
       ).finally(close);
       if (!results) {
-        console.log(`Stopped. Go on with: sod demo --resume${smoke ? ' --smoke' : ''} --seed ${seed} --out ${out}`);
+        const same = [smoke && ' --smoke', device && ` --device ${device}`].filter(Boolean).join('');
+        console.log(`Stopped. Go on with: sod demo --resume${same} --seed ${seed} --out ${out}`);
         process.exitCode = interruptedExitCode;
         return;
       }

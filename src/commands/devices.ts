@@ -18,6 +18,6 @@ that is clearly faster than the CPU. A program in a GPU's place, such as SwiftSh
       console.log(cpu.text);
       const gpu = await describeGpu();
       console.log(gpu.text);
-      keepMeasured({ cpu: cpu.speed, gpu: gpu.measured });
+      keepMeasured({ cpu: cpu.measured, gpu: gpu.measured });
       console.log(`auto: ${fasterDevice()}`);
     });

@@ -5,7 +5,7 @@ import { writeFileWhole } from '../files.ts';
 import { reportHtml } from '../report/html.ts';
 import type { Recipe } from '../train/recipe.ts';
 import { holdsRun, readRecipe } from '../train/runDirectory.ts';
-import { train } from '../train/train.ts';
+import { type TrainOptions, train } from '../train/train.ts';
 import type { TrainEvent } from '../train/trainEvent.ts';
 import { Measuring } from './measuring.ts';
 import type { Plan } from './plan.ts';
@@ -21,6 +21,7 @@ export interface CompareControl {
   onEvaluation: (name: string, done: number, total: number) => void;
   /** As of `train`. */
   allowMcp?: boolean;
+  device?: TrainOptions['device'];
 }
 
 export interface CompareOptions extends CompareControl {
@@ -62,7 +63,7 @@ export async function trainAndMeasure(
   return untilStopped(control.signal, async () => {
     const trained = trainer(control, plan.stages.length + plan.methods.length * plan.seeds.length);
     await trainStages(plan, trained);
-    const measuring = await Measuring.of(plan, control.allowMcp);
+    const measuring = await Measuring.of(plan, control);
     try {
       const evaluations = new Map<string, Evaluation[]>();
       for (const [s, seed] of plan.seeds.entries()) {
@@ -90,7 +91,7 @@ export async function trainAndMeasure(
 type TrainRun = (name: string, runDir: string, recipe: Recipe) => Promise<void>;
 
 /** Trains one run after the other, each from where it stands. It throws an AbortError when the signal ends one early. */
-export function trainer({ signal, onRun, onProgress, allowMcp }: CompareControl, total: number): TrainRun {
+export function trainer({ signal, onRun, onProgress, allowMcp, device }: CompareControl, total: number): TrainRun {
   let index = 0;
   return async (name, runDir, recipe) => {
     onRun(name, ++index, total);
@@ -98,6 +99,7 @@ export function trainer({ signal, onRun, onProgress, allowMcp }: CompareControl,
       runDir,
       resume: holdsRun(runDir),
       allowMcp,
+      device,
       signal,
       onProgress,
     });

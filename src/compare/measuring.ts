@@ -7,7 +7,8 @@ import { keepEvaluations, worldEvaluation } from '../eval/keptEvaluations.ts';
 import { writeFileWhole } from '../files.ts';
 import type { Recipe } from '../train/recipe.ts';
 import { refuseServers } from '../train/refuseServers.ts';
-import { startEngine } from '../train/runEngine.ts';
+import { onDevice, startEngine } from '../train/runEngine.ts';
+import type { TrainOptions } from '../train/train.ts';
 import { type OpenWorld, openWorld } from '../worlds/open.ts';
 import type { Plan } from './plan.ts';
 
@@ -21,10 +22,10 @@ export class Measuring {
     this.#recipe = recipe;
   }
 
-  static async of(plan: Plan, allowMcp?: boolean): Promise<Measuring> {
+  static async of(plan: Plan, { allowMcp, device }: Pick<TrainOptions, 'allowMcp' | 'device'>): Promise<Measuring> {
     const recipe = await plan.recipe(plan.methods[0].name, plan.seeds[0]);
     refuseServers(recipe, allowMcp);
-    return new Measuring(recipe);
+    return new Measuring(onDevice(recipe, device));
   }
 
   /** The measurement in `file`, made first where it is missing, damaged or was made with other settings. */

@@ -28,7 +28,7 @@ export async function tune(plan: Plan, control: CompareControl & { out: string }
   return untilStopped(control.signal, async () => {
     const trained = trainer(control, plan.stages.length + plan.methods.length * learningRates.length);
     await trainStages(plan, trained);
-    const measuring = await Measuring.of(plan, control.allowMcp);
+    const measuring = await Measuring.of(plan, control);
     try {
       const results: Tuned[] = [];
       for (const { name } of plan.methods) {

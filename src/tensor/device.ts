@@ -1,11 +1,19 @@
 /** What a device calls a tensor or a packed weight; a freed one's number names no other. */
 export type Id = number;
 
+/** What computes. */
+export interface Device extends Kernels {
+  /** What its kernels are compiled for: an instruction set of the CPU, or webgpu. */
+  readonly isa: string;
+  /** Does so little that threads would wait for one another, where the machine's other cores have something better to do. */
+  withOneThread(body: () => void): void;
+}
+
 /**
- * What computes: the list of kernels. `native/` implements it for the CPU, where shapes are documented beside each kernel and arguments
+ * The list of kernels. `native/` implements it for the CPU, where shapes are documented beside each kernel and arguments
  * checked; `gpu/` in WGSL. Results come first. Calls of one thread take effect in their order, and `read` waits for what it reads.
  */
-export interface Device {
+export interface Kernels {
   allocate(dtype: string, shape: readonly number[]): Id;
   view(tensor: Id, offset: number, shape: readonly number[]): Id;
   release(id: Id): void;

@@ -66,8 +66,8 @@ export interface EmbeddingTable {
 export function embedding(tape: Tape | undefined, table: EmbeddingTable, ids: Tensor): Tensor {
   const { weight, grad } = table;
   const y = Tensor.allocate('f32', [ids.size, weight.shape[1]]);
-  device.embedding(y.id, weight.id, ids.id);
-  tape?.record([y], () => grad && device.embeddingBackward(grad.id, tape.gradient(y).id, ids.id));
+  device().embedding(y.id, weight.id, ids.id);
+  tape?.record([y], () => grad && device().embeddingBackward(grad.id, tape.gradient(y).id, ids.id));
   return y;
 }
 
@@ -88,11 +88,11 @@ export function addRmsNorm(
   const normed = Tensor.allocate(dtype, x.shape);
   const rstd = tape && Tensor.allocate('f32', [n]);
   const sum = delta ? Tensor.allocate('f32', x.shape) : x;
-  device.rmsNorm(normed.id, rstd?.id, delta ? sum.id : null, x.id, delta?.id, gain.weight.id, epsilon);
+  device().rmsNorm(normed.id, rstd?.id, delta ? sum.id : null, x.id, delta?.id, gain.weight.id, epsilon);
   delta?.free();
   tape?.record(delta ? [normed, rstd!, sum] : [normed, rstd!], () => {
     const dsum = tape.takeResidual(sum);
-    device.rmsNormBackward(dsum.id, gain.grad?.id, tape.gradient(normed).id, sum.id, rstd!.id, gain.weight.id);
+    device().rmsNormBackward(dsum.id, gain.grad?.id, tape.gradient(normed).id, sum.id, rstd!.id, gain.weight.id);
     tape.give(x, dsum);
     if (delta) {
       if (dtype === 'f32') tape.give(delta, dsum, { lent: true });
@@ -109,7 +109,7 @@ export function addRmsNorm(
 export function linear(tape: Tape | undefined, x: Tensor, weight: Linear, again?: () => Tensor): Tensor {
   const { adapter } = weight;
   const y = Tensor.allocate(x.dtype, [x.shape[0], weight.forward.shape[0]]);
-  device.linear(y.id, x.id, weight.forward.id);
+  device().linear(y.id, x.id, weight.forward.id);
   const low = adapter && addAdapter(y, x, adapter);
   for (const part of weight.rowAdapters ?? []) addAdapter(rowsOf(y, part), rowsOf(x, part), part.adapter);
   if (again) x.free();
@@ -117,10 +117,10 @@ export function linear(tape: Tape | undefined, x: Tensor, weight: Linear, again?
   tape?.record(low ? [y, low] : [y], () => {
     const dy = tape.gradient(y);
     const dx = Tensor.allocate(x.dtype, x.shape);
-    device.linearBackward(dx.id, dy.id, weight.backward!.id);
+    device().linearBackward(dx.id, dy.id, weight.backward!.id);
     if (weight.grad || adapter) {
       const input = again?.() ?? x;
-      if (weight.grad) device.linearWeightGrad(weight.grad.id, dy.id, input.id, addsToGradient(weight));
+      if (weight.grad) device().linearWeightGrad(weight.grad.id, dy.id, input.id, addsToGradient(weight));
       if (adapter) adapterBackward(dx, dy, input, low!, adapter);
       if (again) input.free();
     }
@@ -137,9 +137,9 @@ function rowsOf(x: Tensor, { first, rows }: RowAdapter): Tensor {
 /** y += scale · (x Aᵀ) Bᵀ, part by part. @returns scale · x Aᵀ, [n, Σ rank] */
 function addAdapter(y: Tensor, x: Tensor, { down, ups, scale }: Adapter): Tensor {
   const low = Tensor.allocate(x.dtype, [x.shape[0], down.forward.shape[0]]);
-  device.linear(low.id, x.id, down.forward.id);
-  if (scale !== 1) device.scale(low.id, scale);
-  for (const { up, row, downRow } of ups) device.columnsProduct(y.id, row, low.id, downRow, up.forward.id, true);
+  device().linear(low.id, x.id, down.forward.id);
+  if (scale !== 1) device().scale(low.id, scale);
+  for (const { up, row, downRow } of ups) device().columnsProduct(y.id, row, low.id, downRow, up.forward.id, true);
   return low;
 }
 
@@ -147,20 +147,20 @@ function addAdapter(y: Tensor, x: Tensor, { down, ups, scale }: Adapter): Tensor
 function adapterBackward(dx: Tensor, dy: Tensor, x: Tensor, low: Tensor, { down, ups, scale }: Adapter): void {
   const dlow = Tensor.allocate(low.dtype, low.shape);
   for (const { up, row, downRow } of ups) {
-    device.columnsProduct(dlow.id, downRow, dy.id, row, up.backward!.id, false);
-    device.columnsWeightGrad(up.grad!.id, dy.id, row, low.id, downRow, addsToGradient(up));
+    device().columnsProduct(dlow.id, downRow, dy.id, row, up.backward!.id, false);
+    device().columnsWeightGrad(up.grad!.id, dy.id, row, low.id, downRow, addsToGradient(up));
   }
-  device.scale(dlow.id, scale);
-  device.columnsProduct(dx.id, 0, dlow.id, 0, down.backward!.id, true);
-  device.linearWeightGrad(down.grad!.id, dlow.id, x.id, addsToGradient(down));
+  device().scale(dlow.id, scale);
+  device().columnsProduct(dx.id, 0, dlow.id, 0, down.backward!.id, true);
+  device().linearWeightGrad(down.grad!.id, dlow.id, x.id, addsToGradient(down));
   dlow.free();
 }
 
 /** Adds `bias` [width] to every row of x [n, width], in place. */
 export function addBias(tape: Tape | undefined, x: Tensor, bias: Vector): void {
   const { weight, grad } = bias;
-  device.addBias(x.id, weight.id);
-  if (grad) tape?.record([], () => device.biasGradient(grad.id, tape.gradient(x).id));
+  device().addBias(x.id, weight.id);
+  if (grad) tape?.record([], () => device().biasGradient(grad.id, tape.gradient(x).id));
 }
 
 export interface RotaryShape {
@@ -187,11 +187,11 @@ export function qkNormRope(
   const gains = [norms?.query, norms?.key];
   const [query, key] = gains.map(gain => gain?.weight.id);
   const rotation: Rotation = [query, key, table.id, positions.id, heads, kvHeads, epsilon];
-  device.qkNormRope(y.id, qkv.id, ...rotation);
+  device().qkNormRope(y.id, qkv.id, ...rotation);
   tape?.record([y], () => {
     const dqkv = tape.sharedGradient(qkv);
     const [dquery, dkey] = gains.map(gain => gain?.grad?.id);
-    device.qkNormRopeBackward(dqkv.id, dquery, dkey, tape.gradient(y).id, qkv.id, ...rotation);
+    device().qkNormRopeBackward(dqkv.id, dquery, dkey, tape.gradient(y).id, qkv.id, ...rotation);
   });
   return y;
 }
@@ -217,11 +217,11 @@ export function attention(
   const out = Tensor.allocate(qk.dtype, [n, (width / (heads + kvHeads)) * heads]);
   const lse = Tensor.allocate('f32', [n, heads]);
   const inputs: Attended = [qk.id, qkv.id, segments.id, heads, kvHeads];
-  device.attention(out.id, lse.id, ...inputs);
+  device().attention(out.id, lse.id, ...inputs);
   tape?.record([out, lse], () => {
     const dqk = Tensor.allocate(qk.dtype, qk.shape);
     const dqkv = tape.sharedGradient(qkv);
-    device.attentionBackward(dqk.id, dqkv.id, tape.gradient(out).id, out.id, lse.id, ...inputs);
+    device().attentionBackward(dqk.id, dqkv.id, tape.gradient(out).id, out.id, lse.id, ...inputs);
     tape.give(qk, dqk);
   });
   return out;
@@ -249,7 +249,7 @@ export function cachedAttention(
 ): Tensor {
   const [n, width] = qk.shape;
   const out = Tensor.allocate(qk.dtype, [n, (width / (heads + kvHeads)) * heads]);
-  device.cachedAttention(
+  device().cachedAttention(
     out.id,
     qk.id,
     qkv.id,
@@ -266,10 +266,10 @@ export function cachedAttention(
 /** Rows `rows` [m], which increase, of x [n, width] → [m, width]. */
 export function selectRows(tape: Tape | undefined, x: Tensor, rows: Tensor): Tensor {
   const y = Tensor.allocate(x.dtype, [rows.size, x.shape[1]]);
-  device.selectRows(y.id, x.id, rows.id);
+  device().selectRows(y.id, x.id, rows.id);
   tape?.record([y], () => {
     const dx = Tensor.allocate(x.dtype, x.shape);
-    device.selectRowsBackward(dx.id, tape.gradient(y).id, rows.id);
+    device().selectRowsBackward(dx.id, tape.gradient(y).id, rows.id);
     tape.give(x, dx);
   });
   return y;
@@ -279,10 +279,10 @@ export function selectRows(tape: Tape | undefined, x: Tensor, rows: Tensor): Ten
 export function swiglu(tape: Tape | undefined, gateUp: Tensor): Tensor {
   const [n, width] = gateUp.shape;
   const y = Tensor.allocate(gateUp.dtype, [n, width / 2]);
-  device.swiglu(y.id, gateUp.id);
+  device().swiglu(y.id, gateUp.id);
   tape?.record([y], () => {
     const dgateUp = Tensor.allocate(gateUp.dtype, gateUp.shape);
-    device.swigluBackward(dgateUp.id, tape.gradient(y).id, gateUp.id);
+    device().swigluBackward(dgateUp.id, tape.gradient(y).id, gateUp.id);
     tape.give(gateUp, dgateUp);
   });
   return y;
@@ -299,10 +299,10 @@ export function lmHead(tape: Tape | undefined, x: Tensor, rows: Tensor, targets:
   const [logprobs, entropies] = [0, 1].map(() => Tensor.allocate('f32', [m]));
   const kept = tape && Tensor.allocate(x.dtype, [m, vocab]);
   const scales = tape && Tensor.allocate('f32', [m, weight.forward.chunks]);
-  device.lmHead(logprobs.id, entropies.id, kept?.id, scales?.id, x.id, rows.id, targets.id, weight.forward.id);
+  device().lmHead(logprobs.id, entropies.id, kept?.id, scales?.id, x.id, rows.id, targets.id, weight.forward.id);
   tape?.record([logprobs, entropies, kept!, scales!], () => {
     const dx = Tensor.zeros('f32', x.shape);
-    device.lmHeadBackward(
+    device().lmHeadBackward(
       dx.id,
       weight.grad?.id,
       tape.gradient(logprobs).id,
@@ -326,7 +326,7 @@ export function lmHead(tape: Tape | undefined, x: Tensor, rows: Tensor, targets:
 /** All logits [m, vocab] f32 of `x` [m, h]: for sampling. */
 export function lmHeadLogits(x: Tensor, weight: Linear): Tensor {
   const logits = Tensor.allocate('f32', [x.shape[0], weight.forward.shape[0]]);
-  device.lmHeadLogits(logits.id, x.id, weight.forward.id);
+  device().lmHeadLogits(logits.id, x.id, weight.forward.id);
   return logits;
 }
 
@@ -350,7 +350,7 @@ export function sample(logits: Tensor, draws: Draws): { tokens: Int32Array; logp
     data => Tensor.from(data).id,
   );
   const [masks, maskOf] = maskTensors(draws.masks);
-  device.sample(tokens.id, logprobs.id, logits.id, temperatures, topPs, topKs, uniforms, masks, maskOf);
+  device().sample(tokens.id, logprobs.id, logits.id, temperatures, topPs, topKs, uniforms, masks, maskOf);
   return { tokens: tokens.ints(), logprobs: logprobs.floats() };
 }
 
@@ -382,7 +382,7 @@ export function topTokens(logits: Tensor, k: number, targets: Int32Array): TopTo
   const logprobs = Tensor.allocate('f32', [m, k]);
   const targetRanks = Tensor.allocate('i32', [m]);
   const targetLogprobs = Tensor.allocate('f32', [m]);
-  device.topTokens(tokens.id, logprobs.id, targetRanks.id, targetLogprobs.id, logits.id, Tensor.from(targets).id);
+  device().topTokens(tokens.id, logprobs.id, targetRanks.id, targetLogprobs.id, logits.id, Tensor.from(targets).id);
   return {
     tokens: tokens.ints(),
     logprobs: logprobs.floats(),
@@ -392,13 +392,13 @@ export function topTokens(logits: Tensor, k: number, targets: Int32Array): TopTo
 }
 
 export function copyPage(cache: LayerCache, to: number, from: number): void {
-  device.copyPage(cache.keys.id, to, from);
-  device.copyPage(cache.values.id, to, from);
+  device().copyPage(cache.keys.id, to, from);
+  device().copyPage(cache.values.id, to, from);
 }
 
 /** √Σ g² over flat storage. */
 export function globalNorm(gradient: Tensor): number {
-  return Math.sqrt(device.sumSquares(gradient.id));
+  return Math.sqrt(device().sumSquares(gradient.id));
 }
 
 export interface AdamState {
@@ -418,5 +418,5 @@ export function adamw(
   const { learningRate, betas, epsilon, weightDecay, gradScale } = options;
   const { id } = parameters;
   const [g, m, v] = [gradients.id, firstMoments.id, secondMoments.id];
-  device.adamw(id, g, m, v, step, learningRate, betas[0], betas[1], epsilon, weightDecay, gradScale);
+  device().adamw(id, g, m, v, step, learningRate, betas[0], betas[1], epsilon, weightDecay, gradScale);
 }

@@ -71,7 +71,7 @@ export class Tensor {
 
   /** Its contents are undefined. */
   static allocate(dtype: DType, shape: Shape): Tensor {
-    return tracked(new Tensor(device.allocate(dtype, shape), dtype, shape));
+    return tracked(new Tensor(device().allocate(dtype, shape), dtype, shape));
   }
 
   static zeros(dtype: DType, shape: Shape): Tensor {
@@ -87,39 +87,39 @@ export class Tensor {
   }
 
   zero(): this {
-    device.zero(this.id);
+    device().zero(this.id);
     return this;
   }
 
   /** Float32Array into f32 or (rounded) bf16, Int32Array into i32; throws where lengths differ. */
   write(data: Float32Array | Int32Array): this {
-    device.write(this.id, data);
+    device().write(this.id, data);
     return this;
   }
 
   /** A copy of the contents. */
   floats(): Float32Array {
-    return device.read(this.id) as Float32Array;
+    return device().read(this.id) as Float32Array;
   }
 
   ints(): Int32Array {
-    return device.read(this.id) as Int32Array;
+    return device().read(this.id) as Int32Array;
   }
 
   /** `shape` elements from element `offset` on, sharing memory; the memory lives as long as any of its views. */
   view(offset: number, shape: Shape): Tensor {
-    return tracked(new Tensor(device.view(this.id, offset, shape), this.dtype, shape));
+    return tracked(new Tensor(device().view(this.id, offset, shape), this.dtype, shape));
   }
 
   converted(dtype: 'f32' | 'bf16'): Tensor {
     const result = Tensor.allocate(dtype, this.shape);
-    device.convert(result.id, this.id);
+    device().convert(result.id, this.id);
     return result;
   }
 
   /** Safe to call twice. */
   free(): void {
-    device.release(this.id);
+    device().release(this.id);
   }
 }
 
@@ -138,17 +138,17 @@ export class BlockMatrix {
   static allocate(dtype: 'f32' | 'bf16', columns: number, parts: { type: number; rows: number }[]): BlockMatrix {
     const pairs = Int32Array.from(parts.flatMap(({ type, rows }) => [type, rows]));
     const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-    return tracked(new BlockMatrix(device.blockMatrix(dtype === 'bf16', columns, pairs), [rows, columns]));
+    return tracked(new BlockMatrix(device().blockMatrix(dtype === 'bf16', columns, pairs), [rows, columns]));
   }
 
   /** Whole rows of one part, from row `first` on. */
   write(first: number, bytes: Uint8Array): this {
-    device.writeBlocks(this.id, first, bytes);
+    device().writeBlocks(this.id, first, bytes);
     return this;
   }
 
   free(): void {
-    device.release(this.id);
+    device().release(this.id);
   }
 }
 
@@ -171,13 +171,13 @@ export class PackedWeight {
     direction: 'forward' | 'backward',
     chunkRows = weight.shape[0],
   ): PackedWeight {
-    const id = device.pack(weight.id, dtype === 'bf16', direction === 'backward', chunkRows);
+    const id = device().pack(weight.id, dtype === 'bf16', direction === 'backward', chunkRows);
     return tracked(new PackedWeight(id, weight.shape, dtype, chunkRows));
   }
 
   /** The other direction of one that is packed forward; its panels, too, are made for each product, a chunk at a time. */
   backward(): PackedWeight {
-    const id = device.pack(this.id, this.dtype === 'bf16', true, this.chunkRows);
+    const id = device().pack(this.id, this.dtype === 'bf16', true, this.chunkRows);
     return tracked(new PackedWeight(id, this.shape, this.dtype, this.chunkRows));
   }
 
@@ -188,10 +188,10 @@ export class PackedWeight {
 
   /** Brings both layouts of a weight up to date with it. */
   static repack(weight: Tensor, forward: PackedWeight, backward: PackedWeight): void {
-    device.repack(forward.id, backward.id, weight.id);
+    device().repack(forward.id, backward.id, weight.id);
   }
 
   free(): void {
-    device.release(this.id);
+    device().release(this.id);
   }
 }

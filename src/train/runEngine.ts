@@ -50,7 +50,7 @@ export async function startEngine(
   return LocalEngine.start({ ...engine, onNotice });
 }
 
-function onDevice(recipe: Recipe, device: WorkerOptions['device'] | undefined): Recipe {
+export function onDevice(recipe: Recipe, device: WorkerOptions['device'] | undefined): Recipe {
   const { engine } = recipe;
   if (device === undefined) return recipe;
   if (engine.kind === 'tinker') throw new UserError("--device is this machine's, and the recipe's engine is a server");

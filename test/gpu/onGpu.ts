@@ -1,7 +1,7 @@
+import { openCpu } from '../../src/tensor/cpu/cpu.ts';
 import { useDevice } from '../../src/tensor/currentDevice.ts';
 import { Gpu } from '../../src/tensor/gpu/gpu.ts';
 import { gpuDevice } from '../../src/tensor/gpu/gpuDevice.ts';
-import { native } from '../../src/tensor/native.ts';
 
 /** The GPU that the tests compute on; all tensors are its own from the import of this module on. */
 export const gpu = Gpu.open();
@@ -10,7 +10,7 @@ useDevice(onGpu);
 
 /** What `work` gives on the CPU. */
 export function byCpu<T>(work: () => T): T {
-  useDevice(native);
+  useDevice(openCpu().device);
   try {
     return work();
   } finally {

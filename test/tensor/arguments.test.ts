@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { tensorTypes } from '../../src/gguf/tensorTypes.ts';
-import { native } from '../../src/tensor/native.ts';
+import { native } from '../../src/tensor/cpu/native.ts';
 import { BlockMatrix, PackedWeight, Tensor } from '../../src/tensor/tensor.ts';
 
 /** Arguments by name, in order. */
@@ -26,11 +26,9 @@ const valid: Record<string, Arguments> = {
   write: { tensor: floats(3), data: new Float32Array(3) },
   read: { tensor: floats(3) },
   convert: { y: floats(3), x: floats(3) },
-  setThreads: { threads: native.cpu().threads },
+  setThreads: { threads: native().cpu().threads },
   pack: { w: floats(5, 8), bf16: false, backward: true, chunkRows: 2 },
   repack: { forward: packed('forward'), backward: packed('backward'), w: floats(5, 8) },
-  dequantize: { type: q8, bytes: new Uint8Array(34), to: new Float32Array(32) },
-  firstInfinite: { type: q8, bytes: new Uint8Array(34) },
   blockMatrix: { bf16: false, columns: 32, parts: Int32Array.of(q8, 5) },
   writeBlocks: { matrix: inBlocks, firstRow: 3, bytes: new Uint8Array(2 * 34) },
   linear: { y: floats(3, 5), x: floats(3, 8), w: packed('forward') },
@@ -228,7 +226,7 @@ function isResource(value: unknown): value is Tensor | PackedWeight | BlockMatri
 }
 
 function call(kernel: string, args: readonly unknown[]): unknown {
-  const kernels = native as unknown as Record<string, (...args: unknown[]) => unknown>;
+  const kernels = native() as unknown as Record<string, (...args: unknown[]) => unknown>;
   return kernels[kernel](...args.map(value => (isResource(value) ? value.id : value)));
 }
 
@@ -261,7 +259,7 @@ function fits(kernel: string, name: string, valid: unknown, value: unknown): boo
 describe.each(calls)('%s', (kernel, args) => {
   it('takes what is right', () => {
     const result = call(kernel, Object.values(args));
-    if (making.includes(kernel)) native.release(result as number);
+    if (making.includes(kernel)) native().release(result as number);
   });
 
   it('names itself and the argument that is wrong', () => {
@@ -360,14 +358,14 @@ test('no combination of arguments ends the process', () => {
       return { kernel, list };
     });
   // Freeing what later calls need, or asking for a thousand threads, would only make the test weaker or slow.
-  const kernels = Object.keys(native).filter(kernel => kernel !== 'release' && kernel !== 'setThreads');
+  const kernels = Object.keys(native()).filter(kernel => kernel !== 'release' && kernel !== 'setThreads');
   const wild = fc.record({ kernel: fc.constantFrom(...kernels), list: fc.array(anything, { maxLength: 9 }) });
   let made = 0;
   fc.assert(
     fc.property(fc.oneof(plausible, wild), ({ kernel, list }) => {
       try {
         const made = call(kernel, list);
-        if (making.includes(kernel)) native.release(made as number);
+        if (making.includes(kernel)) native().release(made as number);
       } catch (error) {
         expect((error as Error).message).toMatch(new RegExp(`^${kernel}: \\S+ `));
       }

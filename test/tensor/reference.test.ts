@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { native } from '../../src/tensor/native.ts';
+import { native } from '../../src/tensor/cpu/native.ts';
 import { addRmsNorm, linear, qkNormRope, swiglu } from '../../src/tensor/ops.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { PackedWeight, scope, Tensor } from '../../src/tensor/tensor.ts';
@@ -10,7 +10,7 @@ import { numbers, productShapes } from './productShapes.ts';
 /** Forward passes against plain loops in float64; gradients other than those of products follow from them in ops.test.ts. */
 
 test.runIf(process.env.SOD_KERNELS?.includes('x86-64-v3'))('kernels for x86-64-v3 are those of AVX2', () => {
-  expect(native.cpu()).toMatchObject({ isa: 'avx2', bf16: false });
+  expect(native().cpu()).toMatchObject({ isa: 'avx2', bf16: false });
 });
 
 /** A matrix by row and column. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { native } from '../../src/tensor/native.ts';
+import { native } from '../../src/tensor/cpu/native.ts';
 import { linear, lmHeadLogits } from '../../src/tensor/ops.ts';
 import { PackedWeight, scope, Tensor } from '../../src/tensor/tensor.ts';
 import { sameBits } from './bits.ts';
@@ -40,7 +40,7 @@ it.each(products)(
         scope(() => {
           const input = taken(x, chosen, dtype);
           const dx = Tensor.allocate(dtype, input.shape);
-          native.linearBackward(dx.id, taken(dy, chosen, dtype).id, backward.id);
+          native().linearBackward(dx.id, taken(dy, chosen, dtype).id, backward.id);
           return [linear(undefined, input, { forward }), lmHeadLogits(input, { forward }), dx].map(t => t.floats());
         });
       const whole = results(Array.from({ length: mostRows }, (_, row) => row));

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
-import { native } from '../../src/tensor/native.ts';
+import { native } from '../../src/tensor/cpu/native.ts';
 import { scope, Tensor, unscoped } from '../../src/tensor/tensor.ts';
 
-const { read, write, release } = native;
-let before: ReturnType<typeof native.memory>;
+const { read, write, release } = native();
+let before: ReturnType<ReturnType<typeof native>['memory']>;
 beforeEach(() => {
-  before = native.memory();
+  before = native().memory();
 });
 afterEach(() => {
-  const { liveBytes, resources } = native.memory();
+  const { liveBytes, resources } = native().memory();
   expect({ liveBytes, resources }).toEqual({ liveBytes: before.liveBytes, resources: before.resources });
 });
 
@@ -109,9 +109,9 @@ describe('tensors', () => {
   });
 
   it('are gone once freed, even when their place is taken', () => {
-    const freed = native.allocate('f32', [2]);
+    const freed = native().allocate('f32', [2]);
     release(freed);
-    const other = native.allocate('f32', [2]);
+    const other = native().allocate('f32', [2]);
     expect(() => read(freed)).toThrow('read: tensor is not a live tensor');
     release(freed);
     expect(read(other).length).toBe(2);
@@ -124,7 +124,7 @@ describe('a scope', () => {
     scope(() => {
       const [kept] = scope(() => [Tensor.from(Float32Array.of(1)), Tensor.from(Float32Array.of(2))].slice(0, 1));
       expect([...kept.floats()]).toEqual([1]);
-      expect(native.memory().resources).toBe(before.resources + 1);
+      expect(native().memory().resources).toBe(before.resources + 1);
     });
   });
 
@@ -145,12 +145,12 @@ describe('a scope', () => {
 });
 
 test('freed memory is kept for reuse until it is trimmed', () => {
-  native.trim();
+  native().trim();
   Tensor.zeros('f32', [1000]).free();
-  expect(native.memory().pooledBytes).toBeGreaterThanOrEqual(4000);
-  const pooled = native.memory().pooledBytes;
+  expect(native().memory().pooledBytes).toBeGreaterThanOrEqual(4000);
+  const pooled = native().memory().pooledBytes;
   Tensor.zeros('f32', [999]).free();
-  expect(native.memory().pooledBytes).toBe(pooled);
-  native.trim();
-  expect(native.memory().pooledBytes).toBe(0);
+  expect(native().memory().pooledBytes).toBe(pooled);
+  native().trim();
+  expect(native().memory().pooledBytes).toBe(0);
 });

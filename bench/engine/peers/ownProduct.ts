@@ -1,4 +1,4 @@
-import { native } from '../../../src/tensor/native.ts';
+import { native } from '../../../src/tensor/cpu/native.ts';
 import { linear } from '../../../src/tensor/ops.ts';
 import { PackedWeight, scope, Tensor } from '../../../src/tensor/tensor.ts';
 import { median } from '../median.ts';
@@ -18,7 +18,7 @@ export function ownWeightGradient({ rows, inner, columns }: Product, precision: 
   return scope(() => {
     const gradient = Tensor.zeros('f32', [columns, inner]);
     const [dy, x] = [noise(rows, columns, precision), noise(rows, inner, precision)];
-    return operations(rows * inner * columns, () => native.linearWeightGrad(gradient.id, dy.id, x.id, true));
+    return operations(rows * inner * columns, () => native().linearWeightGrad(gradient.id, dy.id, x.id, true));
   });
 }
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/engine.ts';
 import type { Datum, Sampler, Scorer, Trainer } from '../../../src/engine/types.ts';
 import { Random } from '../../../src/random.ts';
-import { native } from '../../../src/tensor/native.ts';
+import { native } from '../../../src/tensor/cpu/native.ts';
 import type { Precision, Product } from '../product.ts';
 import { distillationUpdate } from './distillationUpdate.ts';
 import { ownProduct, ownWeightGradient } from './ownProduct.ts';
@@ -55,7 +55,7 @@ async function answer(request: Work): Promise<unknown> {
     case 'load':
       return load(request as unknown as Parameters<typeof load>[0]);
     case 'cpu':
-      return native.cpu();
+      return native().cpu();
     case 'product':
       return { flops: ownProduct(request.product, request.precision) };
     case 'weightGradient':

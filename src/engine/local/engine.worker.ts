@@ -1,9 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { inGiB } from '../../bytes.ts';
 import { explained } from '../../systemErrors.ts';
+import { type Cpu, openCpu } from '../../tensor/cpu/cpu.ts';
 import { device, useDevice } from '../../tensor/currentDevice.ts';
 import type { Gpu } from '../../tensor/gpu/gpu.ts';
-import { native } from '../../tensor/native.ts';
 import type { Completion, SampledToken } from '../types.ts';
 import type { Generator } from './generator.ts';
 import { kernelsText } from './kernels.ts';
@@ -21,8 +21,8 @@ import { inTurns, Turns } from './turns.ts';
  */
 const port = parentPort!;
 const options = workerData as Settings;
-if (options.threads > 0) native.setThreads(options.threads);
 const gpu = options.device === 'gpu' ? await onGpu() : undefined;
+const cpu = gpu ? undefined : onCpu();
 const opener = new WeightsOpener();
 const models = new Map<number, LocalModel>();
 /** A turn of each generator, which several models may have. */
@@ -40,7 +40,7 @@ const passes = new Turns(passesTogether);
 const passTurn = () => passes.turn();
 let computing = false;
 /** Where nobody asks for anything, the system has the memory that is kept for the next pass. */
-const idle = setTimeout(() => computing || device.trim(), 5_000).unref();
+const idle = setTimeout(() => computing || device().trim(), 5_000).unref();
 /** Tokens sampled in this step, for those who want to be told. */
 const told: { id: number; token: SampledToken }[] = [];
 
@@ -76,6 +76,12 @@ async function onGpu(): Promise<Gpu> {
   const gpu = Gpu.open();
   useDevice(gpuDevice(gpu));
   return gpu;
+}
+
+function onCpu(): Cpu {
+  const cpu = openCpu(options.threads);
+  useDevice(cpu.device);
+  return cpu;
 }
 
 function answer(message: FromWorker): void {
@@ -133,11 +139,11 @@ function open({ kind: _, checkpoint, ...role }: OpenRequest): number {
   const model = new LocalModel(checkpoint, opener.open(checkpoint, modelOptions), modelOptions);
   models.set(opened, model);
   const { need, inBlocks, recompute } = model.plan;
-  const { isa, bf16, threads } = native.cpu();
-  const onCpu = [`kernels for ${isa}`, `${threads} ${threads === 1 ? 'thread' : 'threads'}`];
   const parts = [
-    dtype === 'f32' || bf16 ? dtype : 'bf16, multiplied as f32',
-    ...(gpu ? [gpu.info.name] : onCpu),
+    dtype === 'bf16' && cpu?.hasBf16 === false ? 'bf16, multiplied as f32' : dtype,
+    ...(cpu
+      ? [`kernels for ${cpu.isa}`, `${cpu.threads} ${cpu.threads === 1 ? 'thread' : 'threads'}`]
+      : [gpu!.info.name]),
     ...(inBlocks ? ['weights stay in the blocks of their file and are expanded layer by layer'] : []),
     ...(recompute === 'on' ? ['layers are computed twice, to keep less'] : []),
   ];

@@ -4,7 +4,7 @@ import { type ModelRows, mixedModel } from '../../model/adapters.ts';
 import { parameterCount } from '../../model/config.ts';
 import { decode } from '../../model/decoder.ts';
 import type { Weights } from '../../model/weights.ts';
-import { native } from '../../tensor/native.ts';
+import { device } from '../../tensor/currentDevice.ts';
 import {
   cachedAttention,
   copyPage,
@@ -182,7 +182,9 @@ export class Generator {
       this.#admit();
       const batch = this.#nextRows();
       const work = batch.reduce((sum, { rows }) => sum + rows, 0) * this.#parameters;
-      if (work > 0) this.#withThreads(work < shortWork && !alone, () => scope(() => this.#advance(batch)));
+      const advance = () => scope(() => this.#advance(batch));
+      if (work > 0 && work < shortWork && !alone) device().withOneThread(advance);
+      else if (work > 0) advance();
       return this.busy && !(work === 0 && this.#running.length > 0 && this.#running.every(waitsForMask));
     } catch (error) {
       for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
@@ -196,20 +198,6 @@ export class Generator {
     for (const { keys, values } of this.#layers) {
       keys.free();
       values.free();
-    }
-  }
-
-  #withThreads(one: boolean, body: () => void): void {
-    if (!one) {
-      body();
-      return;
-    }
-    const { threads } = native.cpu();
-    native.setThreads(1);
-    try {
-      body();
-    } finally {
-      native.setThreads(threads);
     }
   }
 

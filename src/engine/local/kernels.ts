@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { device } from '../../tensor/currentDevice.ts';
-import { native } from '../../tensor/native.ts';
 
 /**
  * What decides on the last bits of a result: the ISA that kernels are compiled for, or WebGPU, and the precision that they compute in. The
@@ -10,7 +9,7 @@ export const kernelsSchema = z.object({ isa: z.string(), dtype: z.enum(['f32', '
 export type Kernels = z.infer<typeof kernelsSchema>;
 
 export function kernelsHere(dtype: Kernels['dtype']): Kernels {
-  return { isa: device === native ? native.cpu().isa : 'webgpu', dtype };
+  return { isa: device().isa, dtype };
 }
 
 /** `earlier` and those that go on, each once. */

@@ -8,7 +8,8 @@ import { onPath } from '../../systemErrors.ts';
 
 /** What `sod devices` measured here, in numbers a second. */
 const measuredSchema = z.object({
-  cpu: z.object({ flops: z.number(), bytes: z.number() }),
+  /** Where its kernels are there. */
+  cpu: z.object({ flops: z.number(), bytes: z.number() }).optional(),
   /** Of what is no program in a GPU's place. */
   gpu: z.object({ name: z.string(), flops: z.number(), bytes: z.number() }).optional(),
 });
@@ -17,12 +18,13 @@ export type Measured = z.output<typeof measuredSchema>;
 /** How much faster a GPU has to be in products and in reading memory to be chosen unasked. */
 const clearly = 2;
 
-/** What `engine.device: auto` means here: the CPU, unless a measurement says that the GPU is clearly faster. */
+/** What `engine.device: auto` means here: the CPU, unless a measurement says that the GPU is clearly faster, or that there is no other. */
 export function fasterDevice(): 'cpu' | 'gpu' {
   const path = measuredFile();
   const { data } = existsSync(path) ? measuredSchema.safeParse(readJson(path)) : {};
   if (!data?.gpu) return 'cpu';
   const { cpu, gpu } = data;
+  if (!cpu) return 'gpu';
   return gpu.flops >= clearly * cpu.flops && gpu.bytes >= clearly * cpu.bytes ? 'gpu' : 'cpu';
 }
 

@@ -155,7 +155,7 @@ function opened(path: string, options: OpenOptions): OpenedWeights {
     const { inBlocks } = plan;
     const weights = loadWeights(checkpoint, { dtype: options.dtype, trainable, differentiable: isBase, inBlocks });
     // What they were packed from is not needed any more.
-    device.trim();
+    device().trim();
     const rotary = rotaryTable(config, config.maxPositions);
     const dtypes = new Map(tensors.map(tensor => [tensor.name, tensor.dtype]));
     const generation: Generation = { weights };

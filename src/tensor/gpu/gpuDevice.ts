@@ -19,6 +19,8 @@ import { swigluKernels } from './swiglu.ts';
 export function gpuDevice(gpu: Gpu): Device {
   const memory = new GpuMemory(gpu);
   return {
+    isa: 'webgpu',
+    withOneThread: body => body(),
     allocate: (dtype, shape) => memory.allocate(dtype, shape),
     view: (tensor, offset, shape) => memory.view(tensor, offset, shape),
     release: id => memory.release(id),

@@ -6,7 +6,7 @@ import { LocalModel, type ModelOptions } from '../../../src/engine/local/model.t
 import { WeightsOpener } from '../../../src/engine/local/openWeights.ts';
 import type { TensorTypeName } from '../../../src/gguf/tensorTypes.ts';
 import { linearNames, parseConfig } from '../../../src/model/config.ts';
-import { native } from '../../../src/tensor/native.ts';
+import { native } from '../../../src/tensor/cpu/native.ts';
 import { whole as result } from '../../../src/tensor/pieces.ts';
 import { randomTokens, temporaryFolder, vocabSize } from '../tinyModel.ts';
 
@@ -77,9 +77,9 @@ describe.each(['qwen', 'llama'])('%s from a quantised file', name => {
 });
 
 it('in blocks, a model takes what its file does', () => {
-  const before = native.memory().liveBytes;
+  const before = native().memory().liveBytes;
   const { plan } = open(file('qwen'), { scoresOnly: true });
-  const taken = native.memory().liveBytes - before - 512 * 64 * 4;
+  const taken = native().memory().liveBytes - before - 512 * 64 * 4;
   expect(taken).toBeGreaterThanOrEqual(plan.need.weights);
   expect(taken).toBeLessThan(1.1 * plan.need.weights);
   expect(plan.need.weights).toBeLessThan(open(file('qwen'), {}).plan.need.weights / 4);

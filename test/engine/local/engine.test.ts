@@ -14,7 +14,7 @@ import { LocalEngine, type LocalEngineOptions } from '../../../src/engine/local/
 import type { AdamParams, Datum, LossSpec, Trainer } from '../../../src/engine/types.ts';
 import { UserError } from '../../../src/errors.ts';
 import { elements, SafetensorsFile, writeSafetensors } from '../../../src/model/safetensors.ts';
-import { native } from '../../../src/tensor/native.ts';
+import { native } from '../../../src/tensor/cpu/native.ts';
 import { maxPositions, randomTokens, temporaryFolder, vocabSize, writeTinyModel } from '../tinyModel.ts';
 
 let folder: string;
@@ -322,7 +322,7 @@ describe('a trainer', () => {
       await trainer.save(`${dir}-on`, { optimizer: true });
       return notices.slice(1);
     };
-    const { isa } = native.cpu();
+    const { isa } = native().cpu();
     const began = `${folder}/began`;
     await (await (await start({ dtype: 'f32' })).trainer(modelA)).save(began, { optimizer: true });
     expect(await said('f32', began)).toEqual([]);

@@ -7,7 +7,7 @@ import { WeightsOpener } from '../../../src/engine/local/openWeights.ts';
 import type { LossSpec } from '../../../src/engine/types.ts';
 import { linearNames } from '../../../src/model/config.ts';
 import { SafetensorsFile } from '../../../src/model/safetensors.ts';
-import { native } from '../../../src/tensor/native.ts';
+import { native } from '../../../src/tensor/cpu/native.ts';
 import { randomTokens, temporaryFolder, writeTinyModel } from '../tinyModel.ts';
 
 const folder = temporaryFolder(afterAll);
@@ -99,16 +99,16 @@ describe.each(['f32', 'bf16'] as const)('adapters in %s', dtype => {
 it('a teacher of the same base takes no memory for weights', () => {
   const opener = new WeightsOpener();
   const options = { dtype: 'f32' as const, activationBytes: 2 ** 20 };
-  const before = native.memory().liveBytes;
+  const before = native().memory().liveBytes;
   const student = opener.open(base, { ...options, trainable: true, lora });
-  const taken = native.memory().liveBytes;
+  const taken = native().memory().liveBytes;
   const teacher = opener.open(base, { ...options, trainable: false });
-  expect(native.memory().liveBytes).toBe(taken);
+  expect(native().memory().liveBytes).toBe(taken);
   expect(teacher.plan.need).toMatchObject({ weights: 0, optimizer: 0, positions: 0 });
   student.free();
-  expect(native.memory().liveBytes).toBeGreaterThan(before);
+  expect(native().memory().liveBytes).toBeGreaterThan(before);
   teacher.free();
-  expect(native.memory().liveBytes).toBe(before);
+  expect(native().memory().liveBytes).toBe(before);
 });
 
 it('adapters are stored as PEFT has them, with what else a model needs', async () => {

@@ -8,7 +8,7 @@ import { WeightsOpener } from '../../../src/engine/local/openWeights.ts';
 import { parseConfig, tensorShapes } from '../../../src/model/config.ts';
 import { qwen3Small } from '../../../src/model/published.ts';
 import { elements } from '../../../src/model/safetensors.ts';
-import { native } from '../../../src/tensor/native.ts';
+import { native } from '../../../src/tensor/cpu/native.ts';
 import { temporaryFolder, writeTinyModel } from '../tinyModel.ts';
 
 const options = { dtype: 'f32' as const, activationBytes: 2 ** 20, cacheBytes: 2 ** 20, maxBatch: 4 };
@@ -52,10 +52,10 @@ test.each([{ trainable: true }, { trainable: false }, { trainable: true, lora }]
   'what is loaded takes what was foreseen: %j',
   async how => {
     const dir = await writeTinyModel(temporaryFolder());
-    const before = native.memory().liveBytes;
+    const before = native().memory().liveBytes;
     const model = open(dir, { ...options, ...how });
     const rotary = 512 * 12 * 4;
-    const taken = native.memory().liveBytes - before - rotary;
+    const taken = native().memory().liveBytes - before - rotary;
     const { weights, optimizer } = model.plan.need;
     model.free();
     expect(taken).toBeGreaterThanOrEqual(weights + optimizer);
@@ -108,21 +108,21 @@ test('a model that this machine cannot hold is refused before anything of it is 
   truncateSync(file, 8 + json.length + end); // with a hole instead of weights
   writeFileSync(join(dir, 'config.json'), JSON.stringify({ ...config, vocab_size }));
 
-  const before = native.memory().liveBytes;
+  const before = native().memory().liveBytes;
   expect(() => open(dir, { ...options, trainable: false })).toThrow(/does not fit into memory: it needs/);
-  expect(native.memory().liveBytes).toBe(before);
+  expect(native().memory().liveBytes).toBe(before);
 });
 
 test('a cache that this machine cannot hold is refused before it takes memory', async () => {
   const dir = await writeTinyModel(temporaryFolder());
-  const before = native.memory().liveBytes;
+  const before = native().memory().liveBytes;
   const tooMuch = { ...options, cacheBytes: 2 * availableMemory() };
   expect(() => open(dir, { ...tooMuch, trainable: false })).toThrow(/keys and values .* or engine.cacheBytes/);
-  expect(native.memory().liveBytes).toBe(before);
+  expect(native().memory().liveBytes).toBe(before);
   const model = open(dir, { ...tooMuch, trainable: true });
-  const loaded = native.memory().liveBytes;
+  const loaded = native().memory().liveBytes;
   expect(() => model.generator).toThrow(/keys and values of what is sampled would take .* lower engine.cacheBytes/);
-  expect(native.memory().liveBytes).toBe(loaded);
+  expect(native().memory().liveBytes).toBe(loaded);
   model.free();
 });
 

@@ -4,7 +4,7 @@ import { writeRandomAdapter } from '../../../bench/randomAdapter.ts';
 import { LocalEngine, type LocalSampler } from '../../../src/engine/local/engine.ts';
 import { WeightsOpener } from '../../../src/engine/local/openWeights.ts';
 import type { SamplingOptions } from '../../../src/engine/types.ts';
-import { native } from '../../../src/tensor/native.ts';
+import { native } from '../../../src/tensor/cpu/native.ts';
 import { randomTokens, temporaryFolder, writeTinyModel } from '../tinyModel.ts';
 
 const folder = temporaryFolder(afterAll);
@@ -64,7 +64,7 @@ describe.each(['f32', 'bf16'] as const)('adapters over one base in %s', dtype =>
 it('an adapter takes the memory of its factors, and all of it is given back', () => {
   const opener = new WeightsOpener();
   const options = { dtype: 'f32' as const, trainable: false, activationBytes: 2 ** 20 };
-  const live = () => native.memory().liveBytes;
+  const live = () => native().memory().liveBytes;
   const before = live();
   const shared = opener.open(base, { ...options, shared: true });
   const taken = live();

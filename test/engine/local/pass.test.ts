@@ -5,7 +5,7 @@ import { microBatches } from '../../../src/engine/local/pass.ts';
 import { score } from '../../../src/engine/local/scorer.ts';
 import type { Datum, LossSpec } from '../../../src/engine/types.ts';
 import { Random } from '../../../src/random.ts';
-import { native } from '../../../src/tensor/native.ts';
+import { native } from '../../../src/tensor/cpu/native.ts';
 import { whole } from '../../../src/tensor/pieces.ts';
 import { loadModel, randomTokens } from '../tinyModel.ts';
 
@@ -92,9 +92,9 @@ it.each(['f32', 'bf16'] as const)('%s: layers that are computed twice give the s
   const [kept, recomputed] = [Number.POSITIVE_INFINITY, 0].map(keptRows => {
     gradients.zero();
     weights.training!.renew();
-    native.trim();
+    native().trim();
     const { loss, logprobs } = whole(forwardBackward(weights, rotary, data, ppo, 300, keptRows));
-    const { liveBytes, pooledBytes } = native.memory();
+    const { liveBytes, pooledBytes } = native().memory();
     return { result: { loss, logprobs, gradient: gradients.floats() }, bytes: liveBytes + pooledBytes };
   });
   weights.free();
@@ -119,8 +119,8 @@ it('runs of sequences keep their order and stay within the rows, where one seque
 });
 
 it('memory is where it was after 200 updates, and empty at the end', () => {
-  native.trim();
-  const start = native.memory();
+  native().trim();
+  const start = native().memory();
   const { weights, rotary } = loadModel('test/vectors/qwen3-tiny-tied', { dtype: 'f32', trainable: true });
   const adam = {
     learningRate: 1e-3,
@@ -135,11 +135,11 @@ it('memory is where it was after 200 updates, and empty at the end', () => {
     update(weights, k + 1, adam);
   };
   for (let k = 0; k < 20; k++) step(k);
-  const before = native.memory();
+  const before = native().memory();
   for (let k = 20; k < 220; k++) step(k);
-  expect(native.memory()).toEqual(before);
+  expect(native().memory()).toEqual(before);
   weights.free();
   rotary.free();
-  native.trim();
-  expect(native.memory()).toEqual(start);
+  native().trim();
+  expect(native().memory()).toEqual(start);
 });

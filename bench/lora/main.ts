@@ -12,6 +12,7 @@ import type { Datum } from '../../src/engine/types.ts';
 import { linearNames } from '../../src/model/config.ts';
 import { publishedConfigs, qwen3Small } from '../../src/model/published.ts';
 import { Random } from '../../src/random.ts';
+import { openCpu } from '../../src/tensor/cpu/cpu.ts';
 import { median } from '../engine/median.ts';
 import { demoSized, writeRandomQwen3 } from '../randomQwen3.ts';
 
@@ -29,7 +30,7 @@ const { only, pairs, cpu, models } = program.opts<{ only?: string; pairs: number
 mkdirSync(models, { recursive: true });
 
 const leastRatio = 1.2;
-const mostGiB = 12;
+const mostGiB = openCpu().hasBf16 ? 9 : 12;
 const adam = { learningRate: 1e-4, betas: [0.9, 0.95] as [number, number], epsilon: 1e-8, weightDecay: 0, clipNorm: 1 };
 
 /** The shape of the demo's student, whose random weights cost what trained ones do. */

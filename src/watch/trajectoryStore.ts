@@ -100,7 +100,7 @@ export class TrajectoryStore {
   #newest(query: TrajectoryQuery, most: number): readonly Row[] {
     const found: Row[] = [];
     for (const rows of this.#fitting(query)) {
-      found.push(...rows);
+      for (const row of rows) found.push(row);
       if (found.length >= most) break;
     }
     return found;

@@ -49,11 +49,14 @@ Napi::Value scale(Args& args) {
   Dim n("n"), width("width");
   Tensor& x = args.tensor("x", {DType::f32, DType::bf16}, {&n, &width});
   const float factor = args.number("factor");
+  constexpr i64 block = 4096;
+  const i64 size = x.size();
   withType(x.dtype, [&](auto zero) {
     using T = decltype(zero);
-    parallelFor(n, width, [&](i64 i) {
-      T* row = x.as<T>() + i * width;
-      for (i64 j = 0; j < width; j += vecSize) store(row + j, load(row + j, width - j) * factor, width - j);
+    T* all = x.as<T>();
+    parallelFor((size + block - 1) / block, block, [&](i64 b) {
+      const i64 end = std::min(size, (b + 1) * block);
+      for (i64 j = b * block; j < end; j += vecSize) store(all + j, load(all + j, end - j) * factor, end - j);
     });
   });
   return args.info().Env().Undefined();

@@ -16,6 +16,9 @@ constexpr i64 blockRows = 96, blockDepth = 1024, blockColumns = 512;
 
 i64 ceilDiv(i64 a, i64 b) { return (a + b - 1) / b; }
 
+// Columns that lie beside each other in the panels of a right-hand side of n: of a narrow one, all.
+i64 widthOf(i64 n) { return std::min(panelColumns, padded(n)); }
+
 // How the work is cut, which does not show in what it gives: into several pieces for each thread, but not so small that handing
 // out, or bringing the left side into form, takes longer than they do.
 struct Pieces {
@@ -41,7 +44,7 @@ struct Pieces {
 // part of the left side, in `block` if it has to be brought into another form.
 template <typename T, typename Y, typename TakeLeft>
 void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, i64 yStride, bool add, TakeLeft&& takeLeft) {
-  const i64 depth = paddedToLanes<T>(k), panelCount = ceilDiv(n, panelColumns);
+  const i64 depth = paddedToLanes<T>(k), panelCount = ceilDiv(n, panelColumns), panelWidth = widthOf(n);
   const Pieces pieces(m, panelCount, k);
   parallelTasks(pieces.rowBlocks * pieces.columnBlocks, [&](i64 piece) {
     const i64 firstRow = piece % pieces.rowBlocks * pieces.rows, rows = std::min(pieces.rows, m - firstRow);
@@ -57,7 +60,7 @@ void multiply(i64 m, i64 n, i64 k, const T* panels, Y* y, i64 yStride, bool add,
       const auto columns = [&](i64 panel, auto vectors) {
         const i64 column = panel * panelColumns, width = std::min<i64>(vectors * vecSize, n - column);
         const bool whole = width == vectors * vecSize;
-        const RightSide<T> right{panels + (panel * depth + at) * panelColumns, panelColumns, depth * panelColumns};
+        const RightSide<T> right{panels + (panel * depth + at) * panelWidth, panelWidth, depth * panelWidth};
         coverRows(rows, [&](i64 r, auto height) {
           if constexpr (height * vectors <= tileRows * tileVectors) {
             const LeftSide<Factor<T>> rowsOfTile{left.at(r, 0), left.rowStride, left.depthStride};
@@ -138,7 +141,8 @@ Shape shapeOf(const PackedWeight& packed, const PackedWeight::Chunk& chunk) {
 template <typename T, typename TakeRows>
 void packPanels(i64 rows, i64 columns, T* forward, T* backward, TakeRows&& takeRows) {
   constexpr i64 size = panelColumns;
-  const i64 forwardPanel = paddedToLanes<T>(columns) * size, backwardPanel = paddedToLanes<T>(rows) * size;
+  const i64 forwardWidth = widthOf(rows), backwardWidth = widthOf(columns);
+  const i64 forwardPanel = paddedToLanes<T>(columns) * forwardWidth, backwardPanel = paddedToLanes<T>(rows) * backwardWidth;
   parallelFor(ceilDiv(rows, size), size * columns, [&](i64 band) {
     const i64 row = band * size, count = std::min(size, rows - row);
     Scratch scratch(size * columns + 2 * size * size);
@@ -148,12 +152,12 @@ void packPanels(i64 rows, i64 columns, T* forward, T* backward, TakeRows&& takeR
     for (i64 column = 0; column < columns; column += size) {
       const i64 width = std::min(size, columns - column);
       if (forward) {
-        interleaveColumns(packed, part + column, columns, count, width, size);
-        copyPast(forward + band * forwardPanel + column * size, packed, paddedToLanes<T>(width) * size);
+        interleaveColumns(packed, part + column, columns, count, width, forwardWidth);
+        copyPast(forward + band * forwardPanel + column * forwardWidth, packed, paddedToLanes<T>(width) * forwardWidth);
       }
       if (backward) {
-        interleaveRows(packed, part + column, columns, count, width, paddedToLanes<T>(count), size);
-        copyPast(backward + column / size * backwardPanel + row * size, packed, paddedToLanes<T>(count) * size);
+        interleaveRows(packed, part + column, columns, count, width, paddedToLanes<T>(count), backwardWidth);
+        copyPast(backward + column / size * backwardPanel + row * backwardWidth, packed, paddedToLanes<T>(count) * backwardWidth);
       }
     }
   });
@@ -168,7 +172,7 @@ auto rowsIn(const W* w, i64 columns) {
 template <typename T, typename Pack>
 std::shared_ptr<Storage> filled(const PackedWeight& packed, const PackedWeight::Chunk& chunk, Pack&& pack) {
   const auto [k, n] = shapeOf(packed, chunk);
-  auto storage = std::make_shared<Storage>(ceilDiv(n, panelColumns) * panelColumns * paddedToLanes<T>(k) * sizeof(T));
+  auto storage = std::make_shared<Storage>(ceilDiv(n, panelColumns) * widthOf(n) * paddedToLanes<T>(k) * sizeof(T));
   T* panels = static_cast<T*>(storage->data());
   const bool forward = packed.direction == Direction::forward;
   pack(forward ? panels : nullptr, forward ? nullptr : panels);
@@ -218,14 +222,15 @@ void takeRows(T* to, const PackedWeight& packed, i64 first, i64 count) {
   if (packed.blocks) return packed.blocks->take(to, first, count);
   const PackedWeight::Chunk& chunk = packed.chunks[first / packed.chunkRows];
   using Pair = Lane<T>;
+  const i64 width = widthOf(chunk.rows);
   constexpr i64 step = 16;  // lanes of a panel that the first cache holds for all its columns
   const i64 columns = packed.columns, whole = columns / lanes<T>, depth = paddedToLanes<T>(columns) / lanes<T>;
   for (i64 row = first - chunk.firstRow, end = row + count; row < end;) {
     const i64 panel = row / panelColumns, next = std::min(end, (panel + 1) * panelColumns);
-    const Pair* from = static_cast<const Pair*>(chunk.panels->data()) + panel * panelColumns * depth;
+    const Pair* from = static_cast<const Pair*>(chunk.panels->data()) + panel * width * depth;
     for (i64 at = 0; at < depth; at += step)
       for (i64 r = row; r < next; r++)
-        for (i64 k = at; k < std::min(depth, at + step); k++) std::memcpy(to + (r - row) * columns + k * lanes<T>, from + k * panelColumns + r % panelColumns, k < whole ? sizeof(Pair) : sizeof(T));
+        for (i64 k = at; k < std::min(depth, at + step); k++) std::memcpy(to + (r - row) * columns + k * lanes<T>, from + k * width + r % panelColumns, k < whole ? sizeof(Pair) : sizeof(T));
     to += (next - row) * columns;
     row = next;
   }
@@ -273,18 +278,36 @@ void multiplyPacked(const Panels& panels, Rows x, i64 m, Rows y, DType yType, bo
   });
 }
 
+namespace {
+
+// The same by cᵀ (+)= bᵀ a.
+void multiplyOuterTurned(DType dtype, Rows a, Rows b, float* c, i64 m, i64 n, i64 k, bool add) {
+  Storage storage(m * n * sizeof(float));
+  float* turned = static_cast<float*>(storage.data());
+  if (add)
+    for (i64 i = 0; i < m; i++)
+      for (i64 j = 0; j < n; j++) turned[j * m + i] = c[i * n + j];
+  multiplyOuter(dtype, b, a, turned, n, m, k, add);
+  for (i64 i = 0; i < m; i++)
+    for (i64 j = 0; j < n; j++) c[i * n + j] = turned[j * m + i];
+}
+
+}  // namespace
+
 void multiplyOuter(DType dtype, Rows a, Rows b, float* c, i64 m, i64 n, i64 k, bool add) {
   if (k == 0 && !add) std::fill_n(c, m * n, 0.0f);
   if (m == 0 || n == 0 || k == 0) return;
+  // A narrow right side would leave most registers of a tile empty: as the left one, the same sums fill them.
+  if (n < m && n < panelColumns) return multiplyOuterTurned(dtype, a, b, c, m, n, k, add);
   withType(dtype, [&](auto zero) {
     using T = decltype(zero);
-    const i64 panelSize = paddedToLanes<T>(k) * panelColumns, panelCount = ceilDiv(n, panelColumns);
+    const i64 width = widthOf(n), panelSize = paddedToLanes<T>(k) * width, panelCount = ceilDiv(n, panelColumns);
     Storage storage(panelCount * panelSize * sizeof(T));
     T* panels = static_cast<T*>(storage.data());
     const T* right = reinterpret_cast<const T*>(b.bytes);
     parallelFor(panelCount, panelSize, [&](i64 p) {
       const i64 column = p * panelColumns;
-      interleaveRows(panels + p * panelSize, right + column, b.stride, k, std::min(panelColumns, n - column), paddedToLanes<T>(k), panelColumns);
+      interleaveRows(panels + p * panelSize, right + column, b.stride, k, std::min(panelColumns, n - column), paddedToLanes<T>(k), width);
     });
     multiply(m, n, k, panels, c, n, add, columnsOf(reinterpret_cast<const T*>(a.bytes), a.stride, k));
   });

@@ -104,19 +104,33 @@ inline void store(bf16* p, vec x) {
 }
 
 // The first `count` of a register, 0 behind them; `count` may be more than a register holds.
+#if defined(__AVX512BF16__)
+inline __mmask16 firstLanes(i64 count) { return (1 << count) - 1; }
+inline vec loadFirst(const float* p, i64 count) { return (vec)_mm512_maskz_loadu_ps(firstLanes(count), p); }
+inline vec loadFirst(const bf16* p, i64 count) { return (vec)(widened((halfVec)_mm256_maskz_loadu_epi16(firstLanes(count), p)) << 16); }
+inline void storeFirst(float* p, vec x, i64 count) { _mm512_mask_storeu_ps(p, firstLanes(count), (__m512)x); }
+inline void storeFirst(bf16* p, vec x, i64 count) { _mm256_mask_storeu_epi16(p, firstLanes(count), (__m256i)_mm512_cvtneps_pbh((__m512)x)); }
+#else
 template <typename T>
-inline vec load(const T* p, i64 count) {
-  if (count >= vecSize) return load(p);
+inline vec loadFirst(const T* p, i64 count) {
   T part[vecSize] = {};
   std::memcpy(part, p, count * sizeof(T));
   return load(part);
 }
 template <typename T>
-inline void store(T* p, vec x, i64 count) {
-  if (count >= vecSize) return store(p, x);
+inline void storeFirst(T* p, vec x, i64 count) {
   T part[vecSize];
   store(part, x);
   std::memcpy(p, part, count * sizeof(T));
+}
+#endif
+template <typename T>
+inline vec load(const T* p, i64 count) {
+  return count >= vecSize ? load(p) : loadFirst(p, count);
+}
+template <typename T>
+inline void store(T* p, vec x, i64 count) {
+  count >= vecSize ? store(p, x) : storeFirst(p, x, count);
 }
 
 // x in the first `count` lanes, `rest` behind them; `count` may be any number.

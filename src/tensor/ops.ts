@@ -68,6 +68,7 @@ export function embedding(tape: Tape | undefined, table: EmbeddingTable, ids: Te
   const y = Tensor.allocate('f32', [ids.size, weight.shape[1]]);
   device().embedding(y.id, weight.id, ids.id);
   tape?.record([y], () => grad && device().embeddingBackward(grad.id, tape.gradient(y).id, ids.id));
+  if (!grad) tape?.markConstant(y);
   return y;
 }
 
@@ -90,7 +91,10 @@ export function addRmsNorm(
   const sum = delta ? Tensor.allocate('f32', x.shape) : x;
   device().rmsNorm(normed.id, rstd?.id, delta ? sum.id : null, x.id, delta?.id, gain.weight.id, epsilon);
   delta?.free();
+  const isConstant = tape?.isConstant(x) && !delta && !gain.grad;
+  if (isConstant) tape?.markConstant(normed);
   tape?.record(delta ? [normed, rstd!, sum] : [normed, rstd!], () => {
+    if (isConstant) return;
     const dsum = tape.takeResidual(sum);
     device().rmsNormBackward(dsum.id, gain.grad?.id, tape.gradient(normed).id, sum.id, rstd!.id, gain.weight.id);
     tape.give(x, dsum);
@@ -116,15 +120,15 @@ export function linear(tape: Tape | undefined, x: Tensor, weight: Linear, again?
   if (!tape) low?.free();
   tape?.record(low ? [y, low] : [y], () => {
     const dy = tape.gradient(y);
-    const dx = Tensor.allocate(x.dtype, x.shape);
-    device().linearBackward(dx.id, dy.id, weight.backward!.id);
+    const dx = tape.isConstant(x) ? undefined : Tensor.allocate(x.dtype, x.shape);
+    if (dx) device().linearBackward(dx.id, dy.id, weight.backward!.id);
     if (weight.grad || adapter) {
       const input = again?.() ?? x;
       if (weight.grad) device().linearWeightGrad(weight.grad.id, dy.id, input.id, addsToGradient(weight));
       if (adapter) adapterBackward(dx, dy, input, low!, adapter);
       if (again) input.free();
     }
-    tape.give(x, dx);
+    if (dx) tape.give(x, dx);
   });
   return y;
 }
@@ -143,15 +147,21 @@ function addAdapter(y: Tensor, x: Tensor, { down, ups, scale }: Adapter): Tensor
   return low;
 }
 
-/** dx += scale · dy B A, and the gradients of A and B. */
-function adapterBackward(dx: Tensor, dy: Tensor, x: Tensor, low: Tensor, { down, ups, scale }: Adapter): void {
+/** dx += scale · dy B A, where it is asked for, and the gradients of A and B. */
+function adapterBackward(
+  dx: Tensor | undefined,
+  dy: Tensor,
+  x: Tensor,
+  low: Tensor,
+  { down, ups, scale }: Adapter,
+): void {
   const dlow = Tensor.allocate(low.dtype, low.shape);
   for (const { up, row, downRow } of ups) {
     device().columnsProduct(dlow.id, downRow, dy.id, row, up.backward!.id, false);
     device().columnsWeightGrad(up.grad!.id, dy.id, row, low.id, downRow, addsToGradient(up));
   }
   device().scale(dlow.id, scale);
-  device().columnsProduct(dx.id, 0, dlow.id, 0, down.backward!.id, true);
+  if (dx) device().columnsProduct(dx.id, 0, dlow.id, 0, down.backward!.id, true);
   device().linearWeightGrad(down.grad!.id, dlow.id, x.id, addsToGradient(down));
   dlow.free();
 }

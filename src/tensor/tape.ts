@@ -10,6 +10,7 @@ import { scope, Tensor } from './tensor.ts';
 export class Tape {
   readonly #steps: { outputs: Tensor[]; backward: () => void }[] = [];
   readonly #gradients = new Map<Tensor, { tensor: Tensor; owned: boolean }>();
+  readonly #constants = new WeakSet<Tensor>();
 
   /** @param outputs freed, with their gradients, once `backward` has run */
   record(outputs: Tensor[], backward: () => void): void {
@@ -32,6 +33,15 @@ export class Tape {
       });
     });
     return outputs;
+  }
+
+  /** Says that nobody asks for the gradient of a tensor: nothing that it is made of is trained. */
+  markConstant(tensor: Tensor): void {
+    this.#constants.add(tensor);
+  }
+
+  isConstant(tensor: Tensor): boolean {
+    return this.#constants.has(tensor);
   }
 
   /** Sets a tensor's gradient; a lent one is freed by someone else. */

@@ -1,4 +1,5 @@
 /** What worlds build their tools from, and what has to be open for it. */
+import { availableParallelism } from 'node:os';
 import type { McpServer } from '../tools/mcp/servers.ts';
 import { packagesOf } from '../tools/packages/store.ts';
 import { type ToolProfile, toolPresets } from '../tools/profile.ts';
@@ -37,6 +38,9 @@ export interface OpenKit {
 /** Of one call in the sandbox here, or on a server, where neither the profile nor the run says it. */
 const defaultTimeoutMs = 5_000;
 
+/** Interpreters at the same time, which share the cores with what samples; a session is the same in each of them. */
+const interpreters = () => Math.max(1, Math.floor(availableParallelism() / 2));
+
 /**
  * Interpreters for a world's tools, which run until it is closed.
  * @throws UserError where a package of the tool is missing, or the server that is to run its code
@@ -50,6 +54,7 @@ export async function openKit(options: ToolOptions): Promise<OpenKit> {
 function openHere(tool: ToolProfile, timeoutMs: number, { maxOutputChars }: ToolOptions): OpenKit {
   const { memoryMiB, outputChars, packages = [] } = tool;
   const pool = new PythonPool({
+    workers: interpreters(),
     timeoutMs,
     memoryBytes: memoryMiB && memoryMiB * 2 ** 20,
     packages: packagesOf(packages),

@@ -24,7 +24,7 @@ export interface PythonResult {
   error?: 'exception' | 'timeout';
 }
 
-/** Most bytes of waiting sessions, files included, that one interpreter keeps; beyond it one is rebuilt from its cells. */
+/** Most bytes of waiting sessions, files included, that all interpreters keep; beyond it one is rebuilt from its cells. */
 const SAVED_BYTES = 2 ** 30;
 
 /** Of a cell that was lost, the first line is told up to here. */
@@ -136,8 +136,9 @@ export class PythonPool {
   }
 
   #open(): Place {
-    const { timeoutMs, memoryBytes, maxOutputChars, packages } = this.#options;
-    const thread = new InterpreterThread({ timeoutMs, memoryBytes, maxOutputChars, packages, savedBytes: SAVED_BYTES });
+    const { workers, timeoutMs, memoryBytes, maxOutputChars, packages } = this.#options;
+    const savedBytes = SAVED_BYTES / workers;
+    const thread = new InterpreterThread({ timeoutMs, memoryBytes, maxOutputChars, packages, savedBytes });
     const place: Place = { thread, live: new Set(), served: 0 };
     const ended = this.#places.findIndex(({ thread }) => thread.hasEnded);
     if (ended >= 0) this.#places.splice(ended, 1);

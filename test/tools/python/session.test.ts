@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { callTool } from '../../../src/tools/call.ts';
 import { PythonPool } from '../../../src/tools/python/pool.ts';
 import { pythonTool } from '../../../src/tools/python/tool.ts';
@@ -80,12 +80,24 @@ describe('a session', () => {
     ).toBe("('hi', True)\n");
   });
 
+  const drawn =
+    'import random, os, uuid\nprint(random.random(), os.urandom(4), uuid.uuid4(), set("hello"), id(object()), random.Random().random())';
+
   test('starts as every other one: same random numbers, same set order, same ids', async () => {
-    const code =
-      'import random, os, uuid\nprint(random.random(), os.urandom(4), uuid.uuid4(), set("hello"), id(object()), random.Random().random())';
-    const first = await run(code);
-    expect((await run(code)).output).toBe(first.output);
-    expect((await run('import random; random.random()', code)).output).not.toBe(first.output);
+    const first = await run(drawn);
+    expect((await run(drawn)).output).toBe(first.output);
+    expect((await run('import random; random.random()', drawn)).output).not.toBe(first.output);
+  });
+
+  test('is the same in whichever interpreter it lives', async () => {
+    const wide = new PythonPool({ workers: 2 });
+    onTestFinished(() => wide.close());
+    const sessions = [wide.session(), wide.session()];
+    for (const code of [drawn, drawn]) {
+      const [here, there] = await Promise.all(sessions.map(session => session.run(code)));
+      expect(here.error).toBeUndefined();
+      expect(there).toEqual(here);
+    }
   });
 
   test.each([

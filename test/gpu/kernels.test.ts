@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { Random } from '../../src/random.ts';
-import { adamw, globalNorm, sample, topTokens } from '../../src/tensor/ops.ts';
+import { adamw, globalNorm } from '../../src/tensor/ops.ts';
 import { scope, Tensor } from '../../src/tensor/tensor.ts';
 import { evaluate, normal, type Operation } from '../tensor/gradientCheck.ts';
 import { operations } from '../tensor/operations.ts';
@@ -97,38 +96,5 @@ test('AdamW and the norm of the gradient are the CPU’s, and gradients are clea
   const expected = byCpu(updated);
   updated().forEach((values, i) => {
     expectClose(values, expected[i], `result ${i}`);
-  });
-});
-
-test('tokens are drawn and ranked as the CPU draws them', () => {
-  const rows = 48;
-  const each = <T>(...values: T[]) => Array.from({ length: rows }, (_, row) => values[row % values.length]);
-  const random = Random.of('draws');
-  const draws = {
-    temperatures: Float32Array.from(each(0, 1, 0.7, 1, 2)),
-    topPs: Float32Array.from(each(1, 0.6, 0.95)),
-    topKs: Int32Array.from(each(0, 0, 0, 3, 50)),
-    uniforms: Float32Array.from({ length: rows }, () => random.uniform()),
-    masks: each(undefined, undefined, Int32Array.of(255, 0, 1 << 31), undefined),
-  };
-  const drawn = () =>
-    scope(() => {
-      const logits = Tensor.from(normal(1, rows, 90).data, [rows, 90]);
-      return [
-        sample(logits, draws),
-        topTokens(
-          logits,
-          5,
-          Int32Array.from({ length: rows }, (_, row) => row),
-        ),
-      ];
-    });
-  const expected = byCpu(drawn);
-  drawn().forEach((actual, i) => {
-    for (const [name, values] of Object.entries(expected[i])) {
-      const found = actual[name as keyof typeof actual];
-      if (values instanceof Int32Array) expect(found, name).toEqual(values);
-      else expectClose(found, values, name);
-    }
   });
 });

@@ -20,10 +20,10 @@ export interface Part {
   bytes: number;
 }
 
-/** Only a message with `read` is answered: with the bytes, or with why there are none. */
+/** Only a message with `read` is answered: with the bytes, one part behind another, or with why there are none. */
 export interface Batch {
   commands: Command[];
-  read?: Part;
+  read?: Part[];
   /** The last one: the thread lets go of the GPU and ends. */
   isLast?: boolean;
 }

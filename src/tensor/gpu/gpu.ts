@@ -46,11 +46,11 @@ export class Gpu {
     if (this.#commands.length >= batchCommands || this.#bytes >= batchBytes) this.flush();
   }
 
-  /** The bytes, once all that was sent before is done. @throws SystemRefusal where something of it went wrong */
-  read(part: Part): ArrayBuffer {
+  /** The bytes of all parts, one behind another, once all that was sent before is done. @throws SystemRefusal where something of it went wrong */
+  read(parts: Part[]): ArrayBuffer {
     const commands = this.#taken();
     this.#bytesSent = 0;
-    return this.#ask({ commands, read: part });
+    return this.#ask({ commands, read: parts });
   }
 
   /** Lets go of it. Its thread ends by itself: one that is stopped while it waits for the GPU would take the process with it. */
@@ -74,7 +74,7 @@ export class Gpu {
       return;
     }
     this.#bytesSent = 0;
-    this.#ask({ commands, read: { buffer: written.buffer, offset: 0, bytes: 4 } });
+    this.#ask({ commands, read: [{ buffer: written.buffer, offset: 0, bytes: 4 }] });
   }
 
   #taken(): Command[] {

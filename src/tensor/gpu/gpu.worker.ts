@@ -109,17 +109,22 @@ class Executor {
     }
   }
 
-  async read({ buffer, offset, bytes }: NonNullable<Batch['read']>): Promise<ArrayBuffer> {
+  async read(parts: NonNullable<Batch['read']>): Promise<ArrayBuffer> {
     if (failure) throw new Error(failure);
-    if (!this.#staging || this.#staging.size < bytes) {
+    const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (!this.#staging || this.#staging.size < size) {
       this.#staging?.destroy();
-      this.#staging = this.#device.createBuffer({ size: bytes, usage: bufferUse.mapRead | bufferUse.copyTo });
+      this.#staging = this.#device.createBuffer({ size, usage: bufferUse.mapRead | bufferUse.copyTo });
     }
     const encoder = this.#device.createCommandEncoder();
-    encoder.copyBufferToBuffer(this.#buffers.get(buffer)!, offset, this.#staging, 0, bytes);
+    let begin = 0;
+    for (const { buffer, offset, bytes } of parts) {
+      encoder.copyBufferToBuffer(this.#buffers.get(buffer)!, offset, this.#staging, begin, bytes);
+      begin += bytes;
+    }
     this.#device.queue.submit([encoder.finish()]);
-    await this.#staging.mapAsync(mapForReading, 0, bytes);
-    const copy = this.#staging.getMappedRange(0, bytes).slice(0);
+    await this.#staging.mapAsync(mapForReading, 0, size);
+    const copy = this.#staging.getMappedRange(0, size).slice(0);
     this.#staging.unmap();
     if (failure) throw new Error(failure);
     return copy;

@@ -11,6 +11,7 @@ import { ropeKernels } from './rope.ts';
 import { rowKernels } from './rows.ts';
 import { samplingKernels } from './sampling.ts';
 import { swigluKernels } from './swiglu.ts';
+import { topTokenKernels } from './topTokens.ts';
 
 /**
  * The list of kernels in WGSL, all in f32. Sums have one order, so that results repeat, bit for bit. Weights lie in memory once, as
@@ -50,6 +51,7 @@ export function gpuDevice(gpu: Gpu): Device {
     ...lmHeadKernels(memory),
     ...cachedAttentionKernels(memory),
     ...samplingKernels(memory),
+    ...topTokenKernels(memory),
     ...adamwKernels(memory),
   };
 }

@@ -173,14 +173,20 @@ export function lmHeadKernels(memory: GpuMemory): LmHead {
       const [logits, x, w] = [logitsId, xId, wId].map(id => memory.get(id));
       const [vocab, h] = w.shape;
       const chunk = w.chunkRows!;
-      for (let first = 0; first < vocab; first += chunk) {
-        multiply(
-          memory,
-          'A·Bᵀ',
-          { c: matrixOf(logits, first), a: matrixOf(x), b: { tensor: w, first: first * h, stride: h } },
-          { rows: x.shape[0], columns: Math.min(chunk, vocab - first), depth: h },
-          false,
-        );
+      for (const { first: firstRow, end } of memory.rowsInParts(logits)) {
+        for (let first = 0; first < vocab; first += chunk) {
+          multiply(
+            memory,
+            'A·Bᵀ',
+            {
+              c: { tensor: logits, first: firstRow * vocab + first, stride: vocab },
+              a: { tensor: x, first: firstRow * h, stride: h },
+              b: { tensor: w, first: first * h, stride: h },
+            },
+            { rows: end - firstRow, columns: Math.min(chunk, vocab - first), depth: h },
+            false,
+          );
+        }
       }
     },
   };

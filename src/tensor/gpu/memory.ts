@@ -140,7 +140,24 @@ export class GpuMemory {
     if (storage.host) return storage.host.slice(offset, offset + count);
     const Kind = dtype === 'f32' ? Float32Array : Int32Array;
     if (count === 0) return new Kind(0);
-    return new Kind(this.gpu.read({ buffer: this.#bufferOf(storage), offset: 4 * offset, bytes: 4 * count }));
+    return new Kind(this.gpu.read([{ buffer: this.#bufferOf(storage), offset: 4 * offset, bytes: 4 * count }]));
+  }
+
+  /** Waits once for several small tensors, which are read without waiting then. None may be a part of another. */
+  fetch(...tensors: GpuTensor[]): void {
+    const parts = tensors.map(({ storage, shape }) => ({
+      buffer: this.#bufferOf(storage),
+      offset: 0,
+      bytes: 4 * elementsOf(shape),
+    }));
+    const all = this.gpu.read(parts.filter(({ bytes }) => bytes > 0));
+    let begin = 0;
+    tensors.forEach(({ storage, dtype }, i) => {
+      const Kind = dtype === 'f32' ? Float32Array : Int32Array;
+      storage.host = new Kind(all, begin, parts[i].bytes / 4);
+      storage.isUploaded = true;
+      begin += parts[i].bytes;
+    });
   }
 
   /** What was written into a small tensor, without waiting. */
@@ -176,11 +193,11 @@ export class GpuMemory {
     return rows.map(({ slice: { first, count } }) => ({ tensor, first, count }));
   }
 
-  /** The rows of a matrix in parts that can be bound. */
-  rowsInParts(tensor: GpuTensor): { first: number; end: number; slice: Slice }[] {
+  /** The rows of a matrix in parts that can be bound. @param widest elements that are bound for a row, where these are more */
+  rowsInParts(tensor: GpuTensor, widest = tensor.shape[1]): { first: number; end: number; slice: Slice }[] {
     const [rows, width] = tensor.shape;
     const { largestBinding, bindingAlignment } = this.gpu.info;
-    const most = Math.max(1, Math.floor((largestBinding - bindingAlignment) / (4 * width)));
+    const most = Math.max(1, Math.floor((largestBinding - bindingAlignment) / (4 * widest)));
     return Array.from({ length: Math.ceil(rows / most) }, (_, part) => {
       const [first, end] = [part * most, Math.min((part + 1) * most, rows)];
       return { first, end, slice: { tensor, first: first * width, count: (end - first) * width } };

@@ -1,139 +1,185 @@
 import type { Device } from '../device.ts';
+import { allowedLogit, type Choice, choiceOf, choiceReads, isCut, never, weightOf, withChoices } from './choices.ts';
+import {
+  blockLength,
+  countOf,
+  drawnSums,
+  logitParams,
+  logitRows,
+  logSumOf,
+  rowPlace,
+  sortedPlace,
+  withSorted,
+  withSums,
+} from './logitBlocks.ts';
 import type { GpuMemory } from './memory.ts';
+import { largestOf, rowsOfGroups, shader, sumOf, threadsPerGroup } from './shader.ts';
 
-/** How one token is drawn. Greedily at temperature 0; `uniform` is the only chance. */
-interface Choice {
-  temperature: number;
-  topP: number;
-  topK: number;
-  uniform: number;
+/**
+ * In a program: `at` becomes the first of `count` weights at which their running sum, from `start` on, passes `goal`, and `atBefore` that
+ * sum before it; the last that weighs anything, where rounding lets none pass. `weight` is that of number `i`. Each thread adds up some
+ * neighbours; then all look for the passing thread, and among its weights.
+ */
+const passing = (at: string, count: string, start: string, goal: string, weight: string) => {
+  const walk = (to: string, weight: string) => `
+    running = ${at}Before;
+    for (var i = ${at}; i < ${to} && running <= ${goal}; i++) {
+      let weight = ${weight};
+      if (weight > 0.0) {
+        ${at} = i;
+        ${at}Before = running;
+      }
+      running += weight;
+    }`;
+  return `
+  var ${at} = 0u;
+  var ${at}Before = ${start};
+  {
+    let each = (${count} + ${threadsPerGroup - 1}u) / ${threadsPerGroup}u;
+    var running = 0.0;
+    for (var i = lane * each; i < min((lane + 1u) * each, ${count}); i++) { running += ${weight}; }
+    workgroupBarrier();
+    shares[lane] = running;
+    workgroupBarrier();
+    ${walk(`${threadsPerGroup}u`, 'shares[i]')}
+    let end = min((${at} + 1u) * each, ${count});
+    ${at} *= each;
+    ${walk('end', weight)}
+  }`;
+};
+
+const shares = `var<workgroup> shares: array<f32, ${threadsPerGroup}>;`;
+
+/** Of the rows that are not cut. */
+const draw = [false, true].map(isMasked =>
+  shader('draw', {
+    writes: { tokens: 'i32', logprobs: 'f32' },
+    reads: { sums: 'f32', ...choiceReads(isMasked) },
+    params: logitParams,
+    before: `${sumOf}${largestOf}${choiceOf}${weightOf}${allowedLogit(isMasked)}${logSumOf}${drawnSums}${shares}`,
+    body: `${rowPlace}
+  if (isCut(row)) { return; }
+  let at = p.logits + own * p.vocab;
+  let inverse = inverseOf(row);
+  let best = bestAllowedOf(lane, own);
+  var mass = 0.0;
+  for (var i = lane; i < p.blocks; i += ${threadsPerGroup}u) { mass += blockWeight(own, i, best, inverse); }
+  let goal = uniformOf(row) * sumOf(lane, mass);
+  ${passing('block', 'p.blocks', '0.0', 'goal', 'blockWeight(own, i, best, inverse)')}
+  let first = block * ${blockLength}u;
+  let length = min(${blockLength}u, p.vocab - first);
+  ${passing('place', 'length', 'blockBefore', 'goal', 'weightOf(allowedLogit(row, at, first + i), best, inverse)')}
+  let logSum = logSumOf(lane, own);
+  if (lane == 0u) {
+    tokens[p.tokens + row] = i32(first + place);
+    logprobs[p.logprobs + row] = logits[at + first + place] - logSum;
+  }`,
+  }),
+);
+
+/**
+ * Of those that are: the likeliest tokens, until they are top-k or weigh top-p of all, and one of them from the likeliest on. Both are
+ * found by halving where the logit can be with which the tokens at least as likely are so many, or weigh so much; of equals, the first.
+ */
+const drawCut = shader('draw from the likeliest', {
+  writes: { tokens: 'i32', logprobs: 'f32' },
+  reads: { sums: 'f32', choices: 'i32', values: 'f32', order: 'i32', masses: 'f32' },
+  params: logitParams,
+  before: `${sumOf}${largestOf}${choiceOf}${weightOf}${logSumOf}${drawnSums}${countOf}${shares}
+struct Row { own: u32, best: f32, inverse: f32 }
+fn above(lane: u32, row: Row, value: f32, orEqual: bool) -> vec2f {
+  var mass = 0.0;
+  var count = 0.0;
+  for (var block = lane; block < p.blocks; block += ${threadsPerGroup}u) {
+    let sorted = ${sortedPlace('row.own', 'block')};
+    let better = countOf(sorted, value, orEqual);
+    if (better > 0u) {
+      mass += masses[p.masses + sorted + better - 1u] * weightOf(values[p.values + sorted], row.best, row.inverse);
+      count += f32(better);
+    }
+  }
+  return vec2f(sumOf(lane, mass), sumOf(lane, count));
 }
+fn keyOf(value: f32) -> u32 {
+  let bits = bitcast<u32>(value);
+  return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+}
+fn valueOf(key: u32) -> f32 { return bitcast<f32>(select(~key, key & 0x7fffffffu, (key >> 31u) == 1u)); }
+fn threshold(lane: u32, row: Row, mass: f32, isReached: bool, count: f32) -> f32 {
+  var low = keyOf(${never});
+  var high = keyOf(row.best) + 1u;
+  for (var bit = 0u; bit < 32u; bit++) {
+    let middle = low + (high - low) / 2u;
+    let found = above(lane, row, valueOf(middle), true);
+    if (found.x > mass || (isReached && found.x == mass) || found.y >= count) { low = middle; } else { high = middle; }
+  }
+  return valueOf(low);
+}`,
+  body: `${rowPlace}
+  if (!isCut(row)) { return; }
+  let whole = Row(own, bestAllowedOf(lane, own), inverseOf(row));
+  let most = f32(min(topKOf(row), p.vocab));
+  let mass = topPOf(row) * above(lane, whole, ${never}, true).x;
+  let least = threshold(lane, whole, mass, true, most);
+  let better = above(lane, whole, least, false);
+  let weight = weightOf(least, whole.best, whole.inverse);
+  let equals = max(1.0, min(ceil((mass - better.x) / max(weight, 1e-37)), most - better.y));
+  let goal = uniformOf(row) * (better.x + equals * weight);
+  let value = max(least, threshold(lane, whole, goal, false, 3e38));
+  let before = above(lane, whole, value, false);
+  let others = above(lane, whole, value, true).y - before.y;
+  let last = select(others, equals, value == least) - 1.0;
+  let nth = clamp(floor((goal - before.x) / max(weightOf(value, whole.best, whole.inverse), 1e-37)), 0.0, last);
+  ${passing(
+    'block',
+    'p.blocks',
+    '0.0',
+    'nth',
+    `f32(countOf(${sortedPlace('own', 'i')}, value, true) - countOf(${sortedPlace('own', 'i')}, value, false))`,
+  )}
+  let logSum = logSumOf(lane, own);
+  if (lane == 0u) {
+    let sorted = ${sortedPlace('own', 'block')};
+    tokens[p.tokens + row] = order[p.order + sorted + countOf(sorted, value, false) + u32(nth - blockBefore)];
+    logprobs[p.logprobs + row] = value - logSum;
+  }`,
+});
 
-/** Sampling is the CPU's: it reads the logits, which are no more than a row a sequence. */
-export function samplingKernels(memory: GpuMemory): Pick<Device, 'sample' | 'topTokens'> {
+/**
+ * A token from each row of logits, and its log-probability: no more is read from the GPU. The same chance draws the same token as on the
+ * CPU, unless it is so near to a boundary between two that the last bits of sums decide.
+ */
+export function samplingKernels(memory: GpuMemory): Pick<Device, 'sample'> {
   return {
-    sample(tokensId, logprobsId, logitsId, ...choices) {
-      const logits = memory.get(logitsId);
+    sample(tokensId, logprobsId, logitsId, temperatures, topPs, topKs, uniforms, masksId, maskOf) {
+      const [tokens, logprobs, logits] = [tokensId, logprobsId, logitsId].map(id => memory.get(id));
       const [count, vocab] = logits.shape;
-      const all = memory.read(logits) as Float32Array;
-      const [temperatures, topPs, topKs, uniforms, masks, maskOf] = choices.map(id =>
-        id === null ? undefined : memory.read(memory.get(id)),
-      );
-      const tokens = new Int32Array(count);
-      const logprobs = new Float32Array(count);
-      const words = Math.ceil(vocab / 32);
-      for (let i = 0; i < count; i++) {
-        const row = all.subarray(i * vocab, (i + 1) * vocab);
-        const mask = maskOf?.[i] ?? -1;
-        const allowed = mask < 0 ? row : masked(row, masks!.subarray(mask * words, (mask + 1) * words) as Int32Array);
-        const [temperature, topP, topK, uniform] = [temperatures, topPs, topKs, uniforms].map(of => of![i]);
-        tokens[i] = draw(allowed, { temperature, topP, topK, uniform });
-        logprobs[i] = row[tokens[i]] - logMass(row);
-      }
-      memory.write(memory.get(tokensId), tokens);
-      memory.write(memory.get(logprobsId), logprobs);
-    },
-    topTokens(tokensId, logprobsId, ranksId, targetLogprobsId, logitsId, targetsId) {
-      const logits = memory.get(logitsId);
-      const [count, vocab] = logits.shape;
-      const all = memory.read(logits) as Float32Array;
-      const targets = memory.intsOf(memory.get(targetsId));
-      const k = memory.get(tokensId).shape[1];
-      const [tokens, ranks] = [new Int32Array(count * k), new Int32Array(count)];
-      const [logprobs, targetLogprobs] = [new Float32Array(count * k), new Float32Array(count)];
-      for (let i = 0; i < count; i++) {
-        const row = all.subarray(i * vocab, (i + 1) * vocab);
-        const mass = logMass(row);
-        const best = likeliest(row, k);
-        tokens.set(best, i * k);
-        logprobs.set(
-          best.map(token => row[token] - mass),
-          i * k,
-        );
-        const target = row[targets[i]];
-        ranks[i] = row.reduce((rank, other) => (other > target ? rank + 1 : rank), 1);
-        targetLogprobs[i] = target - mass;
-      }
-      memory.write(memory.get(tokensId), tokens);
-      memory.write(memory.get(logprobsId), logprobs);
-      memory.write(memory.get(ranksId), ranks);
-      memory.write(memory.get(targetLogprobsId), targetLogprobs);
+      const given = [temperatures, topPs, topKs, uniforms].map(id => memory.read(memory.get(id)));
+      const masked = maskOf === null ? undefined : memory.read(memory.get(maskOf));
+      const rows = Array.from({ length: count }, (_, i): Choice => {
+        const [temperature, topP, topK, uniform] = given.map(values => values[i]);
+        return { temperature, topP, topK, uniform, maskOf: masked?.[i] ?? -1 };
+      });
+      const masks = masksId === null ? undefined : memory.get(masksId);
+      withChoices(memory, rows, masks, choices => {
+        for (const part of logitRows(memory, logits)) {
+          const { params } = part;
+          const groups = rowsOfGroups(params.rows);
+          const own = rows.slice(params.firstRow, params.firstRow + params.rows).map(row => isCut(row, vocab));
+          withSums(memory, part, choices, sums => {
+            const results = { tokens, logprobs, sums };
+            if (own.includes(false)) {
+              const program = draw[Number(masks !== undefined)];
+              memory.run(program, { ...results, logits: part.logits, ...choices }, params, groups);
+            }
+            if (!own.includes(true)) return;
+            withSorted(memory, part, choices, sorted => {
+              memory.run(drawCut, { ...results, choices: choices.choices, ...sorted }, params, groups);
+            });
+          });
+        }
+      });
+      memory.fetch(tokens, logprobs);
     },
   };
-}
-
-/** A row in which only tokens are left whose bit is set. */
-function masked(row: Float32Array, mask: Int32Array): Float32Array {
-  return row.map((value, token) => ((mask[token >> 5] >>> (token & 31)) & 1 ? value : Number.NEGATIVE_INFINITY));
-}
-
-function highest(row: Float32Array): number {
-  let best = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < row.length; i++) if (row[i] > best) best = row[i];
-  return best;
-}
-
-/** log Σ e^l */
-function logMass(row: Float32Array): number {
-  const best = highest(row);
-  let mass = 0;
-  for (let i = 0; i < row.length; i++) mass += Math.exp(row[i] - best);
-  return best + Math.log(mass);
-}
-
-function draw(row: Float32Array, { temperature, topP, topK, uniform }: Choice): number {
-  const best = highest(row);
-  if (temperature <= 0) return Math.max(0, row.indexOf(best));
-  const weights = row.map(value => Math.exp((value - best) / temperature));
-  let total = 0;
-  for (let i = 0; i < weights.length; i++) total += weights[i];
-  if (topP >= 1 && (topK <= 0 || topK >= row.length)) return passing(weights, uniform * total);
-  const kept = nucleus(weights, topP < 1 ? topP * total : Number.POSITIVE_INFINITY, topK > 0 ? topK : row.length);
-  const left = Float32Array.from(kept, token => weights[token]);
-  return kept[passing(left, uniform * left.reduce((sum, weight) => sum + weight, 0))];
-}
-
-/** The first index at which the running sum passes `goal`, the last with a weight where none does. */
-function passing(weights: Float32Array, goal: number): number {
-  let last = 0;
-  for (let i = 0, sum = 0; i < weights.length; i++) {
-    if (weights[i] <= 0) continue;
-    sum += weights[i];
-    if (sum > goal) return i;
-    last = i;
-  }
-  return last;
-}
-
-/** The likeliest tokens, until they weigh `mass` together or are `most`. Only what may be among them is sorted. */
-function nucleus(weights: Float32Array, mass: number, most: number): number[] {
-  for (let least = 2 ** -6; ; least = least > 1e-30 ? least * 2 ** -6 : 0) {
-    const candidates: number[] = [];
-    let sum = 0;
-    for (let token = 0; token < weights.length; token++) {
-      if (weights[token] < least) continue;
-      candidates.push(token);
-      sum += weights[token];
-    }
-    if (sum < mass && candidates.length < most && least > 0) continue;
-    candidates.sort((a, b) => weights[b] - weights[a] || a - b);
-    let end = 0;
-    for (let sum = 0; end < Math.min(most, candidates.length) && (end === 0 || sum < mass); end++) {
-      sum += weights[candidates[end]];
-    }
-    return candidates.slice(0, end);
-  }
-}
-
-/** The `count` likeliest tokens of a row, the best first. */
-function likeliest(row: Float32Array, count: number): number[] {
-  const best: number[] = [];
-  for (let token = 0; token < row.length; token++) {
-    if (best.length === count && !(row[token] > row[best[count - 1]])) continue;
-    let place = Math.min(best.length, count - 1);
-    while (place > 0 && row[best[place - 1]] < row[token]) place--;
-    best.splice(place, 0, token);
-    best.length = Math.min(best.length, count);
-  }
-  return best;
 }

@@ -1,5 +1,5 @@
 import type { Device } from '../device.ts';
-import { addBands, bandRows, bands } from './bands.ts';
+import { addOverRows, overRows } from './bands.ts';
 import type { GpuMemory } from './memory.ts';
 import { matrixOf, multiply } from './product.ts';
 import { groupsFor, shader } from './shader.ts';
@@ -21,20 +21,7 @@ const addBiasShader = shader('addBias', {
   if (i < p.count) { x[p.x + i] += bias[p.bias + i % p.width]; }`,
 });
 
-const biasBands = shader('bias gradient', {
-  writes: { sums: 'f32' },
-  reads: { dy: 'f32' },
-  params: { rows: 'u32', width: 'u32', count: 'u32' },
-  body: `
-  let i = flat(id);
-  if (i >= p.count) { return; }
-  let first = i / p.width * ${bandRows}u;
-  var sum = 0.0;
-  for (var row = first; row < min(first + ${bandRows}u, p.rows); row++) {
-    sum += dy[p.dy + row * p.width + i % p.width];
-  }
-  sums[p.sums + i] = sum;`,
-});
+const biasSums = overRows('bias gradient', { dy: 'f32' }, 'dy[p.dy + at]');
 
 type Linear = Pick<
   Device,
@@ -110,12 +97,7 @@ export function linearKernels(memory: GpuMemory): Linear {
     },
     biasGradient(dbiasId, dyId) {
       const [dbias, dy] = [dbiasId, dyId].map(id => memory.get(id));
-      const [rows, width] = dy.shape;
-      const count = bands(rows) * width;
-      memory.temporary([bands(rows), width], sums => {
-        memory.run(biasBands, { sums, dy }, { rows, width, count }, groupsFor(count));
-        addBands(memory, dbias, sums);
-      });
+      addOverRows(memory, dbias, biasSums, { dy }, dy.shape[0]);
     },
   };
 }

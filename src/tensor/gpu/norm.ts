@@ -1,7 +1,7 @@
 import type { Device } from '../device.ts';
-import { addBands, bandRows, bands } from './bands.ts';
+import { addOverRows, overRows } from './bands.ts';
 import type { GpuMemory } from './memory.ts';
-import { groupNumber, groupsFor, rowsOfGroups, shader, sumOf, threadsPerGroup } from './shader.ts';
+import { groupNumber, rowsOfGroups, shader, sumOf, threadsPerGroup } from './shader.ts';
 
 const forward = [false, true].map(hasDelta =>
   [false, true].map(keeps =>
@@ -51,21 +51,11 @@ const backward = shader('rmsNorm backward', {
 });
 
 /** Of the weight: Σ dy·x̂ over rows. */
-const gainBands = shader('rmsNorm gain', {
-  writes: { sums: 'f32' },
-  reads: { dy: 'f32', x: 'f32', rstd: 'f32' },
-  params: { rows: 'u32', width: 'u32', count: 'u32' },
-  body: `
-  let i = flat(id);
-  if (i >= p.count) { return; }
-  let first = i / p.width * ${bandRows}u;
-  var sum = 0.0;
-  for (var row = first; row < min(first + ${bandRows}u, p.rows); row++) {
-    let at = row * p.width + i % p.width;
-    sum += dy[p.dy + at] * x[p.x + at] * rstd[p.rstd + row];
-  }
-  sums[p.sums + i] = sum;`,
-});
+const gainSums = overRows(
+  'rmsNorm gain',
+  { dy: 'f32', x: 'f32', rstd: 'f32' },
+  'dy[p.dy + at] * x[p.x + at] * rstd[p.rstd + row]',
+);
 
 /** RMS norm of the residual stream, with the addition of a sublayer's output. */
 export function normKernels(memory: GpuMemory): Pick<Device, 'rmsNorm' | 'rmsNormBackward'> {
@@ -87,12 +77,7 @@ export function normKernels(memory: GpuMemory): Pick<Device, 'rmsNorm' | 'rmsNor
       const [dx, dy, x, rstd, w] = [dxId, ...others].map(id => memory.get(id));
       const [rows, width] = x.shape;
       memory.run(backward, { dx, dy, x, rstd, w }, { rows, width }, rowsOfGroups(rows));
-      if (dw === undefined) return;
-      const count = bands(rows) * width;
-      memory.temporary([bands(rows), width], sums => {
-        memory.run(gainBands, { sums, dy, x, rstd }, { rows, width, count }, groupsFor(count));
-        addBands(memory, memory.get(dw), sums);
-      });
+      if (dw !== undefined) addOverRows(memory, memory.get(dw), gainSums, { dy, x, rstd }, rows);
     },
   };
 }

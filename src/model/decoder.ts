@@ -16,7 +16,7 @@ export interface DecodeOptions {
 }
 
 /**
- * The decoder up to its final norm: token ids [n] at positions [n] → [rows, hidden] in the weights' precision.
+ * The decoder up to its final norm: token ids [n] at positions [n] → [rows, hidden] in the precision of activations.
  * Training, scoring and generation differ only in `attend`, in the rows they want and in whether a tape is kept.
  */
 export function decode(...given: Parameters<typeof decodeByLayer>): Tensor {
@@ -32,7 +32,7 @@ export function* decodeByLayer(
   attend: Attend,
   { rows, tape, recompute }: DecodeOptions = {},
 ): Pieces<Tensor> {
-  const { config, dtype } = weights;
+  const { config, activations: dtype } = weights;
   const epsilon = config.rmsNormEps;
   const at = Tensor.from(positions);
   const wanted = rows && rows.length < ids.length ? Tensor.from(rows) : undefined;

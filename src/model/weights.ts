@@ -35,8 +35,10 @@ export interface LayerWeights {
  */
 export interface Weights {
   config: ModelConfig;
-  /** Precision of activations and packed matrices. */
+  /** Precision of packed matrices … */
   dtype: 'f32' | 'bf16';
+  /** … and of activations. */
+  activations: 'f32' | 'bf16';
   embedding: EmbeddingTable;
   layers: LayerWeights[];
   finalNorm: Vector;
@@ -48,6 +50,8 @@ export interface Weights {
 
 export interface WeightsOptions {
   dtype: 'f32' | 'bf16';
+  /** Default: as the weights. */
+  activations?: 'f32' | 'bf16';
   trainable: boolean;
   /** Whether gradients go through weights that are not trained: to adapters. */
   differentiable?: boolean;
@@ -58,7 +62,7 @@ export interface WeightsOptions {
 /** Puts a checkpoint into native memory; the caller closes the checkpoint. */
 export function loadWeights(checkpoint: Checkpoint, options: WeightsOptions): Weights {
   return unscoped(() =>
-    options.trainable ? trainableWeights(checkpoint, options.dtype) : frozenWeights(checkpoint, options),
+    options.trainable ? trainableWeights(checkpoint, options) : frozenWeights(checkpoint, options),
   );
 }
 
@@ -90,12 +94,13 @@ function assemble(config: ModelConfig, build: Builder): Pick<Weights, 'layers' |
   return { layers, finalNorm: build.vector(['model.norm.weight']), head: build.matrix([head], vocabularyChunk) };
 }
 
-function trainableWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'): Weights {
+function trainableWeights({ config, tensors }: Checkpoint, { dtype, activations = dtype }: WeightsOptions): Weights {
   const training = new TrainedParameters(tensorShapes(config));
   for (const tensor of tensors) training.set(tensor.name, tensor.read());
   return {
     config,
     dtype,
+    activations,
     ...assemble(config, {
       matrix: (names, chunkRows) => training.linear(names, dtype, chunkRows),
       vector: names => training.vector(names),
@@ -108,7 +113,7 @@ function trainableWeights({ config, tensors }: Checkpoint, dtype: 'f32' | 'bf16'
 
 function frozenWeights(
   { config, tensors }: Checkpoint,
-  { dtype, inBlocks, differentiable = false }: WeightsOptions,
+  { dtype, activations = dtype, inBlocks, differentiable = false }: WeightsOptions,
 ): Weights {
   const stored = new Map(tensors.map(tensor => [tensor.name, tensor]));
   const kept: { free(): void }[] = [];
@@ -152,6 +157,7 @@ function frozenWeights(
   return {
     config,
     dtype,
+    activations,
     ...parts,
     embedding: { weight: config.tied ? parts.head.forward : (blocksOf(table) ?? keep(plain(table, dtype))) },
     free() {

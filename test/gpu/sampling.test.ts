@@ -23,7 +23,12 @@ function settings(vocab: number): Draws {
     topPs: Float32Array.from(each(1, 1, 0.95, 0.6, 0.05)),
     topKs: Int32Array.from(each(0, 0, 1, 20, vocab + 1)),
     uniforms: Float32Array.from({ length: rows }, (_, i) => (i === 0 ? 0 : random.uniform())),
-    masks: each(undefined, undefined, mask, Int32Array.from(mask, word => ~word | 1)),
+    masks: each(
+      undefined,
+      undefined,
+      mask,
+      Int32Array.from(mask, word => ~word | 1),
+    ),
   };
 }
 

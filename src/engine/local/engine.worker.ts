@@ -140,7 +140,7 @@ function open({ kind: _, checkpoint, ...role }: OpenRequest): number {
   models.set(opened, model);
   const { need, inBlocks, recompute } = model.plan;
   const parts = [
-    dtype === 'bf16' && cpu?.hasBf16 === false ? 'bf16, multiplied as f32' : dtype,
+    dtype === 'bf16' && !cpu?.hasBf16 ? 'bf16, multiplied as f32' : dtype,
     ...(cpu
       ? [`kernels for ${cpu.isa}`, `${cpu.threads} ${cpu.threads === 1 ? 'thread' : 'threads'}`]
       : [gpu!.info.name]),

@@ -63,7 +63,7 @@ export class Generator {
   #computedRows = 0;
 
   constructor(weights: Weights, rotary: Tensor, options: GeneratorOptions) {
-    const { config, dtype } = weights;
+    const { config, activations: dtype } = weights;
     this.#weights = weights;
     this.#rotary = rotary;
     this.#parameters = parameterCount(config);

@@ -13,6 +13,7 @@ export type Quantized = 'auto' | 'blocks' | 'whole';
 export interface MemoryOptions {
   /** Default: the CPU. */
   device?: 'cpu' | 'gpu';
+  /** Of weights, and on the CPU of activations. */
   dtype: 'f32' | 'bf16';
   trainable: boolean;
   /** It only scores: nothing is sampled from it. */
@@ -43,7 +44,7 @@ export interface MemoryNeed {
   /** Of what is trained: fp32 parameters, gradients and two moments. */
   optimizer: number;
   activations: number;
-  /** Cosines and sines of all positions; twice, while they are made. */
+  /** Cosines and sines of all positions; on the CPU twice, while they are made. */
   positions: number;
   cache: number;
 }
@@ -61,20 +62,28 @@ export function total(need: MemoryNeed): number {
  * softmax over the vocabulary, which training keeps beside them, takes half as much again at most.
  */
 export function rowsPerPass(config: ModelConfig, options: PassOptions): number {
-  const softmaxRow = config.vocabSize * (options.dtype === 'bf16' ? 2 : 4);
-  const rows = Math.floor(
-    Math.min(options.activationBytes / activationBytes(config, options), options.activationBytes / 2 / softmaxRow),
-  );
+  const softmaxRow = config.vocabSize * bytesOf(inActivations(options));
+  const row = activationBytes(config, inActivations(options));
+  const rows = Math.floor(Math.min(options.activationBytes / row, options.activationBytes / 2 / softmaxRow));
   return Math.min(Math.max(rows, 512), 8192);
 }
 
-type PassOptions = Pick<MemoryOptions, 'dtype' | 'lora' | 'activationBytes'>;
+type PassOptions = Pick<MemoryOptions, 'device' | 'dtype' | 'lora' | 'activationBytes'>;
+
+/** The precision of activations: a GPU has only weights in 16 bits. */
+export function activationsOf({ device, dtype }: Pick<MemoryOptions, 'device' | 'dtype'>): 'f32' | 'bf16' {
+  return device === 'gpu' ? 'f32' : dtype;
+}
+
+function inActivations<T extends Pick<MemoryOptions, 'device' | 'dtype'>>(options: T): T {
+  return { ...options, dtype: activationsOf(options) };
+}
 
 /** Rows of a training pass up to which its activations are kept. */
 export function keptRows(config: ModelConfig, options: PassOptions, recompute: Recompute): number {
   if (recompute === 'on') return 0;
   if (recompute === 'off') return Number.POSITIVE_INFINITY;
-  return Math.floor(options.activationBytes / activationBytes(config, options));
+  return Math.floor(options.activationBytes / activationBytes(config, inActivations(options)));
 }
 
 /** @param held whether weights are in blocks, and which passes are computed twice */
@@ -86,14 +95,14 @@ export function memoryNeed(
   const { inBlocks, recompute } = held;
   const { trainable, scoresOnly, lora, frozenFactors = 0, sharesBase, blockBytes, cacheBytes = 0 } = options;
   const trained = lora ? factorCount(config, lora) : trainable ? parameterCount(config) : 0;
-  const factors = (lora ? 2 * trained : frozenFactors) * bytesOf(options);
+  const factors = lora ? packedTrained(trained, options) : frozenFactors * bytesOf(options);
   const base = sharesBase ? 0 : inBlocks ? blockBytes! : baseBytes(config, options);
   return {
     weights: base + factors,
     expanded: inBlocks ? expandedBytes(config, options) : 0,
     optimizer: 4 * 4 * trained,
     activations: passBytes(config, options, recompute),
-    positions: sharesBase ? 0 : 2 * 4 * config.maxPositions * config.headDim,
+    positions: sharesBase ? 0 : (options.device === 'gpu' ? 1 : 2) * 4 * config.maxPositions * config.headDim,
     cache: trainable || scoresOnly ? 0 : cacheBytes,
   };
 }
@@ -103,9 +112,9 @@ function passBytes(config: ModelConfig, options: MemoryOptions, recompute: Recom
   const { trainable, longest = 0 } = options;
   const kept = keptRows(config, options, recompute);
   const bytesFor = (rows: number) => {
-    const activations = rows * activationBytes(config, options);
+    const activations = rows * activationBytes(config, inActivations(options));
     // Without a backward pass, a layer's activations are gone when the next layer has its own.
-    const boundary = rows * layerBoundaryBytes(config, options);
+    const boundary = rows * layerBoundaryBytes(config, inActivations(options));
     if (!trainable) return (2 * activations) / config.layers + (passesTogether - 1) * boundary;
     // A GPU computes it once more, part by part.
     const softmax = options.device === 'gpu' ? 0 : rows * config.vocabSize * bytesOf(options);
@@ -115,13 +124,17 @@ function passBytes(config: ModelConfig, options: MemoryOptions, recompute: Recom
   return Math.max(bytesFor(rowsPerPass(config, options)), bytesFor(longest));
 }
 
-/**
- * Packed weights, in both directions where gradients go through them, and the embedding, where it is not trained. A GPU packs nothing:
- * what is trained lies with the optimizer's state.
- */
+/** Packed weights, in both directions where gradients go through them, and the embedding, where it is not trained. */
 function baseBytes(config: ModelConfig, options: MemoryOptions): number {
   if (!options.trainable || options.lora) return frozenBytes(config, options);
-  return options.device === 'gpu' ? 0 : 2 * productElements(config) * bytesOf(options);
+  const packed = options.device === 'gpu' ? parameterCount(config) : productElements(config);
+  return packedTrained(packed, options);
+}
+
+/** What products take of so many numbers that are trained. A GPU packs nothing: it has them once more where they are rounded. */
+function packedTrained(count: number, options: MemoryOptions): number {
+  if (options.device === 'gpu') return options.dtype === 'bf16' ? count * bytesOf(options) : 0;
+  return 2 * count * bytesOf(options);
 }
 
 /** The same where nothing of it is trained: of the LM head there is one direction, which is the embedding where they are tied. */

@@ -174,7 +174,7 @@ export class LocalModel {
 
   #generatorOptions(): GeneratorOptions {
     const { layers, kvHeads, headDim } = this.#opened.weights.config;
-    const bytesPerToken = layers * 2 * kvHeads * headDim * (this.#opened.weights.dtype === 'bf16' ? 2 : 4);
+    const bytesPerToken = layers * 2 * kvHeads * headDim * (this.#opened.weights.activations === 'bf16' ? 2 : 4);
     const cacheTokens = Math.floor(this.#options.cacheBytes / bytesPerToken);
     const vocabulary = { checkpoint: this.#checkpointDir, size: this.#opened.weights.config.vocabSize };
     const masks = new MaskThread(vocabulary, () => this.#options.onMask?.());

@@ -15,7 +15,7 @@ import type { Tensor } from '../../tensor/tensor.ts';
 import type { LoraOptions } from '../types.ts';
 import type { Generator } from './generator.ts';
 import { availableMemory, type MemoryPlan, partsOf, planMemory, refuseTooLarge } from './memory.ts';
-import type { MemoryOptions } from './memoryNeed.ts';
+import { activationsOf, type MemoryOptions } from './memoryNeed.ts';
 
 export interface OpenOptions extends MemoryOptions {
   lora?: LoraOptions;
@@ -153,7 +153,8 @@ function opened(path: string, options: OpenOptions): OpenedWeights {
     const isBase = options.lora !== undefined;
     const trainable = options.trainable && !isBase;
     const { inBlocks } = plan;
-    const weights = loadWeights(checkpoint, { dtype: options.dtype, trainable, differentiable: isBase, inBlocks });
+    const precision = { dtype: options.dtype, activations: activationsOf(options) };
+    const weights = loadWeights(checkpoint, { ...precision, trainable, differentiable: isBase, inBlocks });
     // What they were packed from is not needed any more.
     device().trim();
     const rotary = rotaryTable(config, config.maxPositions);

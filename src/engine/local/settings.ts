@@ -9,17 +9,17 @@ export interface Settings extends WorkerOptions {
 }
 
 /**
- * What settings stand for on this machine. A CPU that multiplies no bf16 has it still, for it is half the memory to read; GPUs compute
- * in f32.
+ * What settings stand for on this machine. A CPU that multiplies no bf16 has it still, for it is half the memory to read, and so has a GPU
+ * for weights, which computes in f32.
  * @throws UserError where a device cannot do what is asked of it
  */
 export function settled(options: Partial<WorkerOptions>): Settings {
   const settings = { ...engineDefaults, ...options };
   const device = settings.device === 'auto' ? fasterDevice() : settings.device;
-  if (device === 'cpu') return { ...settings, device, dtype: settings.dtype === 'auto' ? 'bf16' : settings.dtype };
-  if (settings.dtype === 'bf16') throw new UserError('engine.dtype is bf16, and GPUs compute in f32: leave it out');
+  const dtype = settings.dtype === 'auto' ? 'bf16' : settings.dtype;
+  if (device === 'cpu') return { ...settings, device, dtype };
   if (settings.quantized === 'blocks') {
     throw new UserError('engine.quantized is blocks, and on a GPU weights are whole: leave it out');
   }
-  return { ...settings, device, dtype: 'f32', quantized: 'whole' };
+  return { ...settings, device, dtype, quantized: 'whole' };
 }

@@ -1,10 +1,11 @@
-import { sizeText } from '../../bytes.ts';
-import { UserError } from '../../errors.ts';
 import type { Id } from '../device.ts';
+import { GpuBuffers, wholeWords } from './buffers.ts';
 import type { Gpu } from './gpu.ts';
 import { type Groups, paramsOf, type Shader } from './shader.ts';
 
 type Numbers = Float32Array | Int32Array;
+
+const bytesOf = { f32: 4, i32: 4, bf16: 2 } as const;
 
 /** A run of memory that tensors share. */
 interface Storage {
@@ -15,13 +16,16 @@ interface Storage {
   host?: Numbers;
   isUploaded: boolean;
   users: number;
+  /** The same numbers in bf16, where products take them so, and whose they are. */
+  rounded?: Storage;
+  masters?: Storage;
 }
 
 export interface GpuTensor {
   storage: Storage;
   /** Its first element in the storage. */
   offset: number;
-  dtype: 'f32' | 'i32';
+  dtype: keyof typeof bytesOf;
   shape: readonly number[];
   /** Of a packed weight, which lies in memory as it is: rows that the LM head takes together, and for which direction it is. */
   chunkRows?: number;
@@ -41,26 +45,20 @@ const mostHostElements = 1 << 20;
 export class GpuMemory {
   readonly gpu: Gpu;
   readonly #tensors = new Map<Id, GpuTensor>();
-  /** Buffers that nobody uses, by their bytes. */
-  readonly #pool = new Map<number, number[]>();
+  readonly #buffers: GpuBuffers;
   readonly #shaders = new Map<string, number>();
   #lastId = 0;
-  #lastBuffer = 0;
 
   constructor(gpu: Gpu) {
     this.gpu = gpu;
+    this.#buffers = new GpuBuffers(gpu);
   }
 
   /** Its contents are undefined. */
   allocate(dtype: string, shape: readonly number[]): Id {
-    if (dtype === 'bf16') throw new Error('the GPU computes in f32');
-    const bytes = this.#roundedBytes(4 * Math.max(1, elementsOf(shape)));
-    return this.#add({
-      storage: { bytes, users: 0, isUploaded: false },
-      offset: 0,
-      dtype: dtype as 'f32' | 'i32',
-      shape: [...shape],
-    });
+    const kind = dtype as GpuTensor['dtype'];
+    const storage = newStorage(this.#buffers.sizeFor(bytesOf[kind] * Math.max(1, elementsOf(shape))));
+    return this.#add({ storage, offset: 0, dtype: kind, shape: [...shape] });
   }
 
   view(id: Id, offset: number, shape: readonly number[]): Id {
@@ -69,8 +67,15 @@ export class GpuMemory {
   }
 
   /** The same memory as the operand of products. */
-  pack(id: Id, isBackward: boolean, chunkRows: number): Id {
-    return this.#add({ ...this.get(id), isBackward, chunkRows });
+  pack(tensor: GpuTensor, isBackward: boolean, chunkRows: number): Id {
+    return this.#add({ ...tensor, isBackward, chunkRows });
+  }
+
+  /** The place of a tensor's numbers in bf16, which all tensors have that share its memory; it is there as long as something is in it. */
+  rounded(tensor: GpuTensor): GpuTensor {
+    const { storage } = tensor;
+    storage.rounded ??= { ...newStorage(this.#buffers.sizeFor(storage.bytes / 2)), masters: storage };
+    return { ...tensor, storage: storage.rounded, dtype: 'bf16' };
   }
 
   release(id: Id): void {
@@ -78,16 +83,13 @@ export class GpuMemory {
     if (!tensor) return;
     this.#tensors.delete(id);
     const { storage } = tensor;
-    if (--storage.users > 0 || storage.buffer === undefined) return;
-    const vacant = this.#pool.get(storage.bytes) ?? [];
-    this.#pool.set(storage.bytes, vacant);
-    vacant.push(storage.buffer);
+    if (--storage.users > 0) return;
+    if (storage.masters) storage.masters.rounded = undefined;
+    if (storage.buffer !== undefined) this.#buffers.giveBack(storage.bytes, storage.buffer);
   }
 
   trim(): void {
-    for (const buffers of this.#pool.values()) for (const buffer of buffers) this.gpu.send({ kind: 'destroy', buffer });
-    this.#pool.clear();
-    this.gpu.flush();
+    this.#buffers.trim();
   }
 
   get(id: Id): GpuTensor {
@@ -167,19 +169,20 @@ export class GpuMemory {
   }
 
   zero(tensor: GpuTensor): void {
-    const { storage, offset, shape } = tensor;
-    const bytes = 4 * elementsOf(shape);
+    const { storage, offset, dtype, shape } = tensor;
+    const each = bytesOf[dtype];
+    const bytes = wholeWords(each * elementsOf(shape));
     const buffer = this.#bufferOf(storage);
     storage.host = undefined;
-    if (bytes > 0) this.gpu.send({ kind: 'clear', buffer, offset: 4 * offset, bytes });
+    if (bytes > 0) this.gpu.send({ kind: 'clear', buffer, offset: each * offset, bytes });
   }
 
   /** So many elements, from these on; not within one storage. */
   copy(to: Slice, from: Slice): void {
     const part = ({ tensor, first, count }: Slice) => ({
       buffer: this.#bufferOf(tensor.storage),
-      offset: 4 * (tensor.offset + first),
-      bytes: 4 * count,
+      offset: bytesOf[tensor.dtype] * (tensor.offset + first),
+      bytes: wholeWords(bytesOf[tensor.dtype] * count),
     });
     const parts = { from: part(from), to: part(to) };
     to.tensor.storage.host = undefined;
@@ -197,7 +200,7 @@ export class GpuMemory {
   rowsInParts(tensor: GpuTensor, widest = tensor.shape[1]): { first: number; end: number; slice: Slice }[] {
     const [rows, width] = tensor.shape;
     const { largestBinding, bindingAlignment } = this.gpu.info;
-    const most = Math.max(1, Math.floor((largestBinding - bindingAlignment) / (4 * widest)));
+    const most = Math.max(1, Math.floor((largestBinding - bindingAlignment) / (bytesOf[tensor.dtype] * widest)));
     return Array.from({ length: Math.ceil(rows / most) }, (_, part) => {
       const [first, end] = [part * most, Math.min((part + 1) * most, rows)];
       return { first, end, slice: { tensor, first: first * width, count: (end - first) * width } };
@@ -219,10 +222,11 @@ export class GpuMemory {
       const { tensor, first, count } = 'tensor' in given ? given : whole(given);
       const buffer = this.#bufferOf(tensor.storage);
       if (access === 'write') tensor.storage.host = undefined;
-      const begin = 4 * (tensor.offset + first);
+      const each = bytesOf[tensor.dtype];
+      const begin = each * (tensor.offset + first);
       const offset = begin - (begin % bindingAlignment);
-      begins.push((begin - offset) / 4);
-      const bytes = begin - offset + 4 * Math.max(1, count);
+      begins.push((begin - offset) / each);
+      const bytes = wholeWords(begin - offset + each * Math.max(1, count));
       if (bytes > largestBinding) throw new Error(`${shader.name}: ${name} is larger than this GPU takes at a time`);
       return { buffer, offset, bytes };
     });
@@ -242,32 +246,12 @@ export class GpuMemory {
   }
 
   #bufferOf(storage: Storage): number {
-    storage.buffer ??= this.#pool.get(storage.bytes)?.pop() ?? this.#newBuffer(storage.bytes);
+    storage.buffer ??= this.#buffers.take(storage.bytes);
     if (storage.host && !storage.isUploaded) {
       this.#upload(storage.buffer, 0, storage.host.slice());
       storage.isUploaded = true;
     }
     return storage.buffer;
-  }
-
-  /** Sizes in steps of an eighth of their power of two, so that nearly equal tensors share buffers. */
-  #roundedBytes(bytes: number): number {
-    let step = 256;
-    while (step * 16 < bytes) step *= 2;
-    const rounded = Math.ceil(bytes / step) * step;
-    return rounded > this.gpu.info.largestBuffer ? bytes : rounded;
-  }
-
-  #newBuffer(bytes: number): number {
-    const { largestBuffer } = this.gpu.info;
-    if (bytes > largestBuffer) {
-      throw new UserError(
-        `a tensor of ${sizeText(bytes)} is larger than this GPU takes at a time, ${sizeText(largestBuffer)}; take engine.device: cpu, ` +
-          'a smaller model or lora',
-      );
-    }
-    this.gpu.send({ kind: 'allocate', buffer: ++this.#lastBuffer, bytes });
-    return this.#lastBuffer;
   }
 
   #upload(buffer: number, offset: number, data: Numbers): void {
@@ -287,6 +271,10 @@ export class GpuMemory {
 
 export function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
+}
+
+function newStorage(bytes: number): Storage {
+  return { bytes, users: 0, isUploaded: false };
 }
 
 function whole(tensor: GpuTensor): Slice {

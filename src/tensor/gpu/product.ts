@@ -1,5 +1,5 @@
 import type { GpuMemory, GpuTensor } from './memory.ts';
-import { type Shader, shader } from './shader.ts';
+import { elementAt, type Shader, shader } from './shader.ts';
 
 /** A matrix within a tensor: where it begins there, and from where to where its rows are. */
 export interface Matrix {
@@ -17,9 +17,9 @@ const tileDepth = 16;
 
 /**
  * C (+)= A·B: a workgroup computes a tile of C, a thread a row of four numbers or four of them, from tiles of A and B in shared memory.
- * Each sum has the order of its terms, whatever else is computed: a row is the same alone and beside others.
+ * Each sum has the order of its terms, whatever else is computed: a row is the same alone and beside others. B may be in bf16; sums are f32.
  */
-function productShader(form: Form, tileRows: 16 | 64, add: boolean): Shader {
+function productShader(form: Form, tileRows: 16 | 64, elements: 'f32' | 'bf16', add: boolean): Shader {
   const rowsOfThread = Array.from({ length: tileRows / 16 }, (_, i) => i);
   const leftPlace = form === 'Aᵀ·B' ? 'k * p.aStride + row' : 'row * p.aStride + k';
   const rightPlace = form === 'A·Bᵀ' ? 'column * p.bStride + k' : 'k * p.bStride + column';
@@ -32,7 +32,7 @@ function productShader(form: Form, tileRows: 16 | 64, add: boolean): Shader {
   const right = split(form === 'A·Bᵀ' ? 'depth' : 'width', tileColumns);
   return shader(`product ${form}`, {
     writes: { c: 'f32' },
-    reads: { a: 'f32', b: 'f32' },
+    reads: { a: 'f32', b: elements },
     params: { rows: 'u32', columns: 'u32', depth: 'u32', aStride: 'u32', bStride: 'u32', cStride: 'u32' },
     threads: [16, 16],
     before: `
@@ -56,7 +56,7 @@ var<workgroup> right: array<f32, ${tileColumns * tileDepth}>;`,
       let k = first + at;
       let column = firstColumn + ${right.other};
       var value = 0.0;
-      if (k < p.depth && column < p.columns) { value = b[p.b + ${rightPlace}]; }
+      if (k < p.depth && column < p.columns) { value = ${elementAt('b', elements, `p.b + ${rightPlace}`)}; }
       right[at * ${tileColumns}u + ${right.other}] = value;
     }
     workgroupBarrier();
@@ -94,8 +94,9 @@ export function multiply(
   const { a, b, c } = matrices;
   const { rows, columns, depth } = size;
   const tileRows = rows > 16 ? 64 : 16;
-  const key = `${form} ${tileRows} ${add}`;
-  const program = shaders.get(key) ?? productShader(form, tileRows, add);
+  const elements = b.tensor.dtype as 'f32' | 'bf16';
+  const key = `${form} ${tileRows} ${elements} ${add}`;
+  const program = shaders.get(key) ?? productShader(form, tileRows, elements, add);
   shaders.set(key, program);
   const part = ({ tensor, first, stride }: Matrix, rows: number, columns: number) => ({
     tensor,

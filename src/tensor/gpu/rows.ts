@@ -1,19 +1,21 @@
 import type { Device } from '../device.ts';
 import type { GpuMemory, GpuTensor } from './memory.ts';
-import { groupsFor, shader } from './shader.ts';
+import { elementAt, groupsFor, shader } from './shader.ts';
 
 /** y[i] = x[rows[i]]; of a part of x, the rows that are in it. */
-const takeShader = shader('take rows', {
-  writes: { y: 'f32' },
-  reads: { x: 'f32', rows: 'i32' },
-  params: { count: 'u32', width: 'u32', first: 'u32', end: 'u32' },
-  body: `
+const takeShader = (elements: 'f32' | 'bf16') =>
+  shader('take rows', {
+    writes: { y: 'f32' },
+    reads: { x: elements, rows: 'i32' },
+    params: { count: 'u32', width: 'u32', first: 'u32', end: 'u32' },
+    body: `
   let i = flat(id);
   if (i >= p.count) { return; }
   let row = u32(rows[p.rows + i / p.width]);
   if (row < p.first || row >= p.end) { return; }
-  y[p.y + i] = x[p.x + (row - p.first) * p.width + i % p.width];`,
-});
+  y[p.y + i] = ${elementAt('x', elements, 'p.x + (row - p.first) * p.width + i % p.width')};`,
+  });
+const takeShaders = { f32: takeShader('f32'), bf16: takeShader('bf16') };
 
 /** x[rows[i]] = y[i] */
 const putShader = shader('put rows', {
@@ -49,7 +51,12 @@ export function takeRows(memory: GpuMemory, y: GpuTensor, x: GpuTensor, rows: Gp
   const width = x.shape[1];
   const count = rows.shape[0] * width;
   for (const { first, end, slice } of memory.rowsInParts(x)) {
-    memory.run(takeShader, { y, x: slice, rows }, { count, width, first, end }, groupsFor(count));
+    memory.run(
+      takeShaders[x.dtype as 'f32' | 'bf16'],
+      { y, x: slice, rows },
+      { count, width, first, end },
+      groupsFor(count),
+    );
   }
 }
 

@@ -7,7 +7,8 @@ export interface Shader {
   source: string;
 }
 
-type Elements = 'f32' | 'i32';
+/** Of bf16, two are in a word. */
+export type Elements = 'f32' | 'i32' | 'bf16';
 
 interface ShaderText {
   /** Tensors by name, and what their elements are; none may be written that is a part of what another one is a part of. */
@@ -29,7 +30,7 @@ const mostGroups = 65535;
 
 /**
  * Programs begin alike: `p` holds the numbers, and for each tensor, under its name, the element of the bound buffer where it begins;
- * `flat(id)` counts the threads of what `groupsFor` gives.
+ * `flat(id)` counts the threads of what `groupsFor` gives. Those in bf16 are read by `elementAt`.
  */
 export function shader(name: string, text: ShaderText): Shader {
   const { writes, reads = {}, params = {}, threads = threadsPerGroup, before = '', body } = text;
@@ -40,12 +41,13 @@ export function shader(name: string, text: ShaderText): Shader {
   const fields = [...tensors.map(({ name }) => `${name}: u32`), ...Object.entries(params).map(p => p.join(': '))];
   const bindings = tensors.map(({ name, elements, access }, i) => {
     const space = access === 'write' ? 'storage, read_write' : 'storage, read';
-    return `@group(0) @binding(${i + 1}) var<${space}> ${name}: array<${elements}>;`;
+    return `@group(0) @binding(${i + 1}) var<${space}> ${name}: array<${elements === 'bf16' ? 'u32' : elements}>;`;
   });
+  const accessors = tensors.filter(({ elements }) => elements === 'bf16').map(({ name }) => expanding(name));
   const source = `
 struct Params { ${fields.join(', ')} }
 @group(0) @binding(0) var<uniform> p: Params;
-${bindings.join('\n')}
+${[...bindings, ...accessors].join('\n')}
 fn flat(id: vec3u) -> u32 { return id.y * ${mostGroups * threadsPerGroup}u + id.x; }
 ${before}
 @compute @workgroup_size(${[threads].flat().join(', ')})
@@ -63,6 +65,17 @@ ${body}
     params: Object.entries(params),
     source,
   };
+}
+
+const expanding = (name: string) => `
+fn ${name}At(i: u32) -> f32 {
+  let word = ${name}[i / 2u];
+  return bitcast<f32>(select(word << 16u, word & 0xffff0000u, i % 2u == 1u));
+}`;
+
+/** In a program: element `i` of a tensor, as f32. */
+export function elementAt(name: string, elements: Elements, i: string): string {
+  return elements === 'bf16' ? `${name}At(${i})` : `${name}[${i}]`;
 }
 
 const bits = new Uint32Array(1);

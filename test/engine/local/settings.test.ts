@@ -13,11 +13,10 @@ test('auto is the CPU until a GPU was measured that is clearly faster in all tha
   keepMeasured({ cpu, gpu: { name: 'slow', flops: 6e11, bytes: 1e12 } });
   expect(fasterDevice()).toBe('cpu');
   keepMeasured({ cpu, gpu: { name: 'fast', flops: 1e13, bytes: 1e12 } });
-  expect(settled({})).toMatchObject({ device: 'gpu', dtype: 'f32', quantized: 'whole' });
+  expect(settled({})).toMatchObject({ device: 'gpu', dtype: 'bf16', quantized: 'whole' });
   expect(settled({ device: 'cpu' })).toMatchObject({ device: 'cpu', dtype: 'bf16', quantized: 'auto' });
 });
 
 test('what a GPU cannot do is refused by its key', () => {
-  expect(() => settled({ device: 'gpu', dtype: 'bf16' })).toThrow(/engine\.dtype/);
   expect(() => settled({ device: 'gpu', quantized: 'blocks' })).toThrow(/engine\.quantized/);
 });

@@ -1,0 +1,58 @@
+import { sizeText } from '../../bytes.ts';
+import { UserError } from '../../errors.ts';
+import type { Gpu } from './gpu.ts';
+
+/** Buffers of a GPU, by number; those that nobody uses are kept for the next tensors of their size. */
+export class GpuBuffers {
+  readonly #gpu: Gpu;
+  /** By their bytes. */
+  readonly #vacant = new Map<number, number[]>();
+  #last = 0;
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /** Bytes of a buffer for so many, in steps of an eighth of their power of two, so that nearly equal tensors share buffers. */
+  sizeFor(bytes: number): number {
+    let step = 256;
+    while (step * 16 < bytes) step *= 2;
+    const rounded = Math.ceil(bytes / step) * step;
+    return rounded > this.#gpu.info.largestBuffer ? wholeWords(bytes) : rounded;
+  }
+
+  /** @param bytes as `sizeFor` says */
+  take(bytes: number): number {
+    const vacant = this.#vacant.get(bytes)?.pop();
+    if (vacant !== undefined) return vacant;
+    const { largestBuffer } = this.#gpu.info;
+    if (bytes > largestBuffer) {
+      throw new UserError(
+        `a tensor of ${sizeText(bytes)} is larger than this GPU takes at a time, ${sizeText(largestBuffer)}; take engine.device: cpu, ` +
+          'a smaller model or lora',
+      );
+    }
+    this.#gpu.send({ kind: 'allocate', buffer: ++this.#last, bytes });
+    return this.#last;
+  }
+
+  giveBack(bytes: number, buffer: number): void {
+    const vacant = this.#vacant.get(bytes) ?? [];
+    this.#vacant.set(bytes, vacant);
+    vacant.push(buffer);
+  }
+
+  /** The GPU has the memory of those that nobody uses. */
+  trim(): void {
+    for (const buffers of this.#vacant.values()) {
+      for (const buffer of buffers) this.#gpu.send({ kind: 'destroy', buffer });
+    }
+    this.#vacant.clear();
+    this.#gpu.flush();
+  }
+}
+
+/** WebGPU counts bytes by fours. */
+export function wholeWords(bytes: number): number {
+  return 4 * Math.ceil(bytes / 4);
+}

@@ -67,11 +67,12 @@ and reaches the same weights.`,
             options.mcp ? { mcp: await serversOf(options) } : {},
           );
       if (options.dryRun) {
-        const [{ planTraining }, { formatPlan }] = await Promise.all([
+        const [{ planTraining }, { formatPlan }, { onDevice }] = await Promise.all([
           import('../train/plan.ts'),
           import('../train/planText.ts'),
+          import('../train/runEngine.ts'),
         ]);
-        console.log(formatPlan(await planTraining(recipe)));
+        console.log(formatPlan(await planTraining(onDevice(recipe, options.device))));
         return;
       }
       const allowMcp = options.allowMcp || options.mcp !== undefined;

@@ -23,7 +23,7 @@ import { freshConfig } from './initialize.ts';
 import { methodOf } from './method.ts';
 import { missingMetrics, type PolicyPlan, planPolicy } from './policyPlan.ts';
 import { datasetsOf, type OnPolicyRecipe, type Recipe, type SftRecipe } from './recipe.ts';
-import { planRunMemory, type RunModels, sharesBase } from './runMemory.ts';
+import { deviceOf, planRunMemory, type RunModels, sharesBase } from './runMemory.ts';
 import { teachersOf } from './teachers.ts';
 
 /** Who scores what is sampled. */
@@ -52,6 +52,8 @@ export interface TrainingPlan {
   missing: string[];
   /** Of the whole run, at most. */
   flops: { what: string; flops: number }[];
+  /** On which device of this machine its models are, where its engine is here. */
+  device: 'cpu' | 'gpu';
   /** Bytes on a machine of this engine's kind … */
   memory: { what: string; bytes: number }[];
   /** … and where everything is on accelerators: bf16 weights and gradients, fp32 master weights and moments. */
@@ -96,6 +98,7 @@ export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
   return {
     ...plan,
     lora: recipe.lora,
+    device: deviceOf(recipe),
     tool: recipe.tool,
     mcp: recipe.mcp ?? [],
     missingPackages: missingPackages(recipe.tool.packages ?? []),
@@ -105,7 +108,7 @@ export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
 }
 
 /** What depends on the kind of training. */
-type Plan = Omit<TrainingPlan, 'data' | 'tool' | 'mcp' | 'missingPackages' | 'lora' | 'trackers'>;
+type Plan = Omit<TrainingPlan, 'data' | 'tool' | 'mcp' | 'missingPackages' | 'lora' | 'device' | 'trackers'>;
 
 function planSupervised(recipe: SftRecipe, model: ModelConfig | undefined): Plan {
   const { demonstrations, epochs, batchSize, maxTokens } = recipe.training;

@@ -75,9 +75,12 @@ function computation({ flops, missing }: TrainingPlan): [string, string][] {
   return [['computation', `at most ${scientific(total)} FLOP: ${each}`]];
 }
 
-function memory({ memory, missing }: TrainingPlan): [string, string][] {
+function memory({ memory, device, missing }: TrainingPlan): [string, string][] {
   if (missing.length > 0) return [];
   const [needed, available] = [sum(memory), availableMemory()];
+  if (device === 'gpu') {
+    return [['memory on its GPU', `${inGiB(needed)} GiB: ${parts(memory)}; how much it has, WebGPU does not say`]];
+  }
   const fits = needed <= available ? 'fits' : 'does not fit';
   return [['memory here', `${inGiB(needed)} GiB: ${parts(memory)}; ${inGiB(available)} GiB are free, it ${fits}`]];
 }

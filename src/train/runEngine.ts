@@ -50,6 +50,7 @@ export async function startEngine(
   return LocalEngine.start({ ...engine, onNotice });
 }
 
+/** The recipe, to be computed on a device in the place of its own. @throws UserError where its engine is a server */
 export function onDevice(recipe: Recipe, device: WorkerOptions['device'] | undefined): Recipe {
   const { engine } = recipe;
   if (device === undefined) return recipe;

@@ -88,8 +88,13 @@ function settingsOf({ engine }: Recipe): Settings {
   return settled(engine.kind === 'tinker' ? {} : engine);
 }
 
+/** Where its models are, if they are on this machine. */
+export function deviceOf(recipe: Recipe): Settings['device'] {
+  return settingsOf(recipe).device;
+}
+
 function memoryFor(recipe: Recipe): number {
-  return availableMemory(settingsOf(recipe).device);
+  return availableMemory(deviceOf(recipe));
 }
 
 /** Whether a teacher is made of the weights that adapters are trained over: the model itself, or other adapters over it. */

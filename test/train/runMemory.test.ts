@@ -44,6 +44,9 @@ test('the plan says what stays in blocks, and counts the longest sequence', asyn
   expect(formatPlan(inBlocks)).toMatch(
     /weights in blocks .* expanded weights .* activations of layers computed twice /,
   );
+  const onGpu = formatPlan(await planned({ engine: { ...input.engine, device: 'gpu' } }));
+  expect(onGpu).toMatch(/memory on its GPU +0.\d GiB: weights 0.0, .*; how much it has, WebGPU does not say$/m);
+  expect(onGpu).not.toContain('memory here');
   const activations = ({ memory }: typeof plan) => memory.find(({ what }) => what.startsWith('activations'))!.bytes;
   const long = await planned({ rollout: { maxPromptTokens: 100, maxResponseTokens: 9900 } });
   expect(activations(long)).toBeGreaterThan(1.5 * activations(plan));

@@ -2,10 +2,13 @@ import { sizeText } from '../../bytes.ts';
 import { UserError } from '../../errors.ts';
 import type { Gpu } from './gpu.ts';
 
-/** Buffers of a GPU, by number; those that nobody uses are kept for the next tensors of their size. */
+/**
+ * Buffers of a GPU, by number; those that nobody uses are kept for the next tensors of their size. Of these the first is taken, so that
+ * work that is done once more, as each decoding step is, has the same buffers again, and nothing has to be bound anew.
+ */
 export class GpuBuffers {
   readonly #gpu: Gpu;
-  /** By their bytes. */
+  /** By their bytes, the first last. */
   readonly #vacant = new Map<number, number[]>();
   #last = 0;
 
@@ -39,7 +42,9 @@ export class GpuBuffers {
   giveBack(bytes: number, buffer: number): void {
     const vacant = this.#vacant.get(bytes) ?? [];
     this.#vacant.set(bytes, vacant);
-    vacant.push(buffer);
+    let at = vacant.length;
+    while (at > 0 && vacant[at - 1] < buffer) at--;
+    vacant.splice(at, 0, buffer);
   }
 
   /** The GPU has the memory of those that nobody uses. */

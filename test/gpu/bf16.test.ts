@@ -29,6 +29,13 @@ test('numbers are rounded as on the CPU, wherever in a tensor they begin', () =>
   );
 });
 
+test.each(['f32', 'bf16'] as const)('a tensor in %s takes as many numbers as it has', dtype => {
+  scope(() => {
+    const tensor = Tensor.allocate(dtype, [2, 3]);
+    expect(() => tensor.write(new Float32Array(7))).toThrow('data has 7 elements, the tensor 6');
+  });
+});
+
 describe.each<[string, Operation]>([
   ['embedding', operations.embedding({ n: 9, h: 33, vocab: 7, seed: 1 })],
   ['linear, a few rows', operations.linear({ n: 9, rows: 75, columns: 33, seed: 2 })],

@@ -9,12 +9,17 @@ afterEach(() => {
   Object.assign(gpu.info, { largestBinding });
 });
 
-/** One block of logits, and more of them than one thread of a workgroup has. */
-const vocabularies = [1, 70, 1024, 2500];
-const rows = 32;
+/** Rows and tokens: a part of a block of logits, a whole one, a few, and more of them than a workgroup has threads. */
+const sizes = [
+  [32, 1],
+  [32, 70],
+  [32, 1024],
+  [32, 2500],
+  [3, 70_001],
+];
 
-/** Draws of every kind, for so many rows. */
-function settings(vocab: number): Draws {
+/** Draws of every kind. */
+function settings(rows: number, vocab: number): Draws {
   const random = Random.of('draws', vocab);
   const each = <T>(...values: T[]) => Array.from({ length: rows }, () => values[random.below(values.length)]);
   const mask = Int32Array.from({ length: Math.ceil(vocab / 32) }, (_, word) => (word % 3 === 0 ? 0x70503011 : 1));
@@ -33,7 +38,7 @@ function settings(vocab: number): Draws {
 }
 
 /** Of rows that are sharp and flat in turn, and in whole numbers, so that many are equal. */
-function logitsOf(vocab: number): Float32Array {
+function logitsOf(rows: number, vocab: number): Float32Array {
   const random = Random.of('logits', vocab);
   return Float32Array.from({ length: rows * vocab }, (_, i) => {
     const value = random.normal() * [1, 4, 2][Math.floor(i / vocab) % 3];
@@ -45,14 +50,14 @@ function expectClose(actual: Float32Array, expected: Float32Array): void {
   expect(Math.max(...actual.map((value, i) => Math.abs(value - expected[i])))).toBeLessThan(1e-4);
 }
 
-test.each(vocabularies)('of %i tokens those are drawn and ranked that the CPU draws', vocab => {
+test.each(sizes)('in %i rows of %i tokens those are drawn and ranked that the CPU draws', (rows, vocab) => {
   const work = () =>
     scope(() => {
-      const logits = Tensor.from(logitsOf(vocab), [rows, vocab]);
+      const logits = Tensor.from(logitsOf(rows, vocab), [rows, vocab]);
       const targets = Int32Array.from({ length: rows }, (_, row) => (row * 7) % vocab);
       return {
-        drawn: sample(logits, settings(vocab)),
-        plain: sample(logits, { ...settings(vocab), masks: undefined }),
+        drawn: sample(logits, settings(rows, vocab)),
+        plain: sample(logits, { ...settings(rows, vocab), masks: undefined }),
         top: topTokens(logits, Math.min(vocab, 30), targets),
       };
     });
@@ -67,8 +72,8 @@ test.each(vocabularies)('of %i tokens those are drawn and ranked that the CPU dr
   expectClose(actual.top.logprobs, expected.top.logprobs);
   expectClose(actual.top.targetLogprobs, expected.top.targetLogprobs);
 
-  // Once more bit for bit, and a few rows at a time, where a driver binds no more.
-  Object.assign(gpu.info, { largestBinding: 1 << 16 });
+  // Once more bit for bit, and three rows at a time, where a driver binds no more.
+  Object.assign(gpu.info, { largestBinding: 3 * 4096 * Math.ceil(vocab / 1024) + gpu.info.bindingAlignment });
   expect(work()).toEqual(actual);
 });
 
@@ -83,4 +88,59 @@ test('of equals the first come first', () => {
     });
   });
   expect([...drawn.tokens]).toEqual([0, 2, 1499]);
+});
+
+/** Few of the tokens are allowed, and some of these never come. */
+test('what may not come never does, wherever the chance falls', () => {
+  const [rows, vocab] = [16, 1500];
+  const random = Random.of('far apart');
+  const each = <T>(...values: T[]) => Array.from({ length: rows }, (_, row) => values[row % values.length]);
+  const allowed = Array.from({ length: vocab }, (_, token) => token % 5 === 0);
+  const mask = new Int32Array(Math.ceil(vocab / 32));
+  allowed.forEach((is, token) => {
+    if (is) mask[token >> 5] |= 1 << (token & 31);
+  });
+  const drawn = scope(() =>
+    sample(
+      Tensor.from(
+        Float32Array.from({ length: rows * vocab }, () => 9 * random.normal()),
+        [rows, vocab],
+      ),
+      {
+        temperatures: new Float32Array(rows).fill(1),
+        topPs: Float32Array.from(each(1, 0.9999999)),
+        topKs: Int32Array.from(each(1000, 0)),
+        uniforms: Float32Array.from(each(1, 1, 1 - 2 ** -24, 1 - 2 ** -24, 0)),
+        masks: each(mask),
+      },
+    ),
+  );
+  expect([...drawn.tokens].filter(token => !allowed[token])).toEqual([]);
+});
+
+test('of logits without an end those of the CPU come, and of what are no numbers some token', () => {
+  const vocab = 1500;
+  const infinite = Float32Array.from({ length: vocab }, (_, i) => (i % 3 === 0 ? i % 7 : Number.NEGATIVE_INFINITY));
+  const logits = Float32Array.of(...infinite, ...infinite.map(() => Number.NaN));
+  const draws = (topP: number, topK: number): Draws => ({
+    temperatures: Float32Array.of(1, 1),
+    topPs: Float32Array.of(topP, topP),
+    topKs: Int32Array.of(topK, topK),
+    uniforms: Float32Array.of(0.7, 0.7),
+  });
+  const work = () =>
+    scope(() => {
+      const given = Tensor.from(logits, [2, vocab]);
+      const drawn = [draws(1, 0), draws(0.5, 0), draws(1, 900)].map(each => sample(given, each));
+      return { drawn, top: topTokens(given, 1000, Int32Array.of(1, 2)) };
+    });
+  const expected = byCpu(work);
+  const actual = work();
+  actual.drawn.forEach(({ tokens }, i) => {
+    expect(tokens[0]).toBe(expected.drawn[i].tokens[0]);
+    expect(tokens[1]).toBeLessThan(vocab);
+  });
+  expect(actual.top.tokens.slice(0, 1000)).toEqual(expected.top.tokens.slice(0, 1000));
+  expect(actual.top.targetRanks[0]).toBe(expected.top.targetRanks[0]);
+  expect(actual.top.targetLogprobs[0]).toBe(Number.NEGATIVE_INFINITY);
 });

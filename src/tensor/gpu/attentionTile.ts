@@ -23,11 +23,14 @@ export function stride(d: number): number {
   return d | 1;
 }
 
+/** The numbers that each of them has. */
 export const shape = { heads: 'u32', kvHeads: 'u32', scale: 'f32', blocks: 'u32' } as const;
 
+/** Shared memory for a head of a block's rows, by each of these names. */
 export const sharedRows = ({ size, d }: Tile, ...names: string[]) =>
   names.map(name => `var<workgroup> ${name}: array<f32, ${size * stride(d)}>;`).join('\n');
 
+/** The same for a score of each row and each key of a block. */
 export const sharedScores = ({ size }: Tile, ...names: string[]) =>
   names.map(name => `var<workgroup> ${name}: array<f32, ${size * size}>;`).join('\n');
 
@@ -59,6 +62,7 @@ export const eachDimension = ({ d }: Tile, body: string) => `
     ${d % lanes === 0 ? body : `if (j < ${d}u) { ${body} }`}
   }`;
 
+/** What `eachDimension` adds to. */
 export const zeros = ({ d }: Tile, name: string) => `var ${name} = array<f32, ${Math.ceil(d / lanes)}>();`;
 
 /** What a block of rows has in `table`, and where heads are in the tensors. @param heads how many share a block */
@@ -77,6 +81,7 @@ export const place = ({ d }: Tile, heads: 'heads' | 'kvHeads') => `
   let r = lane / ${lanes}u;
   let c = lane % ${lanes}u;`;
 
+/** The same of a block of queries: also the columns of its head, and of the keys and values that it has. */
 export const queryPlace = (tile: Tile) => `${place(tile, 'heads')}
   let head = number % p.heads;
   let headColumn = head * ${tile.d}u;

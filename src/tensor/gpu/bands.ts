@@ -7,6 +7,7 @@ import { groupsFor, type Shader, shader } from './shader.ts';
  */
 export const bandRows = 64;
 
+/** Bands of so many rows. */
 export function bands(rows: number): number {
   return Math.ceil(rows / bandRows);
 }

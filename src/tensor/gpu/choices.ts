@@ -6,7 +6,7 @@ export interface Choice {
   temperature: number;
   topP: number;
   topK: number;
-  /** In [0, 1): the only chance. */
+  /** In [0, 1]: the only chance. */
   uniform: number;
   /** The row of `masks` that says what may be drawn, or -1. */
   maskOf: number;
@@ -24,6 +24,8 @@ const settings = ['inverse', 'topP', 'topK', 'uniform', 'maskOf'] as const;
 
 /** Below 1 and below the vocabulary's size, which cuts something, they are as asked for. */
 const uncut = { topP: 2, topK: 2 ** 31 - 1 };
+/** The largest below 1: 1, to which a chance may be rounded, lies behind all tokens. */
+const lastChance = 1 - 2 ** -24;
 /** 1 / temperature, at which all but the largest logit weigh nothing; the first of these is drawn then. */
 const greedy = { inverse: 1e32, ...uncut, uniform: 0 };
 
@@ -33,7 +35,7 @@ function settingsOf({ temperature, topP, topK, uniform, maskOf }: Choice): Recor
     inverse: Math.min(1 / temperature, greedy.inverse),
     topP: topP < 1 ? topP : uncut.topP,
     topK: topK > 0 ? topK : uncut.topK,
-    uniform,
+    uniform: Math.min(uniform, lastChance),
     maskOf,
   };
 }
@@ -73,7 +75,7 @@ fn topKOf(row: u32) -> u32 { return u32(${settingPlace('topK')}); }
 fn uniformOf(row: u32) -> f32 { return bitcast<f32>(${settingPlace('uniform')}); }
 fn isCut(row: u32) -> bool { return topPOf(row) < 1.0 || topKOf(row) < p.vocab; }`;
 
-/** Less than any logit: of tokens that may not be drawn, and of those behind the last. */
+/** The least of logits: of tokens that may not be drawn, and of those behind the last. */
 export const never = '-3e38';
 
 /** In a program: e^((value − best) · inverse). */
@@ -86,7 +88,8 @@ fn weightOf(value: f32, best: f32, inverse: f32) -> f32 {
 /** In a program: the logit of a token of a row, if it may be drawn. `row` is the row's number among all, `at` where its logits begin. */
 export const allowedLogit = (isMasked: boolean) => `
 fn allowedLogit(row: u32, at: u32, token: u32) -> f32 {
-  let value = logits[at + token];
+  let given = logits[at + token];
+  let value = select(given, ${never}, given < ${never});
   ${
     isMasked
       ? `let mask = ${settingPlace('maskOf')};

@@ -29,6 +29,8 @@ export function gpuDevice(gpu: Gpu): Device {
     zero: id => memory.zero(memory.get(id)),
     write(id, data) {
       const tensor = memory.get(id);
+      const count = elementsOf(tensor.shape);
+      if (data.length !== count) throw new Error(`data has ${data.length} elements, the tensor ${count}`);
       if (tensor.dtype === 'bf16') writeRounded(memory, tensor, data as Float32Array);
       else memory.write(tensor, data as Float32Array | Int32Array);
     },

@@ -16,6 +16,7 @@ export interface LogitRows {
   params: { rows: number; firstRow: number; vocab: number; blocks: number };
 }
 
+/** What `LogitRows` tells programs. */
 export const logitParams = { rows: 'u32', firstRow: 'u32', vocab: 'u32', blocks: 'u32' } as const;
 
 /** All rows, so many at a time that what is made of them can be bound, too. */
@@ -201,6 +202,7 @@ export interface SortedBlocks {
   masses: GpuTensor;
 }
 
+/** The blocks of a part's rows, sorted, for as long as `work` takes. */
 export function withSorted(
   memory: GpuMemory,
   { logits, params }: LogitRows,

@@ -48,6 +48,9 @@ const passing = (at: string, count: string, start: string, goal: string, weight:
   }`;
 };
 
+/** Lets numbers of tokens, which masses are divided by, be finite. */
+const leastWeight = '1e-30';
+
 const shares = `var<workgroup> shares: array<f32, ${threadsPerGroup}>;`;
 
 /** Of the rows that are not cut. */
@@ -122,14 +125,16 @@ fn threshold(lane: u32, row: Row, mass: f32, isReached: bool, count: f32) -> f32
   let mass = topPOf(row) * above(lane, whole, ${never}, true).x;
   let least = threshold(lane, whole, mass, true, most);
   let better = above(lane, whole, least, false);
+  let reached = above(lane, whole, least, true);
   let weight = weightOf(least, whole.best, whole.inverse);
-  let equals = max(1.0, min(ceil((mass - better.x) / max(weight, 1e-37)), most - better.y));
+  let wanted = ceil((mass - better.x) / max(weight, ${leastWeight}));
+  let equals = clamp(wanted, 1.0, min(most, reached.y) - better.y);
   let goal = uniformOf(row) * (better.x + equals * weight);
   let value = max(least, threshold(lane, whole, goal, false, 3e38));
   let before = above(lane, whole, value, false);
   let others = above(lane, whole, value, true).y - before.y;
   let last = select(others, equals, value == least) - 1.0;
-  let nth = clamp(floor((goal - before.x) / max(weightOf(value, whole.best, whole.inverse), 1e-37)), 0.0, last);
+  let nth = clamp(floor((goal - before.x) / max(weightOf(value, whole.best, whole.inverse), ${leastWeight})), 0.0, last);
   ${passing(
     'block',
     'p.blocks',
@@ -140,7 +145,8 @@ fn threshold(lane: u32, row: Row, mass: f32, isReached: bool, count: f32) -> f32
   let logSum = logSumOf(lane, own);
   if (lane == 0u) {
     let sorted = ${sortedPlace('own', 'block')};
-    tokens[p.tokens + row] = order[p.order + sorted + countOf(sorted, value, false) + u32(nth - blockBefore)];
+    let token = order[p.order + sorted + countOf(sorted, value, false) + u32(nth - blockBefore)];
+    tokens[p.tokens + row] = min(token, i32(p.vocab) - 1); // logits that are no numbers have no order
     logprobs[p.logprobs + row] = value - logSum;
   }`,
 });

@@ -1,5 +1,5 @@
 import type { Device } from '../device.ts';
-import { type Choice, weightOf, withChoices } from './choices.ts';
+import { type Choice, never, weightOf, withChoices } from './choices.ts';
 import {
   blockLength,
   blockPlace,
@@ -47,7 +47,7 @@ const rankTargets = shader('ranks of targets', {
   let value = logits[p.logits + own * p.vocab + u32(targets[p.targets + row])];
   var better = 0.0;
   for (var block = lane; block < p.blocks; block += ${threadsPerGroup}u) {
-    better += f32(countOf(${sortedPlace('own', 'block')}, value, false));
+    better += f32(countOf(${sortedPlace('own', 'block')}, max(value, ${never}), false));
   }
   better = sumOf(lane, better);
   if (lane == 0u) {

@@ -19,6 +19,7 @@ import { formatPlan } from '../../src/train/planText.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
 import { openKit } from '../../src/worlds/kit.ts';
 import { cli } from '../cli.ts';
+import { compiledModule } from './compiledModule.ts';
 
 const { XDG_CACHE_HOME } = process.env;
 const cache = mkdtempSync(join(tmpdir(), 'sod-packages-'));
@@ -40,7 +41,13 @@ afterAll(() => {
   else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME;
 });
 
-function wheel(name: string, version: string, needs: string[], files: Record<string, string>): void {
+function wheel(
+  name: string,
+  version: string,
+  needs: string[],
+  files: Record<string, string | Uint8Array>,
+  tag = 'py3-none-any',
+): string {
   const header = [
     'Metadata-Version: 2.1',
     `Name: ${name}`,
@@ -48,8 +55,12 @@ function wheel(name: string, version: string, needs: string[], files: Record<str
     ...needs.map(need => `Requires-Dist: ${need}`),
   ];
   const all = { ...files, [`${name}-${version}.dist-info/METADATA`]: `${header.join('\n')}\n\nRequires-Dist: prose\n` };
-  const contents = Object.fromEntries(Object.entries(all).map(([path, text]) => [path, strToU8(text)]));
-  writeFileSync(join(wheels, `${name}-${version}-py3-none-any.whl`), zipSync(contents, { mtime: '2020-01-01' }));
+  const contents = Object.fromEntries(
+    Object.entries(all).map(([path, content]) => [path, typeof content === 'string' ? strToU8(content) : content]),
+  );
+  const file = join(wheels, `${name}-${version}-${tag}.whl`);
+  writeFileSync(file, zipSync(contents, { mtime: '2020-01-01' }));
+  return file;
 }
 
 describe('adding', () => {
@@ -148,6 +159,32 @@ importlib.resources.files('tiny_thing').joinpath('words.txt').read_text()`;
       expect(output).toMatch(/OSError|PermissionError/);
     }
     await session.close();
+  });
+});
+
+describe('compiled modules', () => {
+  const poolWith = (code: Uint8Array) => {
+    const files = {
+      'tiny_code/__init__.py': 'def later():\n    from tiny_code import _compiled\n    return _compiled',
+      'tiny_code/_compiled.cpython-314-wasm32-emscripten.so': code,
+    };
+    const path = wheel('tiny_code', '1.0', [], files, 'cp314-cp314-pyemscripten_2026_0_wasm32');
+    return new PythonPool({ packages: { wheels: [{ path, sha256: '' }], modules: ['tiny_code'] } });
+  };
+
+  test('are loaded before the boundary is closed, also those that a package imports when it needs them', async () => {
+    const pool = poolWith(compiledModule('_compiled'));
+    const output = expect.stringMatching(/^<module 'tiny_code._compiled' from .*\.so'>\n$/);
+    expect(await pool.runProgram('import tiny_code\nprint(tiny_code.later())', '')).toEqual({ output });
+    await pool.close();
+  });
+
+  test('that hold JavaScript, which the linker would run, are refused', async () => {
+    const pool = poolWith(compiledModule('_compiled', '__em_js__evil'));
+    await expect(pool.ready()).rejects.toThrow(
+      /tiny_code-1.0.* cannot be used in the sandbox: .*\.so in it runs JavaScript/,
+    );
+    await pool.close();
   });
 });
 

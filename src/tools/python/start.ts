@@ -47,8 +47,9 @@ export async function startPyodide(options: StartOptions): Promise<[PyodideAPI, 
   const initialBytes = Math.floor(snapshot.length / 65_536) * 65_536;
   return withBoundary({ ...options, initialBytes }, async () => {
     const pyodide = await load({ _loadSnapshot: snapshot });
-    installPackages(pyodide, packages);
-    if (!isPure) importPackages(pyodide, packages, memoryBytes);
+    const compiled = installPackages(pyodide, packages);
+    // Compiled code can be loaded now or never: packages import some of theirs when it is first used, as numpy does numpy.random.
+    if (!isPure) importModules(pyodide, [...packages.modules, ...compiled], memoryBytes);
     return pyodide;
   });
 }
@@ -64,7 +65,7 @@ function load(options: Parameters<typeof loadPyodide>[0]): Promise<PyodideAPI> {
   });
 }
 
-function importPackages(pyodide: PyodideAPI, { modules }: PythonPackages, memoryBytes: number): void {
+function importModules(pyodide: PyodideAPI, modules: string[], memoryBytes: number): void {
   try {
     pyodide.runPython(preparation(modules));
   } catch (error) {

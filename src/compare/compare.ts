@@ -62,9 +62,9 @@ export async function trainAndMeasure(
   const titled = (name: string, seed: number) => (plan.seeds.length > 1 ? `${name}, seed ${seed}` : name);
   return untilStopped(control.signal, async () => {
     const trained = trainer(control, plan.stages.length + plan.methods.length * plan.seeds.length);
-    await trainStages(plan, trained);
     const measuring = await Measuring.of(plan, control);
     try {
+      await trainStages(plan, trained);
       const evaluations = new Map<string, Evaluation[]>();
       for (const [s, seed] of plan.seeds.entries()) {
         for (const { name } of plan.methods) {

@@ -27,9 +27,9 @@ export async function tune(plan: Plan, control: CompareControl & { out: string }
   const { learningRates, seed, ...settings } = tuning;
   return untilStopped(control.signal, async () => {
     const trained = trainer(control, plan.stages.length + plan.methods.length * learningRates.length);
-    await trainStages(plan, trained);
     const measuring = await Measuring.of(plan, control);
     try {
+      await trainStages(plan, trained);
       const results: Tuned[] = [];
       for (const { name } of plan.methods) {
         const averages: Tuned['averages'] = [];

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { type CompareOptions, compare } from '../../src/compare/compare.ts';
 import { readPlan } from '../../src/compare/plan.ts';
@@ -10,6 +10,8 @@ import { UserError } from '../../src/errors.ts';
 import type { Evaluation } from '../../src/eval/evaluate.ts';
 import type { Report } from '../../src/report/report.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
+import { TestHub } from '../hub/server.ts';
+import { smallModels } from '../madeOnce.ts';
 
 const init = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
 const supervised = {
@@ -136,6 +138,34 @@ test('every method is trained for every seed from the same checkpoint, measured,
   expect(readFileSync(join(out, 'report.html'), 'utf8')).toBe(report);
 });
 
+test('the student may come from the Hub: it is measured as it is there, too', async () => {
+  const hub = await new TestHub().start();
+  onTestFinished(() => hub.close());
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const cache = temporaryFolder();
+  for (const [name, value] of Object.entries({ HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: cache, HF_HUB_OFFLINE: '' })) {
+    vi.stubEnv(name, value);
+  }
+  const { student } = await smallModels();
+  const file = (path: string) => ({ content: readFileSync(join(student, path)), isLarge: path.endsWith('s') });
+  hub.commit('models/org/student', Object.fromEntries(readdirSync(student).map(path => [path, file(path)])));
+
+  const stages = { start: { recipe: 'start.yaml' } };
+  const only = { methods: { grpo: { method: 'grpo' } }, ablations: {}, seeds: [3], tune: undefined };
+  const comparison = comparisonFile({ stages, teacher: 'start', ...only });
+  const training = { demonstrations: 4, epochs: 1, batchSize: 4 };
+  writeFileSync(join(comparison, '../start.yaml'), stringify({ method: 'sft', model: 'hf:org/student', training }));
+  writeFileSync(join(comparison, '../shared.yaml'), stringify({ ...shared, world: 'shop' }));
+  const out = temporaryFolder();
+  const plan = readPlan(comparison, join(out, 'full'), { quick: false });
+  const rows = await compare(plan, control(out));
+  expect(rows!.map(({ method }) => method)).toEqual(['teacher', 'vanilla', 'sft', 'grpo']);
+  const vanilla = join(plan.stages[0].runDir, 'vanilla-eval-3.json');
+  expect(JSON.parse(readFileSync(vanilla, 'utf8')).settings).toMatchObject({ tasks: 2, k: 2, seed: 3 });
+  const kept = readdirSync(cache, { recursive: true, encoding: 'utf8' }).filter(path => /evaluations/.test(path));
+  expect(kept).toEqual([]);
+});
+
 test('tuning trains each method at each rate with a seed of its own, and names the best', async () => {
   const plan = readPlan(file, join(out, 'full'), { quick: false, only: ['grpo', 'sod'] });
   const tuned = await tune(plan, control(out));
@@ -181,6 +211,18 @@ test.each([
   const read = () => readPlan(file, 'runs', { quick: false, ...options });
   expect(read).toThrow(UserError);
   expect(read).toThrow(expected);
+});
+
+test('methods that learn from a dataset are refused before anything is trained', async () => {
+  const file = comparisonFile();
+  writeFileSync(join(file, '../shared.yaml'), stringify({ ...shared, dataset: 'problems.jsonl' }));
+  const runs: string[] = [];
+  const plan = readPlan(file, temporaryFolder(), { quick: false });
+  const refused = compare(plan, control(temporaryFolder(), { onRun: name => runs.push(name) }));
+  await expect(refused).rejects.toThrow(
+    /^a comparison measures models in the world of its recipe, which names a dataset/,
+  );
+  expect(runs).toEqual([]);
 });
 
 const diagnostics = { reward: 0, accuracy: 0, toolTurns: 2, toolSuccessRate: 0.5, responseTokens: 10 };

@@ -6,6 +6,7 @@ import type { Engine } from '../engine/types.ts';
 import { UserError } from '../errors.ts';
 import { stringifyJson } from '../json.ts';
 import { type AgentOptions, agentOf, withAgent } from './agentOptions.ts';
+import { checkpointHelp, checkpointHere } from './checkpointArgument.ts';
 import { type DeviceOption, withDevice } from './deviceOption.ts';
 import { harmless } from './harmless.ts';
 import { type SamplingOptions, withSampling } from './samplingOptions.ts';
@@ -18,7 +19,7 @@ export const chatCommand = () =>
       withAgent(
         new Command('chat')
           .description('Talk to a model in the terminal, its tools live.')
-          .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file'),
+          .argument('<checkpoint>', checkpointHelp),
       ),
     ),
     2048,
@@ -37,7 +38,8 @@ In the conversation:
   /messages  the dialogue as JSON        /exit      leave (or Ctrl-D)
 Ctrl-C stops an answer, which is then forgotten, and not the program.`,
     )
-    .action(async (checkpoint: string, options: Options) => {
+    .action(async (given: string, options: Options) => {
+      const checkpoint = await checkpointHere(given);
       const [{ LocalEngine }, { loadChat }, { ChatSession }] = await Promise.all([
         import('../engine/local/engine.ts'),
         import('../text/loadChat.ts'),

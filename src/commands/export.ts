@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { UserError } from '../errors.ts';
 import type { Dtype } from '../model/dtype.ts';
+import { checkpointHelp, checkpointHere } from './checkpointArgument.ts';
 import { interruptible } from './interrupt.ts';
 
 interface Options {
@@ -16,7 +17,7 @@ interface Options {
 export const exportCommand = () =>
   new Command('export')
     .description('Write a model in the format of other programs.')
-    .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
+    .argument('<checkpoint>', checkpointHelp)
     .addOption(new Option('--format <format>', 'of the model').choices(['gguf', 'safetensors']).default('gguf'))
     .addOption(
       new Option('--type <type>', "of the weights (default: the checkpoint's own)").choices([
@@ -37,7 +38,7 @@ Examples:
   sod export runs/mine/final --format safetensors --type bf16 --out my-model
   sod export model-q8_0.gguf --format safetensors         a GGUF file as a folder that can be trained`,
     )
-    .action(async (checkpoint: string, options: Options) => {
+    .action(async (given: string, options: Options) => {
       const [{ readCheckpoint, writeCheckpoint }, { ownType, writeGguf }, { modelName }] = await Promise.all([
         import('../checkpoint/checkpoint.ts'),
         import('../gguf/write.ts'),
@@ -46,6 +47,7 @@ Examples:
       if (options.format === 'safetensors' && options.type === 'q8_0') {
         throw new UserError('safetensors has no q8_0; take --type f32, f16 or bf16, or --format gguf');
       }
+      const checkpoint = await checkpointHere(given);
       const model = readCheckpoint(checkpoint);
       try {
         const name = options.name ?? modelName(checkpoint);

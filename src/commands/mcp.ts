@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { Command } from 'commander';
 import type { Engine } from '../engine/types.ts';
 import { type AgentOptions, agentOf, withAgent } from './agentOptions.ts';
+import { checkpointHelp, checkpointHere } from './checkpointArgument.ts';
 import { type DeviceOption, withDevice } from './deviceOption.ts';
 import { interruptible } from './interrupt.ts';
 import { positiveInteger } from './options.ts';
@@ -23,7 +24,7 @@ export const mcpCommand = () =>
       withAgent(
         new Command('mcp')
           .description('Offer a model with its tools as one tool, to other agents, by the Model Context Protocol.')
-          .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
+          .argument('<checkpoint>', checkpointHelp)
           .option('--name <name>', 'what others call the tool', 'ask_agent')
           .option('--description <text>', 'what they are told of it (default: the names of its own tools)')
           .option('--at-once <count>', 'tasks under way at the same time', positiveInteger, 16),
@@ -41,8 +42,9 @@ Examples:
 Speaks over standard input and output, and is started by the program that asks: in its list of MCP servers, the command is "sod" (or
 npx) and the rest its arguments. It ends when its input does; what it has to say beside goes to standard error.`,
     )
-    .action(async (checkpoint: string, options: Options) => {
+    .action(async (given: string, options: Options) => {
       const wire = takeOutput();
+      const checkpoint = await checkpointHere(given);
       const [
         { LocalEngine },
         { loadChat },

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Engine } from '../engine/types.ts';
+import { checkpointHelp, checkpointHere } from './checkpointArgument.ts';
 import { type DeviceOption, withDevice } from './deviceOption.ts';
 import { positiveInteger } from './options.ts';
-import { showDownload } from './showDownload.ts';
 
 /** Which model is sampled, where it is computed, and how much at a time. */
 export interface PolicyOptions extends DeviceOption {
@@ -12,7 +12,7 @@ export interface PolicyOptions extends DeviceOption {
 
 export function withPolicy(command: Command): Command {
   return withDevice(command)
-    .argument('<checkpoint>', 'folder of a model in Hugging Face layout, GGUF file, or hf: and its name on the Hub')
+    .argument('<checkpoint>', checkpointHelp)
     .option('--server <url>', 'sample the model that a server has, such as http://127.0.0.1:8000; see below')
     .option('--concurrency <count>', 'trajectories under way at the same time', positiveInteger, 64);
 }
@@ -35,9 +35,7 @@ export async function openPolicy(
   checkpoint: string,
   { server, concurrency, device }: PolicyOptions,
 ): Promise<OpenPolicy> {
-  const { localCheckpoint } = await import('../checkpoint/reference.ts');
-  const control = { onDownload: showDownload, onNotice: console.error };
-  const folder = await localCheckpoint(checkpoint, control, { weights: server === undefined });
+  const folder = await checkpointHere(checkpoint, { weights: server === undefined });
   if (server === undefined) {
     const { LocalEngine } = await import('../engine/local/engine.ts');
     return { engine: await LocalEngine.start({ device, onNotice: console.error }), folder };

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Sampler } from '../engine/types.ts';
+import { checkpointHelp, checkpointHere } from './checkpointArgument.ts';
 import { type DeviceOption, withDevice } from './deviceOption.ts';
 import { interruptible } from './interrupt.ts';
 import { nonNegativeInteger } from './options.ts';
@@ -17,7 +18,7 @@ export const runCommand = () =>
       withTools(
         new Command('run')
           .description("Watch a model solve one of a world's held-out tasks with its tools.")
-          .argument('<checkpoint>', 'folder of a model in Hugging Face layout, or a GGUF file')
+          .argument('<checkpoint>', checkpointHelp)
           .option('--world <world>', 'where the tasks and tools come from', 'shop')
           .option('--task <index>', 'which held-out task', nonNegativeInteger, 0),
       ),
@@ -33,7 +34,8 @@ Examples:
 
 Prints the dialogue as it goes on: the prompt, each turn of the model, each tool's answer, and whether the result is right.`,
     )
-    .action(async (checkpoint: string, options: Options) => {
+    .action(async (given: string, options: Options) => {
+      const checkpoint = await checkpointHere(given);
       const [{ LocalEngine }, { loadChat }, { openWorld }, { tasksOf }, { judge }, { rollout }] = await Promise.all([
         import('../engine/local/engine.ts'),
         import('../text/loadChat.ts'),

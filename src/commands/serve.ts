@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../errors.ts';
 import type { NamedAdapter } from '../serve/adapters.ts';
 import { type AgentOptions, agentOf, withAgent } from './agentOptions.ts';
+import { checkpointHelp, checkpointHere } from './checkpointArgument.ts';
 import { type DeviceOption, deviceOption } from './deviceOption.ts';
 import { interruptible } from './interrupt.ts';
 import { byteCount, nonNegativeInteger, portNumber, positiveInteger, positiveNumber } from './options.ts';
@@ -32,10 +33,7 @@ export const serveCommand = () =>
       .description(
         "Serve a model, or an agent with its tools, by OpenAI's API, to the clients that you already have; or be trained, by Tinker's.",
       )
-      .argument(
-        '<checkpoint...>',
-        'folder of a model in Hugging Face layout, or a GGUF file; with --tinker, of several',
-      )
+      .argument('<checkpoint...>', `${checkpointHelp}; with --tinker, several`)
       .option('--tinker', 'the Tinker API: clients train copies of the models, sample from them and save them')
       .option('--state <folder>', 'with --tinker, where they are saved', 'runs/tinker')
       .option('--port <port>', 'port to listen on', portNumber, 8000)
@@ -94,10 +92,12 @@ or --mcp an agent answers at /v1/responses: its tools run here, each answer with
 /api/v1 is served, to recipes with "engine: {kind: tinker, url: …}" and to Tinker's SDK, whose keys begin with tml-. Ctrl-C lets
 answers under way finish.`,
     )
-    .action(async (checkpoints: string[], options: Options) => {
+    .action(async (given: string[], options: Options) => {
       if (!['auto', 'f32', 'bf16'].includes(options.dtype)) {
         throw new UserError(`--dtype is ${options.dtype}; it must be auto, f32 or bf16`);
       }
+      const checkpoints: string[] = [];
+      for (const checkpoint of given) checkpoints.push(await checkpointHere(checkpoint));
       const server = options.tinker ? await startTinker(checkpoints, options) : await start(checkpoints, options);
       await interruptible(
         signal => once(signal, 'abort'),

@@ -10,13 +10,16 @@ import { datasetsOf, type Recipe } from './recipe.ts';
 import { openTrainingData } from './trainingData.ts';
 
 /**
- * What a recipe's datasets hold and what of them would be left out, in lines; none where it has none, or they are not here.
+ * What a recipe's datasets hold and what of them would be left out, in lines; none where it has none, or they are on the Hub. A
+ * file that is not here yet is named.
  * @throws UserError if the run would refuse it.
  */
 export async function planData(recipe: Recipe): Promise<string[]> {
   const datasets = datasetsOf(recipe);
-  const areHere = datasets.every(({ source }) => !hubName(source) && existsSync(source));
-  if (datasets.length === 0 || !areHere) return [];
+  const local = datasets.map(({ source }) => source).filter(source => !hubName(source));
+  const missing = local.filter(source => !existsSync(source));
+  if (missing.length > 0) return [`no dataset yet in ${missing.join(' and ')}`];
+  if (datasets.length === 0 || local.length < datasets.length) return [];
   const notices: string[] = [];
   // Nothing is run: packages that its code would need may be missing, and servers.
   const unarmed = { ...recipe, mcp: [], tool: { ...withoutPlace(recipe.tool), packages: [] } };

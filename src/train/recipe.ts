@@ -103,7 +103,9 @@ function withNamedTeachers(recipe: Recipe, source: string): Recipe {
  * @throws UserError if the file cannot be read or the recipe is not valid.
  */
 export async function loadRecipe(file: string, ...overrides: Section[]): Promise<Recipe> {
-  return atAbsolutePaths(parseRecipe(overrides.reduce(merge, readSection(file)), file));
+  const written = readSection(file);
+  if ('stages' in written) throw new UserError(`${file} is a comparison, not a recipe: it is for sod compare`);
+  return atAbsolutePaths(parseRecipe(overrides.reduce(merge, written), file));
 }
 
 /**

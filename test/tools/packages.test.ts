@@ -1,15 +1,15 @@
-import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { strToU8, zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Traces } from '../../bench/sandbox/traces.ts';
 import { addPackages } from '../../src/tools/packages/add.ts';
-import { lockedPackage, refuseOther } from '../../src/tools/packages/release.ts';
+import { lockedPackage, sha256 } from '../../src/tools/packages/release.ts';
 import { keptPackages, packagesFolder, packagesOf } from '../../src/tools/packages/store.ts';
 import { toolPresets } from '../../src/tools/profile.ts';
 import { PythonPool } from '../../src/tools/python/pool.ts';
@@ -63,6 +63,20 @@ function wheel(
   return file;
 }
 
+/** Arguments of Node for a sod whose Pyodide has this lock file: everything else is linked to. */
+function ofRelease(lock: object): string[] {
+  const root = mkdtempSync(join(cache, 'release-'));
+  const link = (from: string, to: string, but: string) => {
+    mkdirSync(join(root, to), { recursive: true });
+    for (const name of readdirSync(from)) if (name !== but) symlinkSync(resolve(from, name), join(root, to, name));
+  };
+  link('node_modules', 'node_modules', 'pyodide');
+  link('node_modules/pyodide', 'node_modules/pyodide', 'pyodide-lock.json');
+  writeFileSync(join(root, 'node_modules/pyodide/pyodide-lock.json'), JSON.stringify(lock));
+  symlinkSync(dirname(cli), join(root, 'dist'));
+  return ['--preserve-symlinks', '--preserve-symlinks-main', join(root, 'dist', basename(cli))];
+}
+
 describe('adding', () => {
   test('refuses what is not the file of the lock file, and then keeps nothing', async () => {
     const folder = mkdtempSync(join(cache, 'false-'));
@@ -71,13 +85,6 @@ describe('adding', () => {
     await expect(addPackages(['sympy'], { from: folder })).rejects.toThrow(/has no wheel of sympy .* expected sympy-1/);
     await expect(addPackages(['tiny-thing', 'numpy'], { from: wheels })).rejects.toThrow(/no wheel of numpy/);
     expect(keptPackages()).toEqual([]);
-  });
-
-  test('takes what has the hash of the lock file', () => {
-    const bytes = strToU8('a wheel');
-    const locked = { sha256: createHash('sha256').update(bytes).digest('hex') };
-    expect(() => refuseOther(locked, bytes, 'a.whl')).not.toThrow();
-    expect(() => refuseOther(locked, bytes.with(3, 0), 'a.whl')).toThrow(/^a.whl is not the file/);
   });
 
   test('from a mirror asks for the file of the lock file, and checks what it gets', async () => {
@@ -94,6 +101,23 @@ describe('adding', () => {
     server.close();
     expect(asked).toEqual(['numpy', 'mpmath'].map(name => `/full/${lockedPackage(name)!.file_name}`));
     expect(keptPackages()).toEqual([]);
+  });
+
+  test('from a mirror takes what has the hash of the lock file, with what it depends on', async () => {
+    const locked = (name: string, depends: string[]) => {
+      const [file_name] = readdirSync(wheels).filter(file => file.startsWith(name));
+      const hash = sha256(readFileSync(join(wheels, file_name)));
+      return { name, version: file_name.split('-')[1], file_name, sha256: hash, depends, imports: [name] };
+    };
+    const packages = { 'tiny-thing': locked('tiny_thing', ['tiny_helper']), 'tiny-helper': locked('tiny_helper', []) };
+    const release = createServer(({ url }, response) => response.end(readFileSync(join(wheels, basename(url!)))));
+    await new Promise<void>(resolve => release.listen(0, '127.0.0.1', resolve));
+    const from = `http://127.0.0.1:${(release.address() as AddressInfo).port}`;
+    const command = ['packages', 'add', 'Tiny.Thing', '--from', from];
+    const env = { ...process.env, XDG_CACHE_HOME: join(cache, 'of-release') };
+    const { stdout } = await promisify(execFile)(process.execPath, [...ofRelease({ packages }), ...command], { env });
+    release.close();
+    expect(stdout).toBe('tiny-thing 1.0\ntiny-helper 2.0\n');
   });
 
   test('takes pure-Python wheels of a folder with what they always depend on', async () => {

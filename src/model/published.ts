@@ -35,5 +35,6 @@ export const publishedConfigs: Record<string, Record<string, unknown>> = {
   'Qwen/Qwen3-0.6B': qwen3Small,
   'Qwen/Qwen3-1.7B': { ...qwen3Small, hidden_size: 2048, intermediate_size: 6144 },
   'Qwen/Qwen3-4B': qwen3Large,
+  'youngzhong/SOD-0.6B': qwen3Small,
   'youngzhong/SOD-GRPO_teacher-4B': qwen3Large,
 };

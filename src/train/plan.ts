@@ -2,6 +2,7 @@ import { readShape } from '../checkpoint/shape.ts';
 import { activationBytes } from '../engine/local/pass.ts';
 import { UserError } from '../errors.ts';
 import { parseBenchmarks } from '../eval/benchmarks.ts';
+import { cachedModel } from '../hub/cachedModel.ts';
 import { hubName } from '../hubName.ts';
 import type { Method } from '../methods/method.ts';
 import { type ModelConfig, parameterCount, parseConfig } from '../model/config.ts';
@@ -252,13 +253,19 @@ function staleSequences({ training, rollout }: OnPolicyRecipe): number {
   return rollout.ahead * (training.iterations - 1) * training.promptsPerIteration * rollout.groupSize;
 }
 
-/** The shape of a model: of its folder, of what is published under its name, or of what it will be made from; undefined where it is not there yet. */
+/**
+ * The shape of a model: of its folder, of what the Hub's cache has or is published under its name, or of what it will be made from;
+ * undefined where it is not there yet.
+ */
 function shapeOf(checkpoint: string, base?: string): ModelConfig | undefined {
   const name = hubName(checkpoint);
   if (name) {
+    const cached = cachedModel(name, 'main');
+    const shape = cached && readShape(cached);
+    if (shape) return shape;
     if (publishedConfigs[name]) return parseConfig(publishedConfigs[name], name);
     throw new UserError(
-      `the shape of ${checkpoint} is not known without network; download it and name its folder. ` +
+      `the shape of ${checkpoint} is not known without network before it was downloaded, as by sod chat ${checkpoint}. ` +
         `Known are ${Object.keys(publishedConfigs).join(', ')}`,
     );
   }

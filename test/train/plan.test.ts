@@ -1,6 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { readShape } from '../../src/checkpoint/shape.ts';
 import type { Section } from '../../src/train/overrides.ts';
 import { planTraining, type TrainingPlan } from '../../src/train/plan.ts';
 import { formatPlan } from '../../src/train/planText.ts';
@@ -164,6 +165,18 @@ test('rollouts ahead: that they are, and one more pass over all of them but the 
   const [dollars, more] = [await costs(0), await costs(1)].map(({ engine }) => engine!.cost![0].dollars);
   const { iterations, sequences, maxTokens } = await costs(1);
   expect(more - dollars).toBeCloseTo((sequences * (1 - 1 / iterations) * maxTokens) / 1e6, 6);
+});
+
+test('what the Hub’s cache has is planned by its own shape', async () => {
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const cache = temporaryFolder();
+  vi.stubEnv('HF_HUB_CACHE', cache);
+  const [folder, commit] = [join(cache, 'models--some--model'), '0123456789'.repeat(4)];
+  for (const path of ['refs', 'snapshots']) mkdirSync(join(folder, path), { recursive: true });
+  writeFileSync(join(folder, 'refs/main'), commit);
+  cpSync('test/vectors/llama-tiny', join(folder, 'snapshots', commit), { recursive: true });
+  const { model } = await planTraining(parseRecipe({ method: 'grpo', model: 'hf:some/model' }));
+  expect(model).toEqual(readShape('test/vectors/llama-tiny'));
 });
 
 test('what is not known is named; without network nothing remote is trained, and no run begins', async () => {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defaultPromptTokens } from '../agent/rollout.ts';
 import { type RolloutsOptions, rollouts } from '../agent/rollouts.ts';
+import { sharingPrompt } from '../agent/sharedPrompt.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Sampler } from '../engine/types.ts';
 import { type RolloutDiagnostics, rolloutDiagnostics } from '../methods/diagnostics.ts';
@@ -74,9 +75,10 @@ export async function evaluate(
   const indices = Array.from({ length: settings.tasks }, (_, index) => firstTask + index);
   const tasks = await tasksOf(world, 'test', indices, control.signal);
   refuseLongPrompts(world, tasks, chat, settings.maxPromptTokens ?? defaultPromptTokens);
+  const policy = { chat: sharingPrompt(chat), sampler };
   const requests = tasks.flatMap((task, position) =>
     Array.from({ length: k }, (_, sample) =>
-      judgedRollout({ chat, sampler }, world, task, settings, Random.of(seed, 'eval', position, sample).uint32()),
+      judgedRollout(policy, world, task, settings, Random.of(seed, 'eval', position, sample).uint32()),
     ),
   );
   const trajectories = await rollouts(requests, {

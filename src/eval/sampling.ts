@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Rollout } from '../agent/rollout.ts';
 import { eachRollout, type RolloutsOptions } from '../agent/rollouts.ts';
+import { sharingPrompt } from '../agent/sharedPrompt.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Sampler } from '../engine/types.ts';
@@ -98,10 +99,12 @@ export async function sampleMissing<T>(
     for (const index of indices) yield world.task(split, index);
   };
   refuseLongPrompts(world, asked(), policy.chat, settings.maxPromptTokens);
+  const { sampler } = policy;
+  const chat = sharingPrompt(policy.chat);
   const requests = function* () {
     for (const { run, task: index, sample } of places) {
       const seed = Random.of(settings.seed, 'sample', run, index, sample).uint32();
-      yield judgedRollout(policy, world, world.task(split, index), settings, seed);
+      yield judgedRollout({ chat, sampler }, world, world.task(split, index), settings, seed);
     }
   };
   await eachRollout(requests(), control, (trajectory, i) => {

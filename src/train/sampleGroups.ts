@@ -1,4 +1,5 @@
 import { eachRollout } from '../agent/rollouts.ts';
+import { sharingPrompt } from '../agent/sharedPrompt.ts';
 import type { Trajectory } from '../agent/trajectory.ts';
 import type { Task } from '../data/task.ts';
 import type { Sampler } from '../engine/types.ts';
@@ -27,11 +28,12 @@ export async function sampleGroups(
   recipe: OnPolicyRecipe,
   tasks: readonly Task[],
   batch: number,
-  { sampler, chat, world, signal }: Pick<SamplingContext, 'chat' | 'world' | 'signal'> & { sampler: Sampler },
+  { sampler, world, signal, ...policy }: Pick<SamplingContext, 'chat' | 'world' | 'signal'> & { sampler: Sampler },
   { onTrajectory, onGroup }: SamplingListener = {},
 ): Promise<Trajectory[][]> {
   const { seed, rollout } = recipe;
   const { groupSize, temperature, topP, concurrency } = rollout;
+  const chat = sharingPrompt(policy.chat);
   const requests = tasks.flatMap((task, position) =>
     Array.from({ length: groupSize }, (_, sample) => ({
       task,

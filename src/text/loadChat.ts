@@ -91,7 +91,7 @@ function makeChat(
     parse: tokens => {
       const ended = stopTokens.includes(tokens[tokens.length - 1]);
       const turn = reader();
-      for (const token of tokens) turn.push(token);
+      turn.pushAll(tokens);
       turn.end();
       return { text: decode(ended ? tokens.slice(0, -1) : tokens), ...turn.turn };
     },

@@ -60,17 +60,28 @@ export class TurnReader {
   }
 
   push(token: number): TurnDelta[] {
-    if (this.#stopTokens.includes(token)) return [];
-    const thought = this.#thought?.push(token);
-    if (thought === undefined) return this.#text.push(this.#said(this.#tokens.push(token)));
-    this.#reasoning += thought;
-    this.#speaks = false;
+    const { thought, said } = this.#read(token);
+    if (thought === undefined) return said === undefined ? [] : this.#text.push(said);
     return [{ kind: 'thought', text: thought }];
+  }
+
+  /** All tokens of a turn at once, of whose deltas nobody is told: its text is looked through once. */
+  pushAll(tokens: readonly number[]): void {
+    this.#text.push(tokens.map(token => this.#read(token).said ?? '').join(''));
   }
 
   /** To be called when no more tokens come. */
   end(): TurnDelta[] {
     return [...this.#text.push(this.#said(this.#tokens.end())), ...this.#text.end()];
+  }
+
+  #read(token: number): { thought?: string; said?: string } {
+    if (this.#stopTokens.includes(token)) return {};
+    const thought = this.#thought?.push(token);
+    if (thought === undefined) return { said: this.#said(this.#tokens.push(token)) };
+    this.#reasoning += thought;
+    this.#speaks = false;
+    return { thought };
   }
 
   #said(text: string): string {

@@ -46,36 +46,34 @@ async function run(
   const args = checked(tool, plainNumbers(call.arguments));
   if ('problems' in args) return { observation: invalidArguments(tool, args.problems), error: 'invalid_arguments' };
 
-  const limit = new AbortController();
-  const timer = tool.limitsTime ? undefined : setTimeout(() => limit.abort(), timeoutMs);
-  const stop = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;
-  const stopped = rejection(stop);
+  const stop = new AbortController();
+  const timer = tool.limitsTime ? undefined : setTimeout(() => stop.abort(), timeoutMs);
+  // Not AbortSignal.any, which takes longer than many a call.
+  const follow = () => stop.abort(signal!.reason);
+  signal?.addEventListener('abort', follow, { once: true });
+  const stopped = rejection(stop.signal);
   try {
-    const work = (async () => tool.execute(args.valid, stop))();
-    return { observation: await Promise.race([work, stopped.promise]) };
+    const work = (async () => tool.execute(args.valid, stop.signal))();
+    return { observation: await Promise.race([work, stopped]) };
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof ThreadError || error instanceof ToolLost) throw error;
-    if (limit.signal.aborted) {
+    if (stop.signal.aborted) {
       return { observation: `Error: ${tool.name} did not answer within ${timeoutMs / 1000} s.`, error: 'timeout' };
     }
     if (error instanceof ToolError) return { observation: error.message, error: error.kind };
     return { observation: `Error: ${error instanceof Error ? error.message : String(error)}`, error: 'exception' };
   } finally {
     clearTimeout(timer);
-    stopped.dispose();
+    signal?.removeEventListener('abort', follow);
   }
 }
 
 /** A promise that rejects when `signal` fires, for a tool that does not listen to it. */
-function rejection(signal: AbortSignal): { promise: Promise<never>; dispose(): void } {
-  let fire = () => {};
-  const promise = new Promise<never>((_, reject) => {
-    fire = () => reject(signal.reason);
-    signal.addEventListener('abort', fire, { once: true });
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-  promise.catch(() => {});
-  return { promise, dispose: () => signal.removeEventListener('abort', fire) };
 }
 
 function unknownTool(tools: readonly Tool[], name: string): string {

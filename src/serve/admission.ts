@@ -2,19 +2,38 @@ import { setMaxListeners } from 'node:events';
 import { ApiError, badRequest } from './apiError.ts';
 
 /** A request that was let in. */
-export interface Visit {
-  /** Fires when its answer must end. */
-  signal: AbortSignal;
-  end(): void;
+export class Visit {
   /** Gives its room back. */
-  leave(): void;
+  readonly leave: () => void;
+  /** Made when somebody asks for it: it takes longer than all else here. */
+  #ending: AbortController | undefined;
+
+  constructor(leave: () => void) {
+    this.leave = leave;
+  }
+
+  /** Fires when its answer must end. */
+  get signal(): AbortSignal {
+    return this.#controller().signal;
+  }
+
+  readonly end = () => this.#controller().abort();
+
+  #controller(): AbortController {
+    if (!this.#ending) {
+      this.#ending = new AbortController();
+      // Each of its sequences listens.
+      setMaxListeners(0, this.#ending.signal);
+    }
+    return this.#ending;
+  }
 }
 
 /** How many sequences are let in at the same time: those that run and those that may wait for them. */
 export class Admission {
   readonly #most: number;
   /** Each request that is inside; a signal common to all would gather listeners for as long as the server lives. */
-  readonly #visits = new Set<AbortController>();
+  readonly #visits = new Set<Visit>();
   /** Told when nobody is inside. */
   readonly #waiting: (() => void)[] = [];
   #inside = 0;
@@ -41,20 +60,14 @@ export class Admission {
         code: 'server_busy',
       });
     }
-    const controller = new AbortController();
-    // Each of its sequences listens.
-    setMaxListeners(0, controller.signal);
+    const visit = new Visit(() => {
+      this.#inside -= sequences;
+      this.#visits.delete(visit);
+      if (this.#visits.size === 0) for (const tell of this.#waiting.splice(0)) tell();
+    });
     this.#inside += sequences;
-    this.#visits.add(controller);
-    return {
-      signal: controller.signal,
-      end: () => controller.abort(),
-      leave: () => {
-        this.#inside -= sequences;
-        this.#visits.delete(controller);
-        if (this.#visits.size === 0) for (const tell of this.#waiting.splice(0)) tell();
-      },
-    };
+    this.#visits.add(visit);
+    return visit;
   }
 
   /**
@@ -80,7 +93,7 @@ export class Admission {
 
   /** Ends every answer under way. */
   endAll(): void {
-    for (const visit of this.#visits) visit.abort();
+    for (const visit of this.#visits) visit.end();
   }
 
   #refuseWhereShut(): void {

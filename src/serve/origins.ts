@@ -25,12 +25,20 @@ export function keepOut(allowed: readonly string[], name?: string, types: readon
     origin: (origin, c) => (isAllowed(origin, c) ? origin : null),
     exposeHeaders: ['x-request-id'],
   });
+  const isName = (host: string) => {
+    const hostname = hostOf(`http://${host}`) ?? '';
+    return isLoopback(hostname) || names.has(hostname);
+  };
+  /** What the server was asked as last: clients ask by one name, and it is read once. */
+  let known: string | undefined;
   return async (c, next) => {
     const [host, type] = [c.req.header('host') ?? '', c.req.header('content-type') ?? ''];
     const origin = c.req.header('origin');
-    const hostname = hostOf(`http://${host}`) ?? '';
-    if (isLocal(c) && !everybody && !isLoopback(hostname) && !names.has(hostname)) {
-      throw forbidden(`This server is asked as ${JSON.stringify(host)}, which is no name of this machine.`);
+    if (host !== known && isLocal(c) && !everybody) {
+      if (!isName(host)) {
+        throw forbidden(`This server is asked as ${JSON.stringify(host)}, which is no name of this machine.`);
+      }
+      known = host;
     }
     if (origin !== undefined && !isAllowed(origin, c)) {
       throw forbidden(`Pages of ${JSON.stringify(origin)} may not ask this server.`);

@@ -35,8 +35,8 @@ export async function result<T>(
   for (let losses = 0; ; ) {
     try {
       const outcome = await connection.ask('retrieve_future', { request_id: current }, answer => {
-        const later = notYet.safeParse('json' in answer && answer.json);
-        return later.success ? { pausedBy: later.data.queue_state } : { value: outcomeOf(connection, answer, read) };
+        const later = told(notYet, answer);
+        return later ? { pausedBy: later.queue_state } : { value: outcomeOf(connection, answer, read) };
       });
       if ('value' in outcome) return outcome.value as T;
       if (outcome.pausedBy?.startsWith('paused')) await sleep(pausedMs);
@@ -58,8 +58,8 @@ export async function future<T>(
     path,
     body,
     answer => {
-      const later = pending.safeParse('json' in answer && answer.json);
-      return later.success ? { id: later.data.request_id } : { value: outcomeOf(connection, answer, read) };
+      const later = told(pending, answer);
+      return later ? { id: later.request_id } : { value: outcomeOf(connection, answer, read) };
     },
     `wait=${waitSeconds}`,
   );
@@ -68,9 +68,14 @@ export async function future<T>(
 }
 
 function outcomeOf<T>(connection: Connection, answer: Answer, read: (answer: Answer) => T): T {
-  const failure = failed.safeParse('json' in answer && answer.json);
-  if (failure.success) throw new UserError(`${connection.url}: ${failure.data.error}`);
+  const failure = told(failed, answer);
+  if (failure) throw new UserError(`${connection.url}: ${failure.error}`);
   return read(answer);
+}
+
+/** What an answer says, where it is of this kind; most are messages, which no schema needs to look at. */
+function told<T>(kind: z.ZodType<T>, answer: Answer): T | undefined {
+  return 'json' in answer ? kind.safeParse(answer.json).data : undefined;
 }
 
 /** @throws Error where the answer is no JSON */

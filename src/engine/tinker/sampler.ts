@@ -72,7 +72,8 @@ export class TinkerSampler implements Sampler, Scorer {
     );
     // The answer is dropped where nobody wants it any more: the API knows no way to tell the server.
     const completion = await abortable(sampled, signal);
-    for (const [i, token] of completion.tokens.entries()) onToken?.({ token, logprob: completion.logprobs[i] });
+    const { tokens, logprobs } = completion;
+    if (onToken) for (const [i, token] of tokens.entries()) onToken({ token, logprob: logprobs[i] });
     return completion;
   }
 

@@ -114,11 +114,13 @@ function isTokens(value: unknown): boolean {
   return Array.isArray(value) && value.length <= 1e7 && value.every(token => Number.isSafeInteger(token) && token >= 0);
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** @throws ApiError 400 or 422 that names the place */
 export function readBody<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    json = JSON.parse(utf8.decode(bytes));
   } catch (error) {
     throw new ApiError(400, `The body is no JSON: ${(error as Error).message}`);
   }

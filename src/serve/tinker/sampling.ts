@@ -35,7 +35,8 @@ export async function answerSample(sampler: LocalSampler, base: ServedBase, body
 }
 
 function promptOf({ prompt }: SampleBody, { config }: ServedBase): number[] {
-  const tokens = prompt.chunks.flatMap(chunk => chunk.tokens);
+  const { chunks } = prompt;
+  const tokens = chunks.length === 1 ? chunks[0].tokens : chunks.flatMap(chunk => chunk.tokens);
   if (tokens.length === 0) throw badRequest('The prompt is empty.');
   const outside = tokens.find(token => token >= config.vocabSize);
   if (outside !== undefined) {

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { writeRandomGguf } from '../../bench/randomGguf.ts';
-import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { LocalEngine, type LocalEngineOptions } from '../../src/engine/local/engine.ts';
 import type { AdamParams, Datum, Engine, LoraOptions, LossSpec, Trainer } from '../../src/engine/types.ts';
 import { parseConfig } from '../../src/model/config.ts';
@@ -9,6 +8,7 @@ import { train } from '../../src/train/train.ts';
 import { randomTokens, temporaryFolder, vocabSize, writeTinyModel } from '../engine/tinyModel.ts';
 import { smallModels } from '../madeOnce.ts';
 import { shortAnswersRun } from '../train/shortAnswers.ts';
+import { difference } from './difference.ts';
 
 let folder: string;
 let model: string;
@@ -49,20 +49,6 @@ async function updates(trainer: Trainer, from: number, to: number): Promise<void
     await trainer.forwardBackward(batch(update), crossEntropy);
     await trainer.optimStep(adam);
   }
-}
-
-/** The largest difference between two models' parameters, as a part of the largest parameter of its tensor. */
-function difference(a: string, b: string): number {
-  const [left, right] = [a, b].map(dir => readCheckpoint(dir));
-  const others = new Map(right.tensors.map(tensor => [tensor.name, tensor]));
-  const worst = left.tensors.map(tensor => {
-    const [mine, theirs] = [tensor.read(), others.get(tensor.name)!.read()];
-    const largest = mine.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    return mine.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs[i])), 0) / largest;
-  });
-  left.close();
-  right.close();
-  return Math.max(...worst);
 }
 
 test('SFT on a GPU has the CPU’s weights, and goes on from either’s checkpoint on the other', async () => {

@@ -23,6 +23,35 @@ test('what a driver does not take is told in one line where a result is waited f
   });
 });
 
+/** Opens a GPU, lets its process have 1.5 GB more, and asks for tensors of 1 GB. */
+const tooMuch = `
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+const { Gpu } = await import(process.argv[1]);
+const gpu = Gpu.open();
+const [, now] = /VmSize:\\s*(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
+execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + (Number(now) * 1024 + 1.5e9)]);
+const bytes = 1e9;
+for (let buffer = 0; buffer < 3; buffer++) {
+  gpu.send({ kind: 'allocate', buffer, bytes });
+  gpu.send({ kind: 'clear', buffer, offset: 0, bytes });
+}
+try {
+  gpu.read([{ buffer: 0, offset: 0, bytes: 4 }]);
+} catch (error) {
+  console.log(error.message);
+}
+await gpu.close();
+`;
+
+test('a GPU whose memory is full says so in one line', () => {
+  const gpu = new URL('../../dist/tensor/gpu/gpu.js', import.meta.url).href;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', tooMuch, gpu], {
+    encoding: 'utf8',
+  });
+  expect(stdout, stderr).toMatch(/^the GPU cannot be used: it has no memory left \(.*\); .*--resume\n$/);
+});
+
 test('a tensor that no buffer can hold is refused by its size', () => {
   const device = gpuDevice(open());
   const tooLarge = device.allocate('f32', [2 ** 20, 2 ** 20]);

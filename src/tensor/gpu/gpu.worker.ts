@@ -7,6 +7,8 @@ const { port, signal } = workerData as GpuThreadData;
 const bufferUse = { mapRead: 0x1, copyFrom: 0x4, copyTo: 0x8, uniform: 0x40, storage: 0x80 };
 const computeStage = 0x4;
 const mapForReading = 0x1;
+/** Asked for from the last: full memory comes before what follows from it. */
+const errorKinds = ['validation', 'internal', 'out-of-memory'] as const;
 const mostCachedBindings = 20_000;
 
 /** The first thing that went wrong: what comes after it is worth nothing. */
@@ -61,10 +63,7 @@ async function open(): Promise<GpuInfo> {
   device.lost.then(({ reason, message }) => {
     failure ??= `it was lost (${message || reason})`;
   });
-  device.onuncapturederror = ({ error }) => {
-    const isFull = error.constructor.name === 'GPUOutOfMemoryError';
-    failure ??= isFull ? `it has no memory left (${error.message})` : error.message;
-  };
+  device.onuncapturederror = ({ error }) => fail(error);
   executor = new Executor(device);
   return {
     name: info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(' '),
@@ -75,6 +74,11 @@ async function open(): Promise<GpuInfo> {
     bindingAlignment: limits.minStorageBufferOffsetAlignment,
     workgroupMemory: limits.maxComputeWorkgroupStorageSize,
   };
+}
+
+function fail(error: GPUError): void {
+  const isFull = error.constructor.name === 'GPUOutOfMemoryError';
+  failure ??= isFull ? `it has no memory left (${error.message.split('\n')[0]})` : error.message;
 }
 
 interface Pipeline {
@@ -94,6 +98,8 @@ class Executor {
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   #staging: GPUBuffer | undefined;
+  /** Until it is known what went wrong so far. */
+  #checked: Promise<unknown> = Promise.resolve();
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -101,37 +107,56 @@ class Executor {
   }
 
   run(commands: readonly Command[]): void {
-    try {
+    this.#checking(() => {
       for (const command of commands) if (!failure) this.#do(command);
       this.#submit();
-    } catch (error) {
-      failure ??= (error as Error).message;
-    }
+    });
   }
 
   async read(parts: NonNullable<Batch['read']>): Promise<ArrayBuffer> {
-    if (failure) throw new Error(failure);
     const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (!this.#staging || this.#staging.size < size) {
-      this.#staging?.destroy();
-      this.#staging = this.#device.createBuffer({ size, usage: bufferUse.mapRead | bufferUse.copyTo });
-    }
-    const encoder = this.#device.createCommandEncoder();
-    let begin = 0;
-    for (const { buffer, offset, bytes } of parts) {
-      encoder.copyBufferToBuffer(this.#buffers.get(buffer)!, offset, this.#staging, begin, bytes);
-      begin += bytes;
-    }
-    this.#device.queue.submit([encoder.finish()]);
-    await this.#staging.mapAsync(mapForReading, 0, size);
-    const copy = this.#staging.getMappedRange(0, size).slice(0);
-    this.#staging.unmap();
+    await this.#refuseFailure();
+    this.#checking(() => {
+      if (!this.#staging || this.#staging.size < size) {
+        this.#staging?.destroy();
+        this.#staging = this.#device.createBuffer({ size, usage: bufferUse.mapRead | bufferUse.copyTo });
+      }
+      const encoder = this.#device.createCommandEncoder();
+      let begin = 0;
+      for (const { buffer, offset, bytes } of parts) {
+        encoder.copyBufferToBuffer(this.#buffers.get(buffer)!, offset, this.#staging, begin, bytes);
+        begin += bytes;
+      }
+      this.#device.queue.submit([encoder.finish()]);
+    });
+    await this.#refuseFailure();
+    const staging = this.#staging!;
+    await staging.mapAsync(mapForReading, 0, size);
+    const copy = staging.getMappedRange(0, size).slice(0);
+    staging.unmap();
     if (failure) throw new Error(failure);
     return copy;
   }
 
   close(): void {
     this.#device.destroy();
+  }
+
+  /** What goes wrong in `work` is kept here: Dawn prints what nobody asks for. */
+  #checking(work: () => void): void {
+    for (const kind of errorKinds) this.#device.pushErrorScope(kind);
+    try {
+      work();
+    } catch (error) {
+      failure ??= (error as Error).message;
+    }
+    const found = errorKinds.map(() => this.#device.popErrorScope().then(error => error && fail(error)));
+    this.#checked = Promise.allSettled([this.#checked, ...found]);
+  }
+
+  async #refuseFailure(): Promise<void> {
+    await this.#checked;
+    if (failure) throw new Error(failure);
   }
 
   #do(command: Command): void {

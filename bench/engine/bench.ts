@@ -14,6 +14,8 @@ export interface Bench {
   programs: Programs;
   /** The PyTorches to compare with. */
   torches: readonly TorchName[];
+  /** Default: the CPU. */
+  torchDevice?: 'cuda';
   /** Pairs of runs, the sides in turn; medians are reported. */
   pairs: number;
 }

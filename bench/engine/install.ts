@@ -89,6 +89,11 @@ function debianTorch(): string {
   return debianPython;
 }
 
+/** Whether there is a GPU that PyTorch computes on. */
+export function hasCuda(): boolean {
+  return succeeds('nvidia-smi', ['-L']);
+}
+
 /** A Python with the packages of `requirements.txt`: 6 GB, for PyPI's PyTorch needs its CUDA libraries on a CPU too. */
 export function currentPython(): string {
   const folder = join(peers, 'python');

@@ -1,5 +1,6 @@
 import type { Bench } from './bench.ts';
 import { Peer } from './peer.ts';
+import type { GpuCeilings } from './peers/gpuCeilings.ts';
 import type { Precision, Product } from './product.ts';
 
 /** This project's engine in a process of its own. */
@@ -26,6 +27,10 @@ export class Sod {
 
   cpu(): Promise<{ isa: string; bf16: boolean }> {
     return this.#peer.request({ op: 'cpu' });
+  }
+
+  gpu(): Promise<GpuCeilings> {
+    return this.#peer.request({ op: 'gpu' });
   }
 
   /** Operations a second of the gradient of the product's weight alone, now. */

@@ -8,23 +8,28 @@ export type Work = Record<string, unknown>;
 /** Seconds of each repetition. */
 export type Run = (work: Work) => Promise<number[]>;
 
+/** What PyTorch is told of where to compute: on which processor, there by how many threads. */
+type Torched = Pick<Bench, 'threads' | 'torchDevice'>;
+
 export type TorchPrecision = 'float32' | 'bfloat16';
 
 /** A model of that shape in PyTorch, or in a program upon it. */
 export function withTorch<T>(
   { command }: TorchProgram,
-  { threads }: Bench,
+  { threads, torchDevice }: Torched,
   config: ModelConfig,
   dtype: TorchPrecision,
   body: (run: Run) => Promise<T>,
 ): Promise<T> {
-  return Peer.with(command, { config, dtype, threads }, peer => body(async work => (await peer.request(work)).seconds));
+  return Peer.with(command, { config, dtype, threads, device: torchDevice ?? 'cpu' }, peer =>
+    body(async work => (await peer.request(work)).seconds),
+  );
 }
 
 /** In which precision PyTorch does that work fastest: one short try of each. */
 export async function bestPrecision(
   program: TorchProgram,
-  bench: Bench,
+  bench: Torched,
   config: ModelConfig,
   work: Work,
 ): Promise<TorchPrecision> {
@@ -53,7 +58,11 @@ export interface Rival {
 }
 
 /** Those that were chosen, each tried with that short work. */
-export async function rivals(bench: Bench, config: ModelConfig, work: Work): Promise<Rival[]> {
+export async function rivals(
+  bench: Torched & Pick<Bench, 'torches' | 'programs'>,
+  config: ModelConfig,
+  work: Work,
+): Promise<Rival[]> {
   const all: Rival[] = [];
   for (const name of bench.torches) {
     const program = bench.programs.torch[name];

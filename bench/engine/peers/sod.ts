@@ -9,6 +9,7 @@ import { Random } from '../../../src/random.ts';
 import { native } from '../../../src/tensor/cpu/native.ts';
 import type { Precision, Product } from '../product.ts';
 import { distillationUpdate } from './distillationUpdate.ts';
+import { gpuCeilings } from './gpuCeilings.ts';
 import { ownProduct, ownWeightGradient } from './ownProduct.ts';
 
 interface Loaded {
@@ -56,6 +57,8 @@ async function answer(request: Work): Promise<unknown> {
       return load(request as unknown as Parameters<typeof load>[0]);
     case 'cpu':
       return native().cpu();
+    case 'gpu':
+      return gpuCeilings();
     case 'product':
       return { flops: ownProduct(request.product, request.precision) };
     case 'weightGradient':

@@ -7,17 +7,22 @@ export const devicesCommand = () =>
       'after',
       `
 What was measured is kept in sod/devices.json in $XDG_CACHE_HOME (default ~/.cache): by it, engine.device: auto takes the GPU where
-that is clearly faster than the CPU. A program in a GPU's place, such as SwiftShader, is never taken unasked.`,
+that is clearly faster than the CPU for a model; a small one is done before a GPU has begun. A program in a GPU's place, such as
+SwiftShader, is never taken unasked.`,
     )
     .action(async () => {
-      const [{ describeCpu, describeGpu }, { fasterDevice, keepMeasured }] = await Promise.all([
-        import('../engine/local/describeDevices.ts'),
-        import('../engine/local/measuredDevice.ts'),
-      ]);
+      const [{ describeCpu, describeGpu }, { fasterDevice, keepMeasured }, { parseConfig }, { publishedConfigs }] =
+        await Promise.all([
+          import('../engine/local/describeDevices.ts'),
+          import('../engine/local/measuredDevice.ts'),
+          import('../model/config.ts'),
+          import('../model/published.ts'),
+        ]);
       const cpu = describeCpu();
       console.log(cpu.text);
       const gpu = await describeGpu();
       console.log(gpu.text);
       keepMeasured({ cpu: cpu.measured, gpu: gpu.measured });
-      console.log(`auto: ${fasterDevice()}`);
+      const model = 'Qwen/Qwen3-0.6B';
+      console.log(`auto: ${fasterDevice(parseConfig(publishedConfigs[model]))} for ${model}`);
     });

@@ -10,7 +10,7 @@ const nonNegative = z.number().nonnegative();
 
 const localEngine = section({
   kind: z.literal('local').optional(),
-  /** auto: the CPU, unless `sod devices` found a GPU that is clearly faster. */
+  /** auto: the CPU, unless `sod devices` found a GPU that is clearly faster for the model. */
   device: z.enum(['auto', 'cpu', 'gpu']).optional(),
   dtype: z.enum(['auto', 'f32', 'bf16']).default('auto'),
   /** Default: all cores. */

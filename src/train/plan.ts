@@ -99,7 +99,7 @@ export async function planTraining(recipe: Recipe): Promise<TrainingPlan> {
   return {
     ...plan,
     lora: recipe.lora,
-    device: deviceOf(recipe),
+    device: deviceOf(recipe, model),
     tool: recipe.tool,
     mcp: recipe.mcp ?? [],
     missingPackages: missingPackages(recipe.tool.packages ?? []),

@@ -34,10 +34,10 @@ export interface RunModels {
 export function planRunMemory(
   recipe: Recipe,
   { model, scorers = [] }: RunModels,
-  available = memoryFor(recipe),
+  available = memoryFor(recipe, model),
 ): RunMemory {
   const { lora } = recipe;
-  const settings = settingsOf(recipe);
+  const settings = settingsOf(recipe, model);
   const common = { ...settings, longest: longestSequence(recipe) };
   const blockBytes = (checkpoint?: string) =>
     checkpoint === undefined || hubName(checkpoint) ? undefined : readBlockBytes(checkpoint, common.dtype);
@@ -72,29 +72,30 @@ export function planRunMemory(
 }
 
 /**
- * The recipe with an engine that holds its models so that they fit.
+ * The recipe with an engine on one device that holds its models so that they fit.
  * @throws UserError where they cannot, however they are held
  */
-export function fitted(recipe: Recipe, models: RunModels, available = memoryFor(recipe)): Recipe {
+export function fitted(recipe: Recipe, models: RunModels, available = memoryFor(recipe, models.model)): Recipe {
   const { engine } = recipe;
   if (engine.kind === 'tinker') return recipe;
   const { parts, student } = planRunMemory(recipe, models, available);
   refuseTooLarge('this run', parts, available);
   const { recompute, inBlocks } = student;
-  return { ...recipe, engine: { ...engine, recompute, ...(inBlocks && { quantized: 'blocks' }) } };
+  const device = deviceOf(recipe, models.model);
+  return { ...recipe, engine: { ...engine, device, recompute, ...(inBlocks && { quantized: 'blocks' }) } };
 }
 
-function settingsOf({ engine }: Recipe): Settings {
-  return settled(engine.kind === 'tinker' ? {} : engine);
+function settingsOf({ engine }: Recipe, model: ModelConfig | undefined): Settings {
+  return settled(engine.kind === 'tinker' ? {} : engine, model);
 }
 
 /** Where its models are, if they are on this machine. */
-export function deviceOf(recipe: Recipe): Settings['device'] {
-  return settingsOf(recipe).device;
+export function deviceOf(recipe: Recipe, model: ModelConfig | undefined): Settings['device'] {
+  return settingsOf(recipe, model).device;
 }
 
-function memoryFor(recipe: Recipe): number {
-  return availableMemory(deviceOf(recipe));
+function memoryFor(recipe: Recipe, model: ModelConfig): number {
+  return availableMemory(deviceOf(recipe, model));
 }
 
 /** Whether a teacher is made of the weights that adapters are trained over: the model itself, or other adapters over it. */

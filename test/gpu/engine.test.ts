@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { writeRandomGguf } from '../../bench/randomGguf.ts';
 import { LocalEngine, type LocalEngineOptions } from '../../src/engine/local/engine.ts';
+import { keepMeasured } from '../../src/engine/local/measuredDevice.ts';
 import type { AdamParams, Datum, Engine, LoraOptions, LossSpec, Trainer } from '../../src/engine/types.ts';
 import { parseConfig } from '../../src/model/config.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';
@@ -103,6 +104,25 @@ test('what is sampled on a GPU is what the CPU samples', async () => {
       expect(Math.abs(logprob - expected[i].logprobs[t])).toBeLessThan(1e-4);
     });
   });
+});
+
+test('auto computes on the GPU what that is clearly faster for', async () => {
+  vi.stubEnv('XDG_CACHE_HOME', folder);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const speed = (times: number) => ({
+    flops: times * 1e11,
+    bytes: times * 1e10,
+    kernelSeconds: 1e-6 / times,
+    answerSeconds: 1e-6 / times,
+  });
+  for (const times of [1, 10]) {
+    keepMeasured({ cpu: speed(1), gpu: { name: 'measured', ...speed(times) } });
+    const notices: string[] = [];
+    const engine = await LocalEngine.start({ onNotice: notice => notices.push(notice) });
+    onTestFinished(() => engine.close());
+    await engine.scorer(model);
+    expect(notices.join().includes('kernels for')).toBe(times === 1);
+  }
 });
 
 test('20 updates of SOD from recorded trajectories end with the CPU’s weights', async () => {

@@ -53,6 +53,7 @@ function orNone<T>(device: string, describe: () => Described<T>): Described<T> {
   }
 }
 
-function speedText({ flops, bytes }: Speed, dtype: string): string {
-  return `${(flops / 1e9).toPrecision(3)} GFLOP/s in ${dtype}, ${(bytes / 1e9).toPrecision(3)} GB/s`;
+function speedText({ flops, bytes, answerSeconds }: Speed, dtype: string): string {
+  const answer = `${(answerSeconds * 1e6).toPrecision(3)} µs to an answer`;
+  return `${(flops / 1e9).toPrecision(3)} GFLOP/s in ${dtype}, ${(bytes / 1e9).toPrecision(3)} GB/s, ${answer}`;
 }

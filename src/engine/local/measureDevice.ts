@@ -1,9 +1,13 @@
 import type { Device, Id } from '../../tensor/device.ts';
 
-/** What a device does in a second, in products and in copying memory, which it reads and writes. */
+/** What a device does in a second, in products and in copying memory, which it reads and writes; and what it takes for next to nothing. */
 export interface Speed {
   flops: number;
   bytes: number;
+  /** Of a kernel among many that have next to nothing to do. */
+  kernelSeconds: number;
+  /** Until the result of one is read. */
+  answerSeconds: number;
 }
 
 const measuredSeconds = 0.4;
@@ -28,7 +32,12 @@ export function measureDevice(device: Device, dtype: 'f32' | 'bf16'): Speed {
   copy.run(1);
   const bytes = (2 * 4 * copiedElements) / secondsEach(copy.run);
   copy.free();
-  return { flops, bytes };
+  const little = squareProduct(device, 'f32', 16);
+  little.run(1);
+  const kernelSeconds = secondsEach(little.run);
+  const answerSeconds = Math.min(...Array.from({ length: 5 }, () => little.run(1)));
+  little.free();
+  return { flops, bytes, kernelSeconds, answerSeconds };
 }
 
 /** Does something so many times. @returns the seconds that it took, until its result is there */

@@ -4,28 +4,54 @@ import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { readJson } from '../../documents.ts';
 import { writeFileWhole } from '../../files.ts';
+import { type ModelConfig, parameterCount } from '../../model/config.ts';
+import { trainingFlops } from '../../model/flops.ts';
 import { onPath } from '../../systemErrors.ts';
+import type { Speed } from './measureDevice.ts';
 
-/** What `sod devices` measured here, in numbers a second. */
+const figure = z.number().positive();
+const speed = z.object({ flops: figure, bytes: figure, kernelSeconds: figure, answerSeconds: figure });
+
+/** What `sod devices` measured here. */
 const measuredSchema = z.object({
   /** Where its kernels are there. */
-  cpu: z.object({ flops: z.number(), bytes: z.number() }).optional(),
+  cpu: speed.optional(),
   /** Of what is no program in a GPU's place. */
-  gpu: z.object({ name: z.string(), flops: z.number(), bytes: z.number() }).optional(),
+  gpu: speed.extend({ name: z.string() }).optional(),
 });
 export type Measured = z.output<typeof measuredSchema>;
 
-/** How much faster a GPU has to be in products and in reading memory to be chosen unasked. */
+/** How much faster a GPU has to be to be chosen unasked, in an update and in decoding one sequence. */
 const clearly = 2;
 
-/** What `engine.device: auto` means here: the CPU, unless a measurement says that the GPU is clearly faster, or that there is no other. */
-export function fasterDevice(): 'cpu' | 'gpu' {
+/**
+ * What `engine.device: auto` means here for a model: the CPU, unless the measurement says that the GPU is clearly faster, or that there
+ * is no other. Small models are done before a GPU has begun.
+ */
+export function fasterDevice(model?: ModelConfig): 'cpu' | 'gpu' {
   const path = measuredFile();
   const { data } = existsSync(path) ? measuredSchema.safeParse(readJson(path)) : {};
   if (!data?.gpu) return 'cpu';
   const { cpu, gpu } = data;
   if (!cpu) return 'gpu';
-  return gpu.flops >= clearly * cpu.flops && gpu.bytes >= clearly * cpu.bytes ? 'gpu' : 'cpu';
+  if (!model) return 'cpu';
+  const [onCpu, onGpu] = [taken(model, cpu), taken(model, gpu)];
+  return onGpu.every((seconds, i) => clearly * seconds <= onCpu[i]) ? 'gpu' : 'cpu';
+}
+
+/** Of a weight in bf16. */
+const weightBytes = 2;
+/** About so many kernels has a layer, forwards, and backwards as well. */
+const [forwardKernels, allKernels] = [10, 30];
+const updateTokens = 2048;
+
+/** Seconds of an update, and of one token of one sequence. */
+function taken(model: ModelConfig, { flops, bytes, kernelSeconds, answerSeconds }: Speed): number[] {
+  const { layers } = model;
+  return [
+    trainingFlops(model, 1, updateTokens, updateTokens) / flops + layers * allKernels * kernelSeconds + answerSeconds,
+    (weightBytes * parameterCount(model)) / bytes + layers * forwardKernels * kernelSeconds + answerSeconds,
+  ];
 }
 
 /** @returns where it is kept */

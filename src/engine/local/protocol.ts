@@ -67,7 +67,7 @@ export type FromWorker =
   | { id: number; error: { name: string; message: string; stack?: string } };
 
 export interface WorkerOptions {
-  /** auto: the CPU, unless `sod devices` found a GPU that is clearly faster. */
+  /** auto: the CPU, unless `sod devices` found a GPU that is clearly faster for the model. */
   device: 'auto' | 'cpu' | 'gpu';
   dtype: 'auto' | 'f32' | 'bf16';
   /** Threads for the kernels; 0: as many as the machine has cores. */

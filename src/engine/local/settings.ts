@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.ts';
+import type { ModelConfig } from '../../model/config.ts';
 import { fasterDevice } from './measuredDevice.ts';
 import { engineDefaults, type WorkerOptions } from './protocol.ts';
 
@@ -9,13 +10,14 @@ export interface Settings extends WorkerOptions {
 }
 
 /**
- * What settings stand for on this machine. A CPU that multiplies no bf16 has it still, for it is half the memory to read, and so has a GPU
- * for weights, which computes in f32.
+ * What settings stand for on this machine, for that model. A CPU that multiplies no bf16 has it still, for it is half the memory to read,
+ * and so has a GPU for weights, which computes in f32, from whole weights: `auto` is no GPU where they are to be in blocks.
  * @throws UserError where a device cannot do what is asked of it
  */
-export function settled(options: Partial<WorkerOptions>): Settings {
+export function settled(options: Partial<WorkerOptions>, model?: ModelConfig): Settings {
   const settings = { ...engineDefaults, ...options };
-  const device = settings.device === 'auto' ? fasterDevice() : settings.device;
+  const device =
+    settings.device !== 'auto' ? settings.device : settings.quantized === 'blocks' ? 'cpu' : fasterDevice(model);
   const dtype = settings.dtype === 'auto' ? 'bf16' : settings.dtype;
   if (device === 'cpu') return { ...settings, device, dtype };
   if (settings.quantized === 'blocks') {

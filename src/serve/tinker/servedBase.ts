@@ -16,7 +16,7 @@ export interface ServedBase {
 /** @throws UserError where the folder holds no model */
 export function servedBase(folder: string, options: Partial<WorkerOptions>): ServedBase {
   const config = configOf(folder);
-  const { cacheBytes, dtype } = settled(options);
+  const { cacheBytes, dtype } = settled(options, config);
   const bytesPerToken = config.layers * 2 * config.kvHeads * config.headDim * (dtype === 'bf16' ? 2 : 4);
   const contextTokens = Math.min(config.maxPositions, Math.floor(cacheBytes / bytesPerToken));
   return { name: modelName(folder), folder, config, contextTokens };

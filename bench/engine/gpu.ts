@@ -39,8 +39,8 @@ interface Task {
   steps?: number;
 }
 
-/** Weights, keys and values are f32. */
-const bytesPerNumber = 4;
+/** Weights are bf16, keys and values f32. */
+const [weightBytes, keyBytes] = [2, 4];
 
 export interface GpuBench extends Pick<Bench, 'programs' | 'pairs' | 'threads'> {
   folder: string;
@@ -116,7 +116,7 @@ function figures(
 function tasks(config: ModelConfig, { sequences, tokens, prompt, context, steps }: Sizes): Task[] {
   const lengths = Array(sequences).fill(tokens);
   const targets = sequences * Math.ceil(tokens / 2);
-  const weights = bytesPerNumber * parameterCount(config);
+  const weights = weightBytes * parameterCount(config);
   return [
     {
       name: 'training',
@@ -141,7 +141,7 @@ function tasks(config: ModelConfig, { sequences, tokens, prompt, context, steps 
     },
     ...[1, 16, 64].map((batch): Task => {
       const { layers, heads, kvHeads, headDim } = config;
-      const perToken = bytesPerNumber * 2 * layers * kvHeads * headDim;
+      const perToken = keyBytes * 2 * layers * kvHeads * headDim;
       return {
         name: `decode, batch ${batch}`,
         role: 'sampler',

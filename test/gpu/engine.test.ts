@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { writeRandomGguf } from '../../bench/randomGguf.ts';
 import { LocalEngine, type LocalEngineOptions } from '../../src/engine/local/engine.ts';
-import { keepMeasured } from '../../src/engine/local/measuredDevice.ts';
+import { keepMeasured } from '../../src/engine/local/measurements.ts';
 import type { AdamParams, Datum, Engine, LoraOptions, LossSpec, Trainer } from '../../src/engine/types.ts';
 import { parseConfig } from '../../src/model/config.ts';
 import { parseRecipe } from '../../src/train/recipe.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { smallShape } from '../../bench/smallSodRun.ts';
+import { type Tiles, tileName } from '../../src/tensor/gpu/tiles.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
 
@@ -62,8 +63,14 @@ test('a teacher is trained, and a student distilled and measured', { timeout: 60
   expect(existsSync(join(folder, 'compared/full/methods/sod/seed-0/final/model.safetensors'))).toBe(true);
 });
 
-test('what is there is told', () => {
+test('what is there is told', { timeout: 600_000 }, () => {
   const [cpu, gpu] = sod('devices').split('\n');
   expect(cpu).toMatch(/^cpu: none \(the CPU's kernels, .*--device gpu.*\)$/);
   expect(gpu).toMatch(/^gpu: .* GFLOP\/s in f32/);
+  const { tiles } = JSON.parse(readFileSync(join(folder, 'sod/devices.json'), 'utf8'));
+  for (const [name, found] of Object.entries<Tiles>(tiles)) {
+    expect(gpu).toContain(name);
+    for (const tile of Object.values(found)) expect(gpu).toContain(tileName(tile));
+  }
+  expect(Object.keys(tiles)).toHaveLength(1);
 });

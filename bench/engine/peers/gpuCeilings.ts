@@ -1,4 +1,5 @@
 import { measureDevice } from '../../../src/engine/local/measureDevice.ts';
+import { keptTiles } from '../../../src/engine/local/measurements.ts';
 import { Gpu } from '../../../src/tensor/gpu/gpu.ts';
 import { gpuDevice } from '../../../src/tensor/gpu/gpuDevice.ts';
 import { elementsOf, GpuMemory } from '../../../src/tensor/gpu/memory.ts';
@@ -14,6 +15,7 @@ export interface GpuCeilings {
 
 export async function gpuCeilings(): Promise<GpuCeilings> {
   const gpu = Gpu.open();
+  gpu.tiles = keptTiles(gpu.info.name);
   try {
     const { flops, bytes } = measureDevice(gpuDevice(gpu), 'f32');
     return { name: gpu.info.name, arithmeticFlops: arithmetic(gpu), productFlops: flops, bytes };

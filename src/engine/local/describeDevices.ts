@@ -4,10 +4,12 @@ import { SystemRefusal } from '../../systemErrors.ts';
 import { openCpu } from '../../tensor/cpu/cpu.ts';
 import { Gpu } from '../../tensor/gpu/gpu.ts';
 import { gpuDevice } from '../../tensor/gpu/gpuDevice.ts';
+import { tileName } from '../../tensor/gpu/tiles.ts';
+import { fastestTiles } from './fastestTiles.ts';
 import { measureDevice, type Speed } from './measureDevice.ts';
-import type { Measured } from './measuredDevice.ts';
+import type { Measured } from './measurements.ts';
 
-/** A device in words and, where it may be chosen unasked, how fast it is. */
+/** A device in words, and what of it is to be kept. */
 export interface Described<T> {
   text: string;
   measured?: T;
@@ -26,18 +28,20 @@ export function describeCpu(): Described<Speed> {
   });
 }
 
-/** The same of the GPU; a program in its place is not measured to be chosen. */
-export async function describeGpu(): Promise<Described<NonNullable<Measured['gpu']>>> {
+/** The same of the GPU, with its fastest tiles; a program in its place is not measured to be chosen. */
+export async function describeGpu(): Promise<Described<Pick<Measured, 'gpu' | 'tiles'>>> {
   let gpu: Gpu | undefined;
   try {
     return orNone('gpu', () => {
       gpu = Gpu.open();
       const { name, isSoftware, features, largestBuffer } = gpu.info;
+      const tiles = fastestTiles(gpu);
       const speed = measureDevice(gpuDevice(gpu), 'f32');
       const what = `${name}${isSoftware ? ', a program in the place of a GPU' : ''}`;
       const limits = `tensors of up to ${sizeText(largestBuffer)}`;
-      const text = `gpu: ${what}, ${limits}: ${speedText(speed, 'f32')}; ${features.join(', ')}`;
-      return { text, measured: isSoftware ? undefined : { name, ...speed } };
+      const tiled = `products in tiles of ${Object.values(tiles).map(tileName).join(', ')} threads`;
+      const text = `gpu: ${what}, ${limits}: ${speedText(speed, 'f32')}, ${tiled}; ${features.join(', ')}`;
+      return { text, measured: { gpu: isSoftware ? undefined : { name, ...speed }, tiles: { [name]: tiles } } };
     });
   } finally {
     await gpu?.close();

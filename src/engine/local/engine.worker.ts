@@ -69,11 +69,13 @@ port.on('message', async (message: ToWorker) => {
 });
 
 async function onGpu(): Promise<Gpu> {
-  const [{ Gpu }, { gpuDevice }] = await Promise.all([
+  const [{ Gpu }, { gpuDevice }, { keptTiles }] = await Promise.all([
     import('../../tensor/gpu/gpu.ts'),
     import('../../tensor/gpu/gpuDevice.ts'),
+    import('./measurements.ts'),
   ]);
   const gpu = Gpu.open();
+  gpu.tiles = keptTiles(gpu.info.name);
   useDevice(gpuDevice(gpu));
   return gpu;
 }

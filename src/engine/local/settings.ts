@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.ts';
 import type { ModelConfig } from '../../model/config.ts';
-import { fasterDevice } from './measuredDevice.ts';
+import { fasterDevice } from './fasterDevice.ts';
 import { engineDefaults, type WorkerOptions } from './protocol.ts';
 
 /** Where an engine computes, and in which precision. */

@@ -3,6 +3,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } f
 import { SystemRefusal } from '../../systemErrors.ts';
 import { startWorker } from '../../worker.ts';
 import type { Answer, Batch, Command, GpuInfo, Part } from './commands.ts';
+import { defaultTiles } from './tiles.ts';
 
 /** Commands that travel together, and bytes that may be on their way before this thread waits for the GPU's. */
 const batchCommands = 512;
@@ -14,6 +15,8 @@ const startMs = 60_000;
 /** A GPU, by way of a thread of its own: commands are collected, sent in order, and waited for where something is read. */
 export class Gpu {
   readonly info: GpuInfo;
+  /** Those of products; others give the same bits. */
+  tiles = defaultTiles;
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #signal = new Int32Array(new SharedArrayBuffer(4));

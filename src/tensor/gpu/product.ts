@@ -1,5 +1,6 @@
 import type { GpuMemory, GpuTensor } from './memory.ts';
 import { elementAt, type Shader, shader } from './shader.ts';
+import { rowsOf, type Tile, tileName } from './tiles.ts';
 
 /** A matrix within a tensor: where it begins there, and from where to where its rows are. */
 export interface Matrix {
@@ -11,16 +12,21 @@ export interface Matrix {
 /** Which of the factors lie in memory with their columns below one another. */
 export type Form = 'A·B' | 'A·Bᵀ' | 'Aᵀ·B';
 
-/** The columns of a tile of the result, and how many terms of its sums are in shared memory at the same time. */
-const tileColumns = 64;
+/** How many terms of a tile's sums are in shared memory at the same time. */
 const tileDepth = 16;
 
 /**
- * C (+)= A·B: a workgroup computes a tile of C, a thread a row of four numbers or four of them, from tiles of A and B in shared memory.
- * Each sum has the order of its terms, whatever else is computed: a row is the same alone and beside others. B may be in bf16; sums are f32.
+ * C (+)= A·B: a workgroup computes a tile of C from tiles of A and B in shared memory. Each sum has the order of its terms, whatever the
+ * tile and whatever else is computed: a row is the same alone and beside others. B may be in bf16; sums are f32.
  */
-function productShader(form: Form, tileRows: 16 | 64, elements: 'f32' | 'bf16', add: boolean): Shader {
-  const rowsOfThread = Array.from({ length: tileRows / 16 }, (_, i) => i);
+function productShader(form: Form, tile: Tile, elements: 'f32' | 'bf16', add: boolean): Shader {
+  const { rows, columns, threads } = tile;
+  const [across, down] = threads;
+  const threadCount = across * down;
+  const rowsOfThread = Array.from({ length: rows / down }, (_, i) => i);
+  const foursOfThread = Array.from({ length: columns / across / 4 }, (_, j) => j);
+  const sums = rowsOfThread.flatMap(i => foursOfThread.map(j => ({ i, j, name: `sums${i}_${j}` })));
+  const columnOf = (j: number, k: number) => (4 * j + k) * across;
   const leftPlace = form === 'Aᵀ·B' ? 'k * p.aStride + row' : 'row * p.aStride + k';
   const rightPlace = form === 'A·Bᵀ' ? 'column * p.bStride + k' : 'k * p.bStride + column';
   /** Neighbouring threads read neighbours in memory. */
@@ -28,52 +34,56 @@ function productShader(form: Form, tileRows: 16 | 64, elements: 'f32' | 'bf16', 
     along === 'depth'
       ? { k: `e % ${tileDepth}u`, other: `e / ${tileDepth}u` }
       : { k: `e / ${width}u`, other: `e % ${width}u` };
-  const left = split(form === 'Aᵀ·B' ? 'width' : 'depth', tileRows);
-  const right = split(form === 'A·Bᵀ' ? 'depth' : 'width', tileColumns);
+  const left = split(form === 'Aᵀ·B' ? 'width' : 'depth', rows);
+  const right = split(form === 'A·Bᵀ' ? 'depth' : 'width', columns);
   return shader(`product ${form}`, {
     writes: { c: 'f32' },
     reads: { a: 'f32', b: elements },
     params: { rows: 'u32', columns: 'u32', depth: 'u32', aStride: 'u32', bStride: 'u32', cStride: 'u32' },
-    threads: [16, 16],
+    threads,
     before: `
-var<workgroup> left: array<f32, ${tileRows * tileDepth}>;
-var<workgroup> right: array<f32, ${tileColumns * tileDepth}>;`,
+var<workgroup> left: array<f32, ${rows * tileDepth}>;
+var<workgroup> right: array<f32, ${columns * tileDepth}>;`,
     body: `
-  let firstRow = group.y * ${tileRows}u;
-  let firstColumn = group.x * ${tileColumns}u;
-  ${rowsOfThread.map(i => `var sums${i} = vec4f();`).join(' ')}
+  let firstRow = group.y * ${rows}u;
+  let firstColumn = group.x * ${columns}u;
+  ${sums.map(({ name }) => `var ${name} = vec4f();`).join(' ')}
   for (var first = 0u; first < p.depth; first += ${tileDepth}u) {
-    for (var e = lane; e < ${tileRows * tileDepth}u; e += 256u) {
+    for (var e = lane; e < ${rows * tileDepth}u; e += ${threadCount}u) {
       let at = ${left.k};
       let k = first + at;
       let row = firstRow + ${left.other};
       var value = 0.0;
       if (k < p.depth && row < p.rows) { value = a[p.a + ${leftPlace}]; }
-      left[at * ${tileRows}u + ${left.other}] = value;
+      left[at * ${rows}u + ${left.other}] = value;
     }
-    for (var e = lane; e < ${tileColumns * tileDepth}u; e += 256u) {
+    for (var e = lane; e < ${columns * tileDepth}u; e += ${threadCount}u) {
       let at = ${right.k};
       let k = first + at;
       let column = firstColumn + ${right.other};
       var value = 0.0;
       if (k < p.depth && column < p.columns) { value = ${elementAt('b', elements, `p.b + ${rightPlace}`)}; }
-      right[at * ${tileColumns}u + ${right.other}] = value;
+      right[at * ${columns}u + ${right.other}] = value;
     }
     workgroupBarrier();
     for (var k = 0u; k < ${tileDepth}u; k++) {
-      let r = k * ${tileColumns}u + local.x;
-      let four = vec4f(right[r], right[r + 16u], right[r + 32u], right[r + 48u]);
-      ${rowsOfThread.map(i => `sums${i} = fma(vec4f(left[k * ${tileRows}u + local.y + ${16 * i}u]), four, sums${i});`).join('\n      ')}
+      let l = k * ${rows}u + local.y;
+      let r = k * ${columns}u + local.x;
+      ${rowsOfThread.map(i => `let row${i} = vec4f(left[l + ${i * down}u]);`).join('\n      ')}
+      ${foursOfThread
+        .map(j => `let four${j} = vec4f(${[0, 1, 2, 3].map(k => `right[r + ${columnOf(j, k)}u]`).join(', ')});`)
+        .join('\n      ')}
+      ${sums.map(({ i, j, name }) => `${name} = fma(row${i}, four${j}, ${name});`).join('\n      ')}
     }
     workgroupBarrier();
   }
-  ${rowsOfThread
+  ${sums
     .map(
-      i => `{
-    let row = firstRow + local.y + ${16 * i}u;
-    for (var j = 0u; j < 4u; j++) {
-      let column = firstColumn + local.x + 16u * j;
-      if (row < p.rows && column < p.columns) { c[p.c + row * p.cStride + column] ${add ? '+=' : '='} sums${i}[j]; }
+      ({ i, j, name }) => `{
+    let row = firstRow + local.y + ${i * down}u;
+    for (var k = 0u; k < 4u; k++) {
+      let column = firstColumn + local.x + ${columnOf(j, 0)}u + ${across}u * k;
+      if (row < p.rows && column < p.columns) { c[p.c + row * p.cStride + column] ${add ? '+=' : '='} ${name}[k]; }
     }
   }`,
     )
@@ -93,10 +103,10 @@ export function multiply(
 ): void {
   const { a, b, c } = matrices;
   const { rows, columns, depth } = size;
-  const tileRows = rows > 16 ? 64 : 16;
+  const tile = memory.gpu.tiles[rowsOf(rows)];
   const elements = b.tensor.dtype as 'f32' | 'bf16';
-  const key = `${form} ${tileRows} ${elements} ${add}`;
-  const program = shaders.get(key) ?? productShader(form, tileRows, elements, add);
+  const key = `${form} ${tileName(tile)} ${elements} ${add}`;
+  const program = shaders.get(key) ?? productShader(form, tile, elements, add);
   shaders.set(key, program);
   const part = ({ tensor, first, stride }: Matrix, rows: number, columns: number) => ({
     tensor,
@@ -111,7 +121,7 @@ export function multiply(
       b: form === 'A·Bᵀ' ? part(b, columns, depth) : part(b, depth, columns),
     },
     { rows, columns, depth, aStride: a.stride, bStride: b.stride, cStride: c.stride },
-    [Math.ceil(columns / tileColumns), Math.ceil(rows / tileRows), 1],
+    [Math.ceil(columns / tile.columns), Math.ceil(rows / tile.rows), 1],
   );
 }
 

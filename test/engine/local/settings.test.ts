@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { fasterDevice, keepMeasured } from '../../../src/engine/local/measuredDevice.ts';
+import { fasterDevice } from '../../../src/engine/local/fasterDevice.ts';
+import { keepMeasured } from '../../../src/engine/local/measurements.ts';
 import { settled } from '../../../src/engine/local/settings.ts';
 import { parseConfig } from '../../../src/model/config.ts';
 import { qwen3Small } from '../../../src/model/published.ts';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { expect, onTestFinished, test } from 'vitest';
 import { UserError } from '../../src/errors.ts';
-import { Gpu } from '../../src/tensor/gpu/gpu.ts';
+import { bytesUnderWay, Gpu } from '../../src/tensor/gpu/gpu.ts';
 import { gpuDevice } from '../../src/tensor/gpu/gpuDevice.ts';
 import { GpuMemory } from '../../src/tensor/gpu/memory.ts';
 import { shader } from '../../src/tensor/gpu/shader.ts';
@@ -57,6 +57,19 @@ test('a tensor that no buffer can hold is refused by its size', () => {
   const tooLarge = device.allocate('f32', [2 ** 20, 2 ** 20]);
   expect(() => device.zero(tooLarge)).toThrow(UserError);
   expect(() => device.zero(tooLarge)).toThrow(/a tensor of 4.0 TiB is larger than this GPU takes/);
+});
+
+test('memory is given back while more is on its way than waits for the GPU', () => {
+  const memory = new GpuMemory(open());
+  const data = new Float32Array(8 << 20).fill(3);
+  for (let bytes = 0; bytes <= bytesUnderWay; bytes += data.byteLength) {
+    memory.temporary([data.length], x => memory.write(x, data));
+    memory.trim();
+  }
+  memory.temporary([2], x => {
+    memory.zero(x);
+    expect([...memory.read(x)]).toEqual([0, 0]);
+  });
 });
 
 test('tensors are bound in parts where a driver takes no more at a time', () => {

@@ -20,7 +20,7 @@ export interface Part {
   bytes: number;
 }
 
-/** Only a message with `read` is answered: with the bytes, one part behind another, or with why there are none. */
+/** Only a message with `read` is answered: with the bytes, one part behind another, once all is done, or with why there are none. */
 export interface Batch {
   commands: Command[];
   read?: Part[];

@@ -8,7 +8,7 @@ import { defaultTiles } from './tiles.ts';
 /** Commands that travel together, and bytes that may be on their way before this thread waits for the GPU's. */
 const batchCommands = 512;
 const batchBytes = 64 << 20;
-const bytesUnderWay = 512 << 20;
+export const bytesUnderWay = 512 << 20;
 /** Longest time in which the GPU's thread finds a GPU. */
 const startMs = 60_000;
 
@@ -70,14 +70,13 @@ export class Gpu {
   flush(): void {
     const bytes = this.#bytes;
     const commands = this.#taken();
-    const written = commands.find(command => command.kind === 'write');
     this.#bytesSent += bytes;
-    if (this.#bytesSent < bytesUnderWay || !written) {
+    if (this.#bytesSent < bytesUnderWay) {
       this.#post({ commands });
       return;
     }
     this.#bytesSent = 0;
-    this.#ask({ commands, read: [{ buffer: written.buffer, offset: 0, bytes: 4 }] });
+    this.#ask({ commands, read: [] });
   }
 
   #taken(): Command[] {

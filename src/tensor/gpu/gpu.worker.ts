@@ -116,6 +116,11 @@ class Executor {
   async read(parts: NonNullable<Batch['read']>): Promise<ArrayBuffer> {
     const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
     await this.#refuseFailure();
+    if (size === 0) {
+      await this.#device.queue.onSubmittedWorkDone();
+      if (failure) throw new Error(failure);
+      return new ArrayBuffer(0);
+    }
     this.#checking(() => {
       if (!this.#staging || this.#staging.size < size) {
         this.#staging?.destroy();

@@ -67,7 +67,7 @@ export function withChoices(
 const settingPlace = (name: (typeof settings)[number]) =>
   `choices[p.choices + row * ${settings.length}u + ${settings.indexOf(name)}u]`;
 
-/** In a program: the settings of a row, and what a logit weighs among others, as on the CPU nothing where it is next to nothing. */
+/** In a program: the settings of a row. */
 export const choiceOf = `
 fn inverseOf(row: u32) -> f32 { return bitcast<f32>(${settingPlace('inverse')}); }
 fn topPOf(row: u32) -> f32 { return bitcast<f32>(${settingPlace('topP')}); }
@@ -78,7 +78,7 @@ fn isCut(row: u32) -> bool { return topPOf(row) < 1.0 || topKOf(row) < p.vocab; 
 /** The least of logits: of tokens that may not be drawn, and of those behind the last. */
 export const never = '-3e38';
 
-/** In a program: e^((value − best) · inverse). */
+/** In a program: what a logit weighs beside the best, e^((value − best) · inverse): nothing, as on the CPU, where it is next to that. */
 export const weightOf = `
 fn weightOf(value: f32, best: f32, inverse: f32) -> f32 {
   let z = max(value - best, -1e6) * inverse;

@@ -2,6 +2,9 @@ import { sizeText } from '../../bytes.ts';
 import { UserError } from '../../errors.ts';
 import type { Gpu } from './gpu.ts';
 
+/** Bytes that may lie vacant beside the most that were in use at the same time: passes of many lengths would fill a GPU. */
+export const spareBytes = 256 << 20;
+
 /**
  * Buffers of a GPU, by number; those that nobody uses are kept for the next tensors of their size. Of these the first is taken, so that
  * work that is done once more, as each decoding step is, has the same buffers again, and nothing has to be bound anew.
@@ -11,6 +14,10 @@ export class GpuBuffers {
   /** By their bytes, the first last. */
   readonly #vacant = new Map<number, number[]>();
   #last = 0;
+  /** Bytes of all, of those in use, and the most of these. */
+  #held = 0;
+  #used = 0;
+  #mostUsed = 0;
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
@@ -26,8 +33,6 @@ export class GpuBuffers {
 
   /** @param bytes as `sizeFor` says */
   take(bytes: number): number {
-    const vacant = this.#vacant.get(bytes)?.pop();
-    if (vacant !== undefined) return vacant;
     const { largestBuffer } = this.#gpu.info;
     if (bytes > largestBuffer) {
       throw new UserError(
@@ -35,11 +40,18 @@ export class GpuBuffers {
           'a smaller model or lora',
       );
     }
+    this.#used += bytes;
+    this.#mostUsed = Math.max(this.#mostUsed, this.#used);
+    const vacant = this.#vacant.get(bytes)?.pop();
+    if (vacant !== undefined) return vacant;
+    if (this.#held + bytes > this.#mostUsed + spareBytes) this.#destroyVacant();
+    this.#held += bytes;
     this.#gpu.send({ kind: 'allocate', buffer: ++this.#last, bytes });
     return this.#last;
   }
 
   giveBack(bytes: number, buffer: number): void {
+    this.#used -= bytes;
     const vacant = this.#vacant.get(bytes) ?? [];
     this.#vacant.set(bytes, vacant);
     let at = vacant.length;
@@ -49,11 +61,16 @@ export class GpuBuffers {
 
   /** The GPU has the memory of those that nobody uses. */
   trim(): void {
-    for (const buffers of this.#vacant.values()) {
+    this.#destroyVacant();
+    this.#gpu.flush();
+  }
+
+  #destroyVacant(): void {
+    for (const [bytes, buffers] of this.#vacant) {
+      this.#held -= bytes * buffers.length;
       for (const buffer of buffers) this.#gpu.send({ kind: 'destroy', buffer });
     }
     this.#vacant.clear();
-    this.#gpu.flush();
   }
 }
 

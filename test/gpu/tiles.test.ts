@@ -1,14 +1,13 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { writeRounded } from '../../src/tensor/gpu/bf16.ts';
+import { Gpu } from '../../src/tensor/gpu/gpu.ts';
 import { GpuMemory } from '../../src/tensor/gpu/memory.ts';
 import { type Form, matrixOf, multiply } from '../../src/tensor/gpu/product.ts';
 import { defaultTiles, type Rows, tileCandidates } from '../../src/tensor/gpu/tiles.ts';
 import { normal } from '../tensor/gradientCheck.ts';
-import { gpu } from './onGpu.ts';
 
-afterEach(() => {
-  gpu.tiles = defaultTiles;
-});
+const gpu = Gpu.open();
+afterAll(() => gpu.close());
 
 const memory = new GpuMemory(gpu);
 const forms: Form[] = ['A·B', 'A·Bᵀ', 'Aᵀ·B'];

@@ -3,9 +3,9 @@
  * and says what they cost: `npm run bench:packages`. Exits with 1 if one is wrong, or a session sees what another did to it.
  */
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { addPackages } from '../../src/tools/packages/add.ts';
+import { sha256 } from '../../src/tools/packages/release.ts';
 import { noPackages, type PythonPackages, packagesOf } from '../../src/tools/packages/store.ts';
 import { PythonPool } from '../../src/tools/python/pool.ts';
 import { Traces } from './traces.ts';
@@ -45,14 +45,14 @@ for (const [name, packages] of Object.entries(sets)) {
   console.log(`${name.padEnd(16)} starts in ${starts.join(', ')}`);
 }
 
-function download(...wanted: string[]): void {
-  execFileSync('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', wheels, ...wanted], {
+function download(...asked: string[]): void {
+  execFileSync('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', wheels, ...asked], {
     stdio: 'inherit',
   });
 }
 
 function wheelAt(path: string) {
-  return { path, sha256: createHash('sha256').update(readFileSync(path)).digest('hex') };
+  return { path, sha256: sha256(readFileSync(path)) };
 }
 
 /** How long an interpreter takes to start, and what of it the CPU worked. */

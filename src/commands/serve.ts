@@ -96,9 +96,7 @@ answers under way finish.`,
       if (!['auto', 'f32', 'bf16'].includes(options.dtype)) {
         throw new UserError(`--dtype is ${options.dtype}; it must be auto, f32 or bf16`);
       }
-      const checkpoints: string[] = [];
-      for (const checkpoint of given) checkpoints.push(await checkpointHere(checkpoint));
-      const server = options.tinker ? await startTinker(checkpoints, options) : await start(checkpoints, options);
+      const server = options.tinker ? await startTinker(given, options) : await start(given, options);
       await interruptible(
         signal => once(signal, 'abort'),
         'Letting the answers under way finish; once more to stop at once.',
@@ -106,9 +104,10 @@ answers under way finish.`,
       await server.close();
     });
 
-async function start([checkpoint, ...others]: string[], options: Options) {
+async function start([given, ...others]: string[], options: Options) {
   if (others.length > 0)
     throw new UserError(`OpenAI's API serves one model, not also ${others[0]}: give --tinker, or one`);
+  const checkpoint = await checkpointHere(given);
   const agent = isAgent(options) ? await agentOf(options, checkpoint) : undefined;
   try {
     const { serve } = await import('../serve/server.ts');
@@ -137,13 +136,15 @@ function isAgent({ tools, world, system, mcp }: Options): boolean {
   return [tools, world, system, mcp].some(given => given !== undefined);
 }
 
-async function startTinker(checkpoints: string[], options: Options) {
+async function startTinker(given: string[], options: Options) {
   const { name, lora, maxContext, weightsFrom } = options;
   if (name !== undefined || lora.length > 0 || maxContext !== undefined || weightsFrom !== undefined) {
     throw new UserError("--name, --lora, --max-context and --weights-from are of OpenAI's API, not of --tinker");
   }
   if (isAgent(options))
     throw new UserError("--tools, --world, --system and --mcp are of OpenAI's API, not of --tinker");
+  const checkpoints: string[] = [];
+  for (const checkpoint of given) checkpoints.push(await checkpointHere(checkpoint));
   const { serveTinker } = await import('../serve/tinker/server.ts');
   const server = await serveTinker({ ...common(options), checkpoints, stateFolder: options.state });
   console.log(`${server.models.join(', ')} to be trained at ${server.url}, saved in ${options.state}; Ctrl-C stops`);

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { cli } from '../cli.ts';
@@ -9,10 +9,10 @@ import { cli } from '../cli.ts';
 const tinyModel = fileURLToPath(new URL('../vectors/qwen3-tiny-tied', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'sod-cli-'));
 
-function sod(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], {
-    encoding: 'utf8',
-  });
+const sod = (...args: string[]) => sodIn('.', ...args);
+
+function sodIn(cwd: string, ...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { cwd, encoding: 'utf8' });
   return { status, stdout, stderr };
 }
 
@@ -44,7 +44,15 @@ test('a misspelt key is named, with what is allowed, and no run is begun', () =>
 
 test('a dry run says what a run would take, and begins none', () => {
   const run = join(folder, 'dry');
-  const { status, stdout } = sod('train', 'recipes/qwen3-1.7b/opsd-hint.yaml', '--dry-run', '--run', run);
+  // Not where somebody may have made the hints.
+  const { status, stdout } = sodIn(
+    folder,
+    'train',
+    resolve('recipes/qwen3-1.7b/opsd-hint.yaml'),
+    '--dry-run',
+    '--run',
+    run,
+  );
   expect(status).toBe(0);
   expect(stdout).toMatch(/^updates +600 in 150 iterations$/m);
   expect(stdout).toMatch(/^downloads +Gen-Verse\/Open-AgentRL-Eval \(dataset\)$/m);

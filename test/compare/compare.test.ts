@@ -10,7 +10,7 @@ import { UserError } from '../../src/errors.ts';
 import type { Evaluation } from '../../src/eval/evaluate.ts';
 import type { Report } from '../../src/report/report.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
-import { TestHub } from '../hub/server.ts';
+import { filesOf, TestHub } from '../hub/server.ts';
 import { smallModels } from '../madeOnce.ts';
 
 const init = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, kvHeads: 1, headDim: 16 };
@@ -147,8 +147,7 @@ test('the student may come from the Hub: it is measured as it is there, too', as
     vi.stubEnv(name, value);
   }
   const { student } = await smallModels();
-  const file = (path: string) => ({ content: readFileSync(join(student, path)), isLarge: path.endsWith('s') });
-  hub.commit('models/org/student', Object.fromEntries(readdirSync(student).map(path => [path, file(path)])));
+  hub.commit('models/org/student', filesOf(student));
 
   const stages = { start: { recipe: 'start.yaml' } };
   const only = { methods: { grpo: { method: 'grpo' } }, ablations: {}, seeds: [3], tune: undefined };

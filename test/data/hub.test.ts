@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/checkpoint.ts';
@@ -7,7 +7,7 @@ import { openTasks } from '../../src/data/tasks.ts';
 import { parseBenchmarks } from '../../src/eval/benchmarks.ts';
 import { writeSafetensors } from '../../src/model/safetensors.ts';
 import { temporaryFolder } from '../engine/tinyModel.ts';
-import { TestHub } from '../hub/server.ts';
+import { filesOf, TestHub } from '../hub/server.ts';
 import { type Kind, writeParquet } from './writeParquet.ts';
 
 let hub: TestHub;
@@ -83,13 +83,6 @@ test('of a model what a checkpoint needs is downloaded', async () => {
 });
 
 test('an adapter whose base is on the Hub brings it along, and is the merged model without network', async () => {
-  const contents = (folder: string) =>
-    Object.fromEntries(
-      readdirSync(folder).map(name => [
-        name,
-        { content: readFileSync(join(folder, name)), isLarge: name.endsWith('s') },
-      ]),
-    );
   const [base, weights] = ['test/vectors/llama-tiny', join(temporaryFolder(), 'adapter_model.safetensors')];
   const factor = (name: string, shape: number[]) => ({
     name: `base_model.model.model.layers.1.mlp.down_proj.${name}.weight`,
@@ -99,7 +92,7 @@ test('an adapter whose base is on the Hub brings it along, and is the merged mod
   });
   writeSafetensors(weights, [factor('lora_A', [1, 20]), factor('lora_B', [24, 1])]);
   const config = { r: 1, lora_alpha: 1, base_model_name_or_path: 'org/base' };
-  hub.commit('models/org/base', contents(base));
+  hub.commit('models/org/base', filesOf(base));
   hub.commit('models/org/adapter', {
     'adapter_config.json': { content: Buffer.from(JSON.stringify(config)) },
     'adapter_model.safetensors': { content: readFileSync(weights), isLarge: true },

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface StoredFile {
@@ -42,6 +44,15 @@ export const sha256 = (content: Buffer) => sha('sha256', content);
 
 /** The name by which the cache knows a content. */
 export const blobName = ({ content, isLarge }: StoredFile) => (isLarge ? sha256(content) : gitHash(content));
+
+/** The files of a folder: weights are in large file storage. */
+export function filesOf(folder: string): Record<string, StoredFile> {
+  const file = (path: string) => ({
+    content: readFileSync(join(folder, path)),
+    isLarge: path.endsWith('.safetensors'),
+  });
+  return Object.fromEntries(readdirSync(folder).map(path => [path, file(path)]));
+}
 
 /** A small Hugging Face Hub: its API for listing and its two hosts, with faults on request. */
 export class TestHub {

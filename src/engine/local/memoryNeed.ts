@@ -79,6 +79,14 @@ function inActivations<T extends Pick<MemoryOptions, 'device' | 'dtype'>>(option
   return { ...options, dtype: activationsOf(options) };
 }
 
+/** Tokens whose keys and values `cacheBytes` hold. */
+export function tokensInCache(
+  { layers, kvHeads, headDim }: ModelConfig,
+  { cacheBytes, ...options }: Pick<MemoryOptions, 'device' | 'dtype'> & { cacheBytes: number },
+): number {
+  return Math.floor(cacheBytes / (layers * 2 * kvHeads * headDim * bytesOf(inActivations(options))));
+}
+
 /** Rows of a training pass up to which its activations are kept. */
 export function keptRows(config: ModelConfig, options: PassOptions, recompute: Recompute): number {
   if (recompute === 'on') return 0;

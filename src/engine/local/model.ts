@@ -23,7 +23,7 @@ import { Generator, type GeneratorOptions } from './generator.ts';
 import { type Kernels, kernelsHere, withKernels } from './kernels.ts';
 import { forwardBackward, update } from './learner.ts';
 import { availableMemory, type MemoryPlan, refuseCache } from './memory.ts';
-import { keptRows, rowsPerPass } from './memoryNeed.ts';
+import { keptRows, rowsPerPass, tokensInCache } from './memoryNeed.ts';
 import type { OpenedWeights, OpenOptions } from './openWeights.ts';
 import { Order } from './order.ts';
 import { score } from './scorer.ts';
@@ -173,15 +173,13 @@ export class LocalModel {
   }
 
   #generatorOptions(): GeneratorOptions {
-    const { layers, kvHeads, headDim } = this.#opened.weights.config;
-    const bytesPerToken = layers * 2 * kvHeads * headDim * (this.#opened.weights.activations === 'bf16' ? 2 : 4);
-    const cacheTokens = Math.floor(this.#options.cacheBytes / bytesPerToken);
-    const vocabulary = { checkpoint: this.#checkpointDir, size: this.#opened.weights.config.vocabSize };
+    const { config } = this.#opened.weights;
+    const vocabulary = { checkpoint: this.#checkpointDir, size: config.vocabSize };
     const masks = new MaskThread(vocabulary, () => this.#options.onMask?.());
     return {
       maxBatch: this.#options.maxBatch,
       prefillRows: 512,
-      cacheTokens,
+      cacheTokens: tokensInCache(config, this.#options),
       follow: (grammar, stop) => masks.follow(grammar, stop),
     };
   }

@@ -1,4 +1,5 @@
 import { configOf } from '../../checkpoint/checkpoint.ts';
+import { tokensInCache } from '../../engine/local/memoryNeed.ts';
 import type { WorkerOptions } from '../../engine/local/protocol.ts';
 import { settled } from '../../engine/local/settings.ts';
 import type { ModelConfig } from '../../model/config.ts';
@@ -16,8 +17,6 @@ export interface ServedBase {
 /** @throws UserError where the folder holds no model */
 export function servedBase(folder: string, options: Partial<WorkerOptions>): ServedBase {
   const config = configOf(folder);
-  const { cacheBytes, dtype } = settled(options, config);
-  const bytesPerToken = config.layers * 2 * config.kvHeads * config.headDim * (dtype === 'bf16' ? 2 : 4);
-  const contextTokens = Math.min(config.maxPositions, Math.floor(cacheBytes / bytesPerToken));
+  const contextTokens = Math.min(config.maxPositions, tokensInCache(config, settled(options, config)));
   return { name: modelName(folder), folder, config, contextTokens };
 }
